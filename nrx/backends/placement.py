@@ -1,0 +1,77 @@
+"""Devices and placement: `nrx.devices`, `nrx.device_put`, `nrx.default_device`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nrx.core import backend
+from nrx.core.array import ConcreteArray, asarray, put
+from nrx.core.backend import Device
+from nrx.core.config import config
+from nrx.core.errors import BackendMissingError
+from nrx.core.pytree import tree_map
+
+
+def devices(platform: str | None = None) -> list[Device]:
+    """The devices of a platform, or of every platform that is there.
+
+    Args:
+        platform: `"cpu"` or `"gpu"`; by default all that can be used on this machine, GPUs first.
+
+    Returns:
+        A list of `Device`.
+
+    Raises:
+        BackendMissingError: the platform was named and cannot be used; the message says what to install.
+
+    >>> import nrx
+    >>> nrx.devices("cpu")
+    [Device(cpu:0)]
+    """
+    if platform is not None:
+        return list(backend.get_backend(platform).devices())
+    found: list[Device] = []
+    for name in sorted(backend.platforms(), reverse=True):
+        try:
+            found += backend.get_backend(name).devices()
+        except BackendMissingError:
+            continue  # asking what is there is not asking for this one
+    return found
+
+
+def device_put(tree: Any, device: Device | str | None = None) -> Any:
+    """Place the arrays of a pytree on a device and commit them to it.
+
+    Args:
+        tree: a pytree of arrays, NumPy arrays or Python scalars.
+        device: a `Device` or its name (`"gpu"`, `"gpu:1"`); None makes Arrays of the leaves where they are.
+
+    Returns:
+        The same tree with `nrx.Array` leaves. Operations on committed arrays of different devices are errors.
+
+    Under a transformation a traced leaf stays as it is: a traced computation runs where its arguments are.
+
+    >>> import nrx
+    >>> nrx.device_put({"w": 1.5}, "cpu")["w"].device
+    Device(cpu:0)
+    """
+    target = None if device is None else backend.find_device(device)
+
+    def place(leaf: Any) -> Any:
+        array = asarray(leaf, "a leaf of device_put's tree")
+        return put(array, target) if isinstance(array, ConcreteArray) else array
+
+    return tree_map(place, tree)
+
+
+@contextmanager
+def default_device(device: Device | str | None) -> Iterator[None]:
+    """A context manager: inside the block new arrays are made on `device` (in this thread or task only).
+
+    >>> import nrx
+    >>> with nrx.default_device("cpu"):
+    ...     nrx.numpy.zeros(3).device
+    Device(cpu:0)
+    """
+    with config.using(default_device=device):
+        yield

@@ -1,0 +1,5 @@
+"""The ground floor: dtypes, pytrees, arrays, primitives, tracers, and the IR. Everything else stands on it."""
+
+from nrx.core import pretty
+
+__all__ = ["pretty"]

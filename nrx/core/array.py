@@ -1,0 +1,296 @@
+"""The immutable array.
+
+`Array` is the public type: `ConcreteArray` holds data, a `Tracer` (in `core.trace`) stands for data to come. Operators and
+methods are installed on `Array` by `nrx.numpy`, above; here is only what concerns data, conversion and identity.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes
+from nrx.core.aval import Aval
+from nrx.core.backend import Device, cpu, default_device, find_device
+from nrx.core.errors import (
+    AmbiguousTruthError,
+    ArgumentTypeError,
+    ConversionError,
+    DTypeError,
+    ImmutableError,
+    UnhashableError,
+)
+from nrx.core.shapes import Shape, show
+
+_UPDATE_FIX = "arrays are immutable: `y = x.at[index].set(value)` makes a changed copy"
+
+
+class Array:
+    """An immutable n-dimensional array, concrete or traced. Make one with `nrx.numpy.array`."""
+
+    __slots__ = ("__weakref__",)
+    __array_priority__ = 100
+    aval: Aval
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each axis."""
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the elements."""
+        return self.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.aval.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.aval.size
+
+    @property
+    def weak_type(self) -> bool:
+        """True for an array made of Python scalars only: it takes the dtype of what it meets."""
+        return self.aval.weak_type
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.aval.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.aval.size * self.aval.dtype.itemsize
+
+    def __len__(self) -> int:
+        if not self.aval.shape:
+            raise ConversionError("a 0-d array has no length")
+        return self.aval.shape[0]
+
+    def __hash__(self) -> int:
+        raise UnhashableError(
+            "arrays cannot be hashed: neither dictionary keys nor static arguments",
+            fix="hash a Python value (x.item(), x.tolist()), or id(x) for identity",
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise ImmutableError("item assignment on an array", fix=_UPDATE_FIX)
+
+    def __delitem__(self, index: Any) -> None:
+        raise ImmutableError("item deletion on an array", fix="select what stays: x[keep], or nrx.numpy.concatenate")
+
+    def __copy__(self) -> "Array":
+        return self
+
+    def __deepcopy__(self, memo: dict) -> "Array":
+        return self
+
+
+class ConcreteArray(Array):
+    """An array with data: a raw array of its device's backend, never changed and never shared with the user."""
+
+    __slots__ = ("_committed", "_data", "_device", "aval")
+    aval: Aval
+
+    def __init__(self, data: Any, aval: Aval, device: Device, committed: bool = False):
+        self._data = data
+        self.aval = aval
+        self._device = device
+        self._committed = committed
+
+    @property
+    def device(self) -> Device:
+        """Where the data lives."""
+        return self._device
+
+    @property
+    def committed(self) -> bool:
+        """True if the array was placed with `device_put`; others follow the arrays they meet."""
+        return self._committed
+
+    def devices(self) -> set[Device]:
+        """The devices holding the array: one."""
+        return {self._device}
+
+    def block_until_ready(self) -> "ConcreteArray":
+        """Wait for the data to be computed; returns the array itself."""
+        self._device.backend.to_numpy(self._data[:0] if self.ndim else self._data)
+        return self
+
+    def numpy(self) -> np.ndarray:
+        """The values as a read-only NumPy array; on the CPU a view without a copy."""
+        data = self._device.backend.to_numpy(self._data)
+        owner = data
+        while isinstance(owner, np.ndarray):  # the owner too, so that the view cannot be made writeable again
+            owner.flags.writeable = False
+            owner = owner.base
+        return data.view()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        view = self.numpy()
+        if copy or (dtype is not None and np.dtype(dtype) != view.dtype):
+            if copy is False:
+                raise ConversionError(f"{self.dtype} cannot become {dtype} without a copy", fix="pass copy=None")
+            return view.astype(dtype or view.dtype)
+        return view
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+        """Export to another library; a consumer that cannot promise to leave the data alone gets a copy."""
+        readonly_known = max_version is not None and tuple(max_version) >= (1, 0)
+        if self._device.platform != "cpu":
+            return self._data.__dlpack__(stream=stream)
+        data = self.numpy() if readonly_known and not copy else self.numpy().copy()
+        try:
+            return data.__dlpack__(max_version=max_version) if readonly_known else data.__dlpack__()
+        except BufferError as error:
+            raise DTypeError(f"dtype {self.dtype} has no DLPack form ({error})", fix="convert with .astype first") from None
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._data.__dlpack_device__()
+
+    def _scalar(self, convert: Any, kind: str) -> Any:
+        if self.aval.size != 1:
+            raise ConversionError(
+                f"only an array of one element can become {kind}, got shape {show(self.shape)}",
+                fix="index one element, reduce (x.sum()), or use x.tolist()",
+            )
+        return convert(self.numpy().reshape(()).item() if self.dtype.kind != "V" else self.numpy().reshape(())[()])
+
+    def __bool__(self) -> bool:
+        if self.aval.size != 1:
+            raise AmbiguousTruthError(
+                f"the truth value of an array of shape {show(self.shape)} is ambiguous",
+                fix="use x.any(), x.all(), or nrx.numpy.where(x, a, b)",
+            )
+        return self._scalar(bool, "a bool")
+
+    def __int__(self) -> int:
+        return self._scalar(int, "an int")
+
+    def __float__(self) -> float:
+        if dtypes.is_complex(self.dtype):
+            raise ConversionError("a complex array cannot become a float", fix="take x.real or abs(x)")
+        return self._scalar(float, "a float")
+
+    def __complex__(self) -> complex:
+        return self._scalar(complex, "a complex")
+
+    def __index__(self) -> int:
+        if self.shape or not dtypes.is_integer(self.dtype):
+            raise ConversionError(
+                f"only a 0-d integer array can be used as an index, got {self.aval}", fix="convert it: int(x)"
+            )
+        return self._scalar(int, "an index")
+
+    def item(self, *index: int) -> Any:
+        """The only element, or the one at `index`, as a Python scalar."""
+        if index:
+            return self.numpy().item(*index)
+        return self._scalar(lambda value: getattr(value, "item", lambda: value)(), "a Python scalar")
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python scalars."""
+        return self.numpy().tolist()
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        """The elements as bytes in C order."""
+        return self.numpy().tobytes(order)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
+
+    def __str__(self) -> str:
+        return str(self.numpy())
+
+    def __repr__(self) -> str:
+        data = self.numpy()
+        prefix = "Array("
+        suffix = f", dtype={self.dtype.name}" + ", weak_type=True" * self.weak_type
+        suffix += f", device={self._device}" * (self._device.platform != "cpu") + ")"
+        if data.size == 0:
+            return f"{prefix}[], shape={show(self.shape)}{suffix}"
+        return prefix + np.array2string(data, separator=", ", prefix=prefix, suffix=suffix) + suffix
+
+    def __reduce__(self):
+        # Always NumPy data: a pickle written on a GPU opens on a machine without one.
+        return _unpickle, (np.array(self.numpy()), self.weak_type)
+
+
+def _unpickle(data: np.ndarray, weak_type: bool) -> ConcreteArray:
+    return ConcreteArray(data, Aval(data.shape, data.dtype, weak_type), cpu())
+
+
+def wrap(data: np.ndarray, weak_type: bool = False, device: Device | None = None) -> ConcreteArray:
+    """An Array on `data`, which the caller hands over and never changes again."""
+    aval = Aval(data.shape, data.dtype, weak_type)
+    target = device or default_device()
+    return ConcreteArray(target.backend.from_numpy(data, target), aval, target, committed=device is not None)
+
+
+def _integer_dtype(value: int) -> np.dtype:
+    for dtype in (dtypes.scalar_dtype(int), dtypes.int64, dtypes.uint64):
+        limits = np.iinfo(dtype)
+        if limits.min <= value <= limits.max:
+            return dtype
+    raise DTypeError(f"the integer {value} does not fit into 64 bits")
+
+
+_SCALARS = (bool, int, float, complex)
+
+
+def scalar_aval(value: Any) -> Aval | None:
+    """The weakly typed aval of a Python scalar, or None for anything else."""
+    kind = type(value)
+    if kind is int:
+        return Aval((), _integer_dtype(value), True)
+    return Aval((), dtypes.scalar_dtype(kind), kind is not bool) if kind in _SCALARS else None
+
+
+def asarray(value: Any, what: str = "an argument") -> Array:
+    """`value` as an Array: arrays as they are, NumPy data copied, Python scalars weakly typed.
+
+    Raises:
+        ArgumentTypeError: for anything else; `what` names the argument in the message.
+        DTypeError: for NumPy data of a dtype nrx does not have (strings, objects, dates).
+    """
+    if isinstance(value, Array):
+        return value
+    aval = scalar_aval(value)
+    if aval is not None:
+        device = default_device()
+        return ConcreteArray(device.backend.from_numpy(np.asarray(value, aval.dtype), device), aval, device)
+    if isinstance(value, np.ndarray | np.generic):
+        return wrap(np.array(value, dtypes.canonical_dtype(value.dtype), order="C"))
+    if hasattr(value, "__nrx_array__"):
+        return asarray(value.__nrx_array__(), what)
+    raise ArgumentTypeError(
+        f"{what} must be an array or a number, got {type(value).__name__}: {_excerpt(value)}",
+        fix="convert it with nrx.numpy.asarray(...)" if isinstance(value, list | tuple) else None,
+    )
+
+
+def _excerpt(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def put(value: Array, device: "Device | str | None") -> "ConcreteArray":
+    """A concrete array on `device`, committed to it (None: leave it where it is)."""
+    if not isinstance(value, ConcreteArray):
+        raise ArgumentTypeError(f"expected a concrete array, got {type(value).__name__}")
+    if device is None:
+        return value
+    return ConcreteArray(move(value, target := find_device(device)), value.aval, target, committed=True)
+
+
+def move(value: ConcreteArray, device: Device) -> Any:
+    """The raw data of `value` on `device`."""
+    if value._device is device:
+        return value._data
+    if value._device.backend is device.backend:
+        return device.backend.transfer(value._data, device)
+    return device.backend.from_numpy(value._device.backend.to_numpy(value._data), device)

@@ -1,0 +1,101 @@
+"""Context-local settings.
+
+A setting has a process-wide default, changed with `config.update(name, value)`, and may be overridden for the current
+context (thread or asyncio task) with `with config.using(name=value):`.
+
+>>> import nrx
+>>> with nrx.config.using(default_float="float64"):
+...     nrx.numpy.zeros(2).dtype
+dtype('float64')
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nrx.core.errors import ConfigError
+
+_UNSET: Any = object()
+
+
+def _one_of(*names: str) -> Callable[[Any], np.dtype]:
+    def check(value: Any) -> np.dtype:
+        dtype = np.dtype(value)
+        if dtype.name not in names:
+            raise ConfigError(f"expected one of {', '.join(names)}, got {dtype.name}")
+        return dtype
+
+    return check
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"expected True or False, got {value!r}")
+    return value
+
+
+@dataclass(frozen=True)
+class _Setting:
+    doc: str
+    parse: Callable[[Any], Any]
+    local: ContextVar
+
+
+class Config:
+    """The settings of nrx; read one as an attribute (`config.default_float`)."""
+
+    def __init__(self) -> None:
+        self._settings: dict[str, _Setting] = {}
+        self._defaults: dict[str, Any] = {}
+
+    def define(self, name: str, default: Any, parse: Callable[[Any], Any], doc: str) -> None:
+        """Declare a setting (called by the module that uses it)."""
+        self._settings[name] = _Setting(doc, parse, ContextVar(f"nrx_{name}", default=_UNSET))
+        self._defaults[name] = default
+
+    def _setting(self, name: str) -> _Setting:
+        try:
+            return self._settings[name]
+        except KeyError:
+            raise ConfigError(f"no setting named {name!r}", fix=f"the settings are {sorted(self._settings)}") from None
+
+    def _parse(self, name: str, value: Any) -> Any:
+        try:
+            return self._setting(name).parse(value)
+        except (ConfigError, TypeError, ValueError) as error:
+            raise ConfigError(f"config.{name}: {getattr(error, 'message', error)}") from None
+
+    def __getattr__(self, name: str) -> Any:
+        value = self._setting(name).local.get()
+        return self._defaults[name] if value is _UNSET else value
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._settings]
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name} = {getattr(self, name)!s:10} {s.doc}" for name, s in sorted(self._settings.items()))
+
+    def update(self, name: str, value: Any) -> None:
+        """Change a setting for the whole process."""
+        self._defaults[name] = self._parse(name, value)
+
+    @contextmanager
+    def using(self, **values: Any) -> Iterator[None]:
+        """Override settings inside a `with` block, in this thread or task only."""
+        parsed = {name: self._parse(name, value) for name, value in values.items()}
+        tokens = [(self._settings[name].local, self._settings[name].local.set(v)) for name, v in parsed.items()]
+        try:
+            yield
+        finally:
+            for variable, token in reversed(tokens):
+                variable.reset(token)
+
+
+config = Config()
+config.define("default_float", np.dtype("float32"), _one_of("float16", "float32", "float64"), "dtype of zeros(3), 1.5")
+config.define("default_int", np.dtype("int32"), _one_of("int32", "int64"), "dtype of arange(3), 1")
+config.define("debug_checks", False, _boolean, "type-check every Program and every eager result")

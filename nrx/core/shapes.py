@@ -1,0 +1,101 @@
+"""Shape arithmetic.
+
+A shape is a tuple of dimensions. A dimension is an int, or an object that behaves as one under `+ - * //` and `==`; code
+that works on shapes goes through these helpers and Python's operators only, so that a dimension may stay symbolic.
+"""
+
+from collections.abc import Iterable, Sequence
+from operator import index
+from typing import Any
+
+from nrx.core.errors import ArgumentTypeError, AxisError, ShapeError
+
+Shape = tuple[Any, ...]
+
+
+def size(shape: Shape) -> Any:
+    """The number of elements."""
+    total: Any = 1
+    for dim in shape:
+        total = total * dim
+    return total
+
+
+def show(shape: Shape) -> str:
+    """`(3, 4)` as it is printed in messages."""
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def canonical_shape(shape: Any) -> Shape:
+    """A shape given as an int or a sequence of ints, as a tuple of non-negative ints."""
+    dims = shape if isinstance(shape, Iterable) else (shape,)
+    try:
+        result = tuple(index(dim) for dim in dims)
+    except TypeError as error:
+        if hasattr(error, "fix"):
+            raise
+        raise ArgumentTypeError(f"a shape is an int or a tuple of ints, got {shape!r}") from None
+    if any(dim < 0 for dim in result):
+        raise ShapeError(f"dimensions must not be negative, got shape {show(result)}")
+    return result
+
+
+def canonical_axis(axis: Any, ndim: int, name: str = "axis") -> int:
+    """`axis` counted from the front; negative ones count from the back."""
+    try:
+        result = index(axis)
+    except TypeError as error:
+        if hasattr(error, "fix"):
+            raise
+        raise ArgumentTypeError(f"{name} must be an integer, got {axis!r}") from None
+    if not -ndim <= result < ndim:
+        raise AxisError(
+            f"{name} {result} is out of range for an array of {ndim} dimension{'s' * (ndim != 1)}",
+            fix=f"use an axis from {-ndim} to {ndim - 1}" if ndim else "a 0-d array has no axes",
+        )
+    return result % ndim
+
+
+def canonical_axes(axes: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
+    """Axes given as None (all), an int or a sequence, counted from the front, in the order given."""
+    if axes is None:
+        return tuple(range(ndim))
+    result = tuple(canonical_axis(a, ndim, name) for a in (axes if isinstance(axes, Sequence) else (axes,)))
+    if len(set(result)) != len(result):
+        raise AxisError(f"{name} {axes} names the same axis twice", fix="name each axis once")
+    return result
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The shape that NumPy's broadcasting gives to arrays of these shapes."""
+    ndim = max((len(shape) for shape in shapes), default=0)
+    result: list[Any] = [1] * ndim
+    for shape in shapes:
+        for position, dim in enumerate(shape, ndim - len(shape)):
+            if result[position] == 1:
+                result[position] = dim
+            elif dim not in (1, result[position]):
+                raise ShapeError(
+                    f"shapes {' and '.join(map(show, shapes))} cannot be broadcast together",
+                    fix="dimensions, counted from the last, must be equal or 1; insert axes with x[:, None]",
+                )
+    return tuple(result)
+
+
+def without(items: Sequence[Any], positions: Iterable[int]) -> tuple[Any, ...]:
+    """`items` less those at `positions`."""
+    dropped = set(positions)
+    return tuple(item for i, item in enumerate(items) if i not in dropped)
+
+
+def inserted(items: Sequence[Any], position: int, item: Any) -> tuple[Any, ...]:
+    """`items` with `item` inserted so that it stands at `position`."""
+    return (*items[:position], item, *items[position:])
+
+
+def inverse_permutation(permutation: Sequence[int]) -> tuple[int, ...]:
+    """The permutation that undoes `permutation`."""
+    result = [0] * len(permutation)
+    for position, axis in enumerate(permutation):
+        result[axis] = position
+    return tuple(result)

@@ -1,0 +1,270 @@
+"""Tracers, traces and the current trace.
+
+There is one current trace per context (thread or asyncio task). `Primitive.bind` hands every operation to it:
+`EvalTrace`, the ground floor, runs it; a transformation's trace rewrites it into operations for its `parent` trace.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from nrx.core.array import Array, ConcreteArray, move
+from nrx.core.backend import Device, default_device
+from nrx.core.config import config
+from nrx.core.errors import (
+    ArgumentTypeError,
+    DeviceError,
+    LeakedTracerError,
+    ProgramError,
+    Source,
+    TracerArrayError,
+    TracerBoolError,
+    TracerConversionError,
+    TracerIntegerError,
+)
+
+
+class Trace:
+    """How operations are treated while a transformation runs.
+
+    Args:
+        parent: the trace that was current when this one started; None for evaluation.
+        name: what the user called, for messages: `"jit of loss"`.
+    """
+
+    __slots__ = ("alive", "name", "parent")
+
+    def __init__(self, parent: "Trace | None", name: str):
+        self.parent = parent
+        self.name = name
+        self.alive = True
+
+    def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+class Tracer(Array):
+    """An array whose values are not known yet; it lives as long as its trace."""
+
+    __slots__ = ("trace",)
+    trace: Trace
+
+    @property
+    def source(self) -> Source | None:
+        """The user's line that made it, where that is known."""
+        return None
+
+    def _explain(self) -> str:
+        origin = f", made at {self.source}" if self.source else ""
+        return f"a traced array {self.aval} ({self.trace.name}{origin})"
+
+    def __repr__(self) -> str:
+        return f"Traced<{self.aval}>({self.trace.name})"
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._no_number(f"format(tracer, {spec!r})")
+        return repr(self)
+
+    def __bool__(self) -> bool:
+        raise TracerBoolError(
+            f"the truth value of {self._explain()} is not known while tracing",
+            fix="use nrx.numpy.where or nrx.lax.cond instead of `if`, nrx.lax.while_loop instead of `while`, & | ~ "
+            "instead of and/or/not; or make the argument static (static_argnums)",
+        )
+
+    def __index__(self) -> int:
+        raise TracerIntegerError(
+            f"an integer is needed here, and the value of {self._explain()} is not known while tracing",
+            fix="make the argument static (static_argnums), use x.shape (always known), or nrx.lax.fori_loop",
+        )
+
+    def _no_number(self, call: str) -> Any:
+        raise TracerConversionError(
+            f"{call}: the value of {self._explain()} is not known while tracing",
+            fix="keep it an array (x.astype(...)), return it, or make the argument static (static_argnums)",
+        )
+
+    def __int__(self) -> int:
+        return self._no_number("int(tracer)")
+
+    def __float__(self) -> float:
+        return self._no_number("float(tracer)")
+
+    def __complex__(self) -> complex:
+        return self._no_number("complex(tracer)")
+
+    def item(self, *index: int) -> Any:
+        return self._no_number("tracer.item()")
+
+    def tolist(self) -> Any:
+        return self._no_number("tracer.tolist()")
+
+    def numpy(self) -> Any:
+        return self.__array__()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TracerArrayError(
+            f"NumPy cannot read {self._explain()}: its values are not known while tracing",
+            fix="use the function of the same name in nrx.numpy",
+        )
+
+    def __reduce__(self):
+        raise TracerArrayError(f"{self._explain()} cannot be pickled", fix="return it from the function first")
+
+
+class EvalTrace(Trace):
+    """The ground floor: operations run at once, op by op, on the device of their operands."""
+
+    __slots__ = ()
+
+    def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
+        try:
+            avals = tuple([arg.aval for arg in args])
+            device, committed = _common_device(args)
+        except AttributeError:
+            _reject(prim, args)
+        if prim.eager is not None:
+            return prim.eager(args, params)
+        out_aval = prim.infer(avals, params)
+        raws = [arg._data if arg._device is device else move(arg, device) for arg in args]
+        with device.backend.active(device):
+            out = device.backend.call(prim, raws, params, device)
+        if prim.multiple_results:
+            results = [ConcreteArray(raw, aval, device, committed) for raw, aval in zip(out, out_aval, strict=True)]
+        else:
+            results = ConcreteArray(out, out_aval, device, committed)
+        if config.debug_checks:
+            _check_results(prim, results if prim.multiple_results else [results])
+        return results
+
+
+def _common_device(args: tuple) -> tuple[Device, bool]:
+    """The device where `args` meet: that of the committed ones, else of the first that is not a scalar."""
+    if not args:
+        return default_device(), False
+    device, committed = args[0]._device, args[0]._committed
+    for arg in args[1:]:
+        if arg._device is device:
+            committed = committed or arg._committed
+        elif committed and arg._committed:
+            raise DeviceError(
+                f"arrays on different devices: one is on {device}, another on {arg._device}",
+                fix=f"move one of them: nrx.device_put(x, {str(device)!r})",
+            )
+        elif arg._committed or (not committed and arg.aval.shape and not args[0].aval.shape):
+            device, committed = arg._device, arg._committed
+    return device, committed
+
+
+def _reject(prim: Any, args: tuple) -> None:
+    """Explain why `args` are not all concrete arrays."""
+    for position, arg in enumerate(args):
+        if isinstance(arg, Tracer):
+            raise leaked(arg)
+        if not isinstance(arg, Array):
+            raise ArgumentTypeError(
+                f"{prim.name}: argument {position} must be an array, got {type(arg).__name__}",
+                fix="convert it with nrx.numpy.asarray(...)",
+            )
+
+
+def leaked(tracer: Tracer) -> LeakedTracerError:
+    """The error for a tracer used outside the transformation that made it."""
+    return LeakedTracerError(
+        f"{tracer._explain()} is used after its transformation ended: it leaked through a global, an attribute or a "
+        "list filled inside the function",
+        fix="return the value from the transformed function instead of storing it",
+    )
+
+
+def _check_results(prim: Any, results: list[ConcreteArray]) -> None:
+    for result in results:
+        if (result._data.shape, result._data.dtype) != (result.aval.shape, result.aval.dtype):
+            got = f"{result._data.dtype}{result._data.shape}"
+            raise ProgramError(f"{prim.name}: impl gave {got}, abstract promised {result.aval}")
+
+
+_EVAL = EvalTrace(None, "evaluation")
+_CURRENT: ContextVar[Trace] = ContextVar("nrx_trace", default=_EVAL)
+
+#: The current trace of this thread or asyncio task.
+current_trace: Callable[[], Trace] = _CURRENT.get
+
+
+def is_evaluating() -> bool:
+    """Whether operations run at once (no transformation is tracing)."""
+    return _CURRENT.get() is _EVAL
+
+
+class use_trace:  # noqa: N801 - a context manager, named as the verb it is
+    """`with use_trace(trace):` makes it current inside the block. (A class: twice as fast as a generator.)"""
+
+    __slots__ = ("_token", "_trace")
+
+    def __init__(self, trace: Trace):
+        self._trace = trace
+
+    def __enter__(self) -> Trace:
+        self._token = _CURRENT.set(self._trace)
+        return self._trace
+
+    def __exit__(self, *exc: object) -> None:
+        _CURRENT.reset(self._token)
+
+
+@contextmanager
+def new_trace(trace: Trace) -> Iterator[Trace]:
+    """`use_trace` for the trace's whole life: afterwards its tracers are dead."""
+    with use_trace(trace):
+        try:
+            yield trace
+        finally:
+            trace.alive = False
+
+
+def bind_with(trace: Trace, prim: Any, args: Any, params: dict[str, Any]) -> Any:
+    """Apply a primitive as if `trace` were current."""
+    with use_trace(trace):
+        return trace.process(prim, tuple(args), params)
+
+
+# Named axes: those of the vmaps around the current code, innermost last.
+_AXES: ContextVar[tuple[tuple[str, int], ...]] = ContextVar("nrx_axes", default=())
+
+
+def named_axes() -> tuple[tuple[str, int], ...]:
+    """The (name, size) of the axes in scope; part of every key under which a traced function is remembered."""
+    return _AXES.get()
+
+
+@contextmanager
+def named_axis(name: Any, size: int) -> Iterator[None]:
+    """Bring an axis into scope; `name` None is no name."""
+    token = _AXES.set(_AXES.get() if name is None else (*_AXES.get(), (name, size)))
+    try:
+        yield
+    finally:
+        _AXES.reset(token)
+
+
+def axis_size(name: Any) -> int:
+    """The size of the innermost axis in scope with that name."""
+    for known, size in reversed(_AXES.get()):
+        if known == name:
+            return size
+    raise ArgumentTypeError(
+        f"no axis named {name!r} is in scope here",
+        fix=f"name one: nrx.vmap(f, axis_name={name!r}); in scope now: {[n for n, _ in _AXES.get()]}",
+    )
+
+
+def name_of(function: Any) -> str:
+    """What to call a function in messages."""
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def describe_caller(transformation: str, function: Any) -> str:
+    """`"jit of loss"`."""
+    return f"{transformation} of {name_of(function)}"

@@ -1,0 +1,170 @@
+"""Factories of rules, on top of the structural primitives: an elementwise primitive is about five lines with them."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.aval import Aval, Zero
+from nrx.core.primitive import Primitive
+from nrx.ops.common import (
+    NOT_YET_LOWERED,
+    as_arrays,
+    check_dtype,
+    check_same_dtype,
+    check_same_shape,
+    widened,
+)
+from nrx.ops.structural import convert_element_type, full_like, spread
+
+Derivative = Callable[..., Any]
+"""(tangent, result, *operands) -> the tangent's contribution to the result's tangent."""
+
+
+# Arguments
+
+
+def lift_same(name: str, *values: Any) -> list[Array]:
+    """Arguments of one dtype and shape: scalars take the dtype and shape of the arrays they meet; else no promotion."""
+    arrays = as_arrays(name, *values)
+    avals = [x.aval for x in arrays]
+    if all(a.shape == avals[0].shape and a.dtype == avals[0].dtype for a in avals):
+        return arrays
+    leader = max(avals, key=lambda a: (not (a.weak_type and not a.shape), len(a.shape)))
+    return [_as_peer(x, leader) if x.aval.weak_type and not x.aval.shape else x for x in arrays]
+
+
+def _as_peer(scalar: Array, peer: Aval) -> Array:
+    kinds = [dtypes.promote_types((scalar.dtype, True), (peer.dtype, peer.weak_type))[0]]
+    if kinds != [peer.dtype]:
+        return scalar  # a float beside integers: the dtype check says so
+    return full_like(peer, convert_element_type(scalar, peer.dtype, peer.weak_type))
+
+
+# abstract
+
+
+def elementwise_abstract(
+    name: str, accepts: Collection[np.dtype], result: Callable[[np.dtype], np.dtype] | None = None
+) -> Callable:
+    """The abstract rule: equal shapes and accepted, equal dtypes; the result has that dtype, or `result` of it."""
+
+    def abstract(*avals: Aval, **params: Any) -> Aval:
+        for aval in avals:
+            check_dtype(name, aval, accepts)
+        if len(avals) > 1:
+            check_same_dtype(name, *avals)
+            check_same_shape(name, *avals)
+        first = avals[0]
+        if result is not None:
+            return Aval(first.shape, result(first.dtype))
+        return first if all(a.weak_type for a in avals) else first.strong
+
+    return abstract
+
+
+# jvp
+
+
+def sum_tangents(tangents: Sequence[Any], out: Aval, add: Callable) -> Any:
+    """The sum of contributions, symbolic zeros left out."""
+    present = [t for t in tangents if not isinstance(t, Zero)]
+    if not present:
+        return Zero(out.tangent)
+    total = present[0]
+    for tangent in present[1:]:
+        total = add(total, tangent)
+    return total
+
+
+def elementwise_jvp(prim: Primitive, add: Callable, *derivatives: Derivative | None) -> Callable:
+    """The jvp rule made of one derivative an operand; None: the result does not vary with that operand."""
+
+    def jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+        out = prim.bind(*primals, **params)
+        contributions = [
+            derivative(tangent, out, *primals, **params)
+            for derivative, tangent in zip(derivatives, tangents, strict=True)
+            if derivative is not None and not isinstance(tangent, Zero)
+        ]
+        return out, sum_tangents(contributions, out.aval, add)
+
+    return jvp
+
+
+def constant_jvp(prim: Primitive) -> Callable:
+    """The jvp rule of a primitive whose results are piecewise constant, or not numbers that vary."""
+
+    def jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+        out = prim.bind(*primals, **params)
+        if prim.multiple_results:
+            return out, [Zero(x.aval.tangent) for x in out]
+        return out, Zero(out.aval.tangent)
+
+    return jvp
+
+
+# batch
+
+
+def elementwise_batch(prim: Primitive) -> Callable:
+    """The batch rule: bring all operands to one batch axis, with unbatched ones broadcast."""
+
+    def batch(axis: Any, args: Sequence[Array], dims: Sequence[int | None], **params: Any) -> tuple[Any, int]:
+        at = next(d for d in dims if d is not None)
+        ranks = {x.ndim - (d is not None) for x, d in zip(args, dims, strict=True)}
+        if len(args) == 1 or (all(d == at for d in dims) and len(ranks) == 1):
+            return prim.bind(*args, **params), at
+        moved = [spread(x, d, axis.size, at) for x, d in zip(args, dims, strict=True)]
+        return prim.bind(*moved, **params), at
+
+    return batch
+
+
+# impl
+
+
+def through_float32(function: Callable) -> Callable:
+    """An impl for `function(xp, *xs)` that computes 16- and 8-bit floats in float32."""
+
+    def impl(xp: Any, *xs: Any, **params: Any) -> Any:
+        wide = [widened(x) for x in xs]
+        out = function(xp, *wide, **params)
+        return out.astype(xs[0].dtype) if wide[0] is not xs[0] else out
+
+    return impl
+
+
+# The factories themselves
+
+
+def elementwise(
+    name: str,
+    impl: Callable,
+    accepts: Collection[np.dtype],
+    *,
+    result: Callable[[np.dtype], np.dtype] | None = None,
+) -> Primitive:
+    """A new elementwise primitive with impl, abstract and batch rules; `jvp` and `transpose` are the caller's to fill.
+
+    Args:
+        name: the primitive's name.
+        impl: `impl(xp, *raws, **params)`.
+        accepts: the dtypes it takes; all operands must have the same.
+        result: the dtype of the result from that of the operands; by default the same.
+    """
+    prim = Primitive(name, elementwise=True)
+    prim.define(impl=impl, abstract=elementwise_abstract(name, accepts, result), batch=elementwise_batch(prim))
+    return prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+
+
+def discrete(prim: Primitive) -> Primitive:
+    """Complete a primitive whose results do not vary: zero derivative, nothing to transpose."""
+    return prim.define(jvp=constant_jvp(prim)).refuse(transpose="its result does not vary with its operands")
+
+
+def nonlinear(prim: Primitive, jvp: Callable) -> Primitive:
+    """Complete a primitive that is not linear in any operand."""
+    return prim.define(jvp=jvp).refuse(transpose="it is not linear; linearize replaces it by its derivative")

@@ -1,0 +1,429 @@
+"""Structural primitives: they move or convert elements, and sum them where a move's transpose must.
+
+`broadcast_in_dim` and `reduce_sum` are each other's transposes and so live together.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes
+from nrx.core.array import Array, ConcreteArray, asarray
+from nrx.core.aval import Aval, Linear, Zero
+from nrx.core.errors import ArgumentError, AxisError, DTypeError, ShapeError
+from nrx.core.primitive import Primitive
+from nrx.core.shapes import (
+    Shape,
+    canonical_axes,
+    canonical_axis,
+    canonical_shape,
+    inserted,
+    inverse_permutation,
+    show,
+    size,
+    without,
+)
+from nrx.ops.common import ANY, NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, scalar_array, widened
+
+convert_element_type_p = Primitive("convert_element_type", elementwise=True)
+bitcast_convert_type_p = Primitive("bitcast_convert_type")
+broadcast_in_dim_p = Primitive("broadcast_in_dim")
+reduce_sum_p = Primitive("reduce_sum")
+reshape_p = Primitive("reshape")
+transpose_p = Primitive("transpose")
+rev_p = Primitive("rev")
+copy_p = Primitive("copy", elementwise=True)
+iota_p = Primitive("iota")
+
+
+# Public functions
+
+
+def convert_element_type(x: Any, dtype: Any, weak_type: bool = False) -> Array:
+    """`x` with its elements converted to `dtype` (complex to real takes the real part; float to int truncates)."""
+    (x,) = as_arrays("convert_element_type", x)
+    dtype = dtypes.canonical_dtype(dtype)
+    if x.aval.dtype == dtype and x.aval.weak_type == weak_type:
+        return x
+    return convert_element_type_p.bind(x, dtype=dtype, weak_type=weak_type)
+
+
+def bitcast_convert_type(x: Any, dtype: Any) -> Array:
+    """The bits of `x` read as `dtype`; a narrower dtype adds a last axis, a wider one consumes it."""
+    (x,) = as_arrays("bitcast_convert_type", x)
+    return bitcast_convert_type_p.bind(x, dtype=dtypes.canonical_dtype(dtype))
+
+
+def broadcast_in_dim(x: Any, shape: Any, broadcast_dimensions: Sequence[int]) -> Array:
+    """`x` broadcast to `shape`; axis i of `x` becomes axis `broadcast_dimensions[i]`, axes of length 1 are stretched."""
+    (x,) = as_arrays("broadcast_in_dim", x)
+    shape, placement = canonical_shape(shape), tuple(broadcast_dimensions)
+    if x.aval.shape == shape and placement == tuple(range(len(shape))):
+        return x
+    return broadcast_in_dim_p.bind(x, shape=shape, placement=placement)
+
+
+def broadcast_to(x: Array, shape: Shape) -> Array:
+    """`x` broadcast to `shape` by NumPy's rule (axes aligned at the end)."""
+    return broadcast_in_dim(x, shape, range(len(shape) - x.ndim, len(shape)))
+
+
+def reduce_sum(x: Any, axes: Sequence[int]) -> Array:
+    """The sum over `axes`; integers wrap, 16-bit floats accumulate in float32."""
+    (x,) = as_arrays("reduce_sum", x)
+    axes = canonical_axes(axes, x.ndim)
+    return reduce_sum_p.bind(x, axes=tuple(sorted(axes))) if axes else x
+
+
+def reshape(x: Any, new_sizes: Any, dimensions: Sequence[int] | None = None) -> Array:
+    """The elements of `x` in row-major order as an array of shape `new_sizes`; `dimensions` transposes first."""
+    (x,) = as_arrays("reshape", x)
+    if dimensions is not None:
+        x = transpose(x, dimensions)
+    shape = canonical_shape(new_sizes)
+    return x if x.aval.shape == shape else reshape_p.bind(x, shape=shape)
+
+
+def transpose(x: Any, permutation: Sequence[int]) -> Array:
+    """The axes of `x` permuted: axis i of the result is axis `permutation[i]` of `x`."""
+    (x,) = as_arrays("transpose", x)
+    permutation = canonical_axes(tuple(permutation), x.ndim, "permutation")
+    return x if permutation == tuple(range(x.ndim)) else transpose_p.bind(x, permutation=permutation)
+
+
+def rev(x: Any, dimensions: Sequence[int]) -> Array:
+    """`x` reversed along `dimensions`."""
+    (x,) = as_arrays("rev", x)
+    axes = canonical_axes(tuple(dimensions), x.ndim, "dimensions")
+    return rev_p.bind(x, dimensions=tuple(sorted(axes))) if axes else x
+
+
+def copy(x: Any) -> Array:
+    """A copy of `x` (values are immutable: useful to keep an input from being donated)."""
+    return copy_p.bind(*as_arrays("copy", x))
+
+
+def iota(dtype: Any, size: int) -> Array:
+    """0, 1, …, size - 1."""
+    return broadcasted_iota(dtype, (size,), 0)
+
+
+def broadcasted_iota(dtype: Any, shape: Any, dimension: int) -> Array:
+    """An array of `shape` whose elements count along `dimension`."""
+    shape = canonical_shape(shape)
+    dimension = canonical_axis(dimension, len(shape), "dimension")
+    return iota_p.bind(dtype=dtypes.canonical_dtype(dtype), shape=shape, dimension=dimension)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Array:
+    """An array of `shape` filled with a scalar."""
+    value = asarray(fill_value, "full: fill_value")
+    if value.ndim:
+        raise ShapeError(f"full needs a scalar fill_value, got shape {show(value.shape)}", fix="use broadcast_to")
+    dtype = value.dtype if dtype is None else dtypes.canonical_dtype(dtype)
+    return broadcast_in_dim(convert_element_type(value, dtype, value.weak_type and dtype == value.dtype), shape, ())
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Array:
+    """An array like `x` (shape and dtype, unless given) filled with a scalar; `x` may be an Aval."""
+    aval = x if isinstance(x, Aval) else getattr(x, "aval", None) or asarray(x).aval
+    dtype = aval.dtype if dtype is None else dtypes.canonical_dtype(dtype)
+    shape = aval.shape if shape is None else canonical_shape(shape)
+    if isinstance(fill_value, Array):
+        return full(shape, fill_value, dtype)
+    return broadcast_in_dim(scalar_array(fill_value, dtype, aval.weak_type and dtype == aval.dtype), shape, ())
+
+
+def zeros_like(x: Any) -> Array:
+    """Zeros of `x`'s shape and dtype."""
+    return full_like(x, 0)
+
+
+def instantiate(tangent: Any) -> Array:
+    """A tangent or cotangent as an array: a symbolic `Zero` becomes zeros."""
+    return full_like(tangent.aval, 0) if isinstance(tangent, Zero) else tangent
+
+
+def squeeze(x: Any, dimensions: Sequence[int]) -> Array:
+    """`x` without the axes `dimensions`, which must have length 1."""
+    (x,) = as_arrays("squeeze", x)
+    axes = canonical_axes(tuple(dimensions), x.ndim, "dimensions")
+    if any(x.shape[a] != 1 for a in axes):
+        raise ShapeError(f"cannot squeeze axes {axes} of shape {show(x.shape)}", fix="only axes of length 1 can go")
+    return reshape(x, without(x.shape, axes))
+
+
+def expand_dims(x: Any, dimensions: Sequence[int]) -> Array:
+    """`x` with axes of length 1 inserted so that they stand at `dimensions` of the result."""
+    (x,) = as_arrays("expand_dims", x)
+    axes = canonical_axes(tuple(dimensions), x.ndim + len(tuple(dimensions)), "dimensions")
+    shape = list(x.shape)
+    for axis in sorted(axes):
+        shape.insert(axis, 1)
+    return reshape(x, tuple(shape))
+
+
+def move_axis(x: Array, source: int, destination: int) -> Array:
+    """`x` with one axis moved."""
+    rest = [i for i in range(x.ndim) if i != source]
+    return transpose(x, inserted(rest, destination, source))
+
+
+def spread(x: Array, dim: int | None, size: Any, at: int = 0) -> Array:
+    """A batched value with its batch axis at `at`; an unbatched one (`dim` None) is broadcast to have it."""
+    if dim is not None:
+        return x if dim == at else move_axis(x, dim, at)
+    shape = inserted(x.shape, at, size)
+    return broadcast_in_dim(x, shape, without(range(len(shape)), [at]))
+
+
+# impl
+
+
+def _convert_impl(xp: Any, x: Any, *, dtype: np.dtype, weak_type: bool) -> Any:
+    if x.dtype.kind == "c" and dtype.kind != "c" and dtype != dtypes.bool_:
+        x = x.real
+    if dtypes.is_integer(dtype) and dtypes.is_narrow(x.dtype):
+        x = x.astype(np.float32)
+    return x.astype(dtype)
+
+
+def _bitcast_impl(xp: Any, x: Any, *, dtype: np.dtype) -> Any:
+    if x.dtype.itemsize == dtype.itemsize:
+        return xp.ascontiguousarray(x).view(dtype).reshape(x.shape)
+    if x.dtype.itemsize > dtype.itemsize:
+        ratio = x.dtype.itemsize // dtype.itemsize
+        return xp.ascontiguousarray(x).reshape(*x.shape, 1).view(dtype).reshape(*x.shape, ratio)
+    return xp.ascontiguousarray(x).view(dtype).reshape(x.shape[:-1])
+
+
+def _broadcast_impl(xp: Any, x: Any, *, shape: Shape, placement: tuple[int, ...]) -> Any:
+    aligned = [1] * len(shape)
+    for axis, dim in enumerate(placement):
+        aligned[dim] = x.shape[axis]
+    order = np.argsort(placement, kind="stable") if len(placement) > 1 else range(len(placement))
+    return xp.broadcast_to(x.transpose(tuple(order)).reshape(aligned), shape)
+
+
+def _reduce_sum_impl(xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
+    wide = widened(x)
+    return xp.sum(wide, axis=axes, dtype=wide.dtype).astype(x.dtype, copy=False)
+
+
+def _rev_impl(xp: Any, x: Any, *, dimensions: tuple[int, ...]) -> Any:
+    return xp.flip(x, dimensions)
+
+
+def _iota_impl(xp: Any, *, dtype: np.dtype, shape: Shape, dimension: int) -> Any:
+    counts = xp.arange(shape[dimension]).astype(dtype)
+    aligned = [1] * len(shape)
+    aligned[dimension] = shape[dimension]
+    return xp.broadcast_to(counts.reshape(aligned), shape)
+
+
+# abstract
+
+
+def _convert_abstract(x: Aval, *, dtype: np.dtype, weak_type: bool) -> Aval:
+    return Aval(x.shape, dtype, weak_type)
+
+
+def _bitcast_abstract(x: Aval, *, dtype: np.dtype) -> Aval:
+    if dtypes.bool_ in (x.dtype, dtype) and x.dtype != dtype:
+        raise DTypeError(f"bitcast between {x.dtype} and {dtype} is not defined", fix="use x.astype(...)")
+    old, new = x.dtype.itemsize, dtype.itemsize
+    if old == new:
+        return Aval(x.shape, dtype)
+    if old > new:
+        return Aval((*x.shape, old // new), dtype)
+    if not x.shape or x.shape[-1] != new // old:
+        raise ShapeError(f"bitcast from {x} to {dtype} needs a last axis of length {new // old}")
+    return Aval(x.shape[:-1], dtype)
+
+
+def _broadcast_abstract(x: Aval, *, shape: Shape, placement: tuple[int, ...]) -> Aval:
+    if len(placement) != x.ndim or len(set(placement)) != len(placement) or any(not 0 <= d < len(shape) for d in placement):
+        raise AxisError(
+            f"broadcast_in_dim: dimensions {placement} do not place the {x.ndim} axes of {x} in shape {show(shape)}"
+        )
+    if any(have not in (1, shape[dim]) for have, dim in zip(x.shape, placement, strict=True)):
+        raise ShapeError(
+            f"cannot broadcast shape {show(x.shape)} to {show(shape)}" + ("" if len(placement) == 0 else f" at axes {placement}"),
+            fix="an axis must have the length of the axis it goes to, or 1",
+        )
+    return x.update(shape=shape)
+
+
+def _reduce_sum_abstract(x: Aval, *, axes: tuple[int, ...]) -> Aval:
+    check_dtype("reduce_sum", x, NUMBERS)
+    return x.update(shape=without(x.shape, axes))
+
+
+def _reshape_abstract(x: Aval, *, shape: Shape) -> Aval:
+    if size(shape) != x.size:
+        raise ShapeError(
+            f"cannot reshape shape {show(x.shape)} ({x.size} elements) to {show(shape)} ({size(shape)} elements)",
+            fix="the numbers of elements must be equal; one dimension may be -1 in nrx.numpy.reshape",
+        )
+    return x.update(shape=shape)
+
+
+def _transpose_abstract(x: Aval, *, permutation: tuple[int, ...]) -> Aval:
+    if sorted(permutation) != list(range(x.ndim)):
+        raise AxisError(f"{permutation} is not a permutation of the {x.ndim} axes of shape {show(x.shape)}")
+    return x.update(shape=tuple(x.shape[i] for i in permutation))
+
+
+def _same_abstract(x: Aval, **params: Any) -> Aval:
+    return x
+
+
+def _iota_abstract(*, dtype: np.dtype, shape: Shape, dimension: int) -> Aval:
+    check_dtype("iota", Aval(shape, dtype), NUMBERS & ANY)
+    return Aval(shape, dtype)
+
+
+# jvp: all are linear, so the tangent goes the same way as the value
+
+
+def linear_jvp(prim: Primitive) -> Any:
+    """The jvp rule of a primitive of one operand that is linear in it."""
+
+    def jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+        return prim.bind(*primals, **params), prim.bind(*tangents, **params)
+
+    return jvp
+
+
+def _convert_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, dtype: np.dtype, weak_type: bool) -> Any:
+    out = convert_element_type_p.bind(*primals, dtype=dtype, weak_type=weak_type)
+    if not dtypes.is_inexact(dtype):
+        return out, Zero(out.aval.tangent)
+    return out, convert_element_type_p.bind(*tangents, dtype=dtype, weak_type=weak_type)
+
+
+def zero_jvp(prim: Primitive) -> Any:
+    """The jvp rule of a primitive with one result that does not vary (piecewise constant)."""
+
+    def jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+        out = prim.bind(*primals, **params)
+        return out, Zero(out.aval.tangent)
+
+    return jvp
+
+
+# transpose
+
+
+def _convert_transpose(ct: Array, x: Linear, *, dtype: np.dtype, weak_type: bool) -> list[Any]:
+    return [convert_element_type(ct, x.aval.dtype, x.aval.weak_type)]
+
+
+def _broadcast_transpose(ct: Array, x: Linear, *, shape: Shape, placement: tuple[int, ...]) -> list[Any]:
+    stretched = [d for have, d in zip(x.aval.shape, placement, strict=True) if have == 1 and shape[d] != 1]
+    summed = reduce_sum(ct, [*without(range(len(shape)), placement), *stretched])
+    kept = [d for d in placement if d not in stretched]
+    ordered = transpose(summed, inverse_permutation(np.argsort(np.argsort(kept))) if kept else ())
+    return [reshape(ordered, x.aval.shape)]
+
+
+def _reduce_sum_transpose(ct: Array, x: Linear, *, axes: tuple[int, ...]) -> list[Any]:
+    return [broadcast_in_dim(ct, x.aval.shape, without(range(x.aval.ndim), axes))]
+
+
+def _reshape_transpose(ct: Array, x: Linear, *, shape: Shape) -> list[Any]:
+    return [reshape(ct, x.aval.shape)]
+
+
+def _transpose_transpose(ct: Array, x: Linear, *, permutation: tuple[int, ...]) -> list[Any]:
+    return [transpose(ct, inverse_permutation(permutation))]
+
+
+def _rev_transpose(ct: Array, x: Linear, *, dimensions: tuple[int, ...]) -> list[Any]:
+    return [rev(ct, dimensions)]
+
+
+def _copy_transpose(ct: Array, x: Linear) -> list[Any]:
+    return [ct]
+
+
+# batch: (axis, args, dims, **params) -> (result, dim)
+
+
+def _unary_batch(prim: Primitive) -> Any:
+    def batch(axis: Any, args: Sequence[Array], dims: Sequence[int], **params: Any) -> tuple[Any, int]:
+        return prim.bind(*args, **params), dims[0]
+
+    return batch
+
+
+def _bitcast_batch(axis: Any, args: Sequence[Array], dims: Sequence[int], *, dtype: np.dtype) -> tuple[Any, int]:
+    return bitcast_convert_type_p.bind(spread(args[0], dims[0], axis.size), dtype=dtype), 0
+
+
+def _broadcast_batch(axis: Any, args: Any, dims: Any, *, shape: Shape, placement: tuple[int, ...]) -> tuple[Any, int]:
+    x = spread(args[0], dims[0], axis.size)
+    return broadcast_in_dim(x, (axis.size, *shape), (0, *(d + 1 for d in placement))), 0
+
+
+def _shifted(axes: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    """Axes of the unbatched array as axes of one with a batch axis at `dim`."""
+    return tuple(a + (a >= dim) for a in axes)
+
+
+def _reduce_sum_batch(axis: Any, args: Any, dims: Any, *, axes: tuple[int, ...]) -> tuple[Any, int]:
+    moved = _shifted(axes, dims[0])
+    return reduce_sum_p.bind(args[0], axes=moved), dims[0] - sum(a < dims[0] for a in moved)
+
+
+def _reshape_batch(axis: Any, args: Any, dims: Any, *, shape: Shape) -> tuple[Any, int]:
+    return reshape(spread(args[0], dims[0], axis.size), (axis.size, *shape)), 0
+
+
+def _transpose_batch(axis: Any, args: Any, dims: Any, *, permutation: tuple[int, ...]) -> tuple[Any, int]:
+    return transpose(args[0], (dims[0], *_shifted(permutation, dims[0]))), 0
+
+
+def _rev_batch(axis: Any, args: Any, dims: Any, *, dimensions: tuple[int, ...]) -> tuple[Any, int]:
+    return rev(args[0], _shifted(dimensions, dims[0])), dims[0]
+
+
+# Registration
+
+convert_element_type_p.define(
+    impl=_convert_impl, abstract=_convert_abstract, jvp=_convert_jvp, transpose=_convert_transpose,
+    batch=_unary_batch(convert_element_type_p),
+)  # fmt: skip
+bitcast_convert_type_p.define(
+    impl=_bitcast_impl, abstract=_bitcast_abstract, jvp=zero_jvp(bitcast_convert_type_p), batch=_bitcast_batch
+).refuse(transpose="the bits of a number are not a linear function of it")
+broadcast_in_dim_p.define(
+    impl=_broadcast_impl, abstract=_broadcast_abstract, jvp=linear_jvp(broadcast_in_dim_p),
+    transpose=_broadcast_transpose, batch=_broadcast_batch,
+)  # fmt: skip
+reduce_sum_p.define(
+    impl=_reduce_sum_impl, abstract=_reduce_sum_abstract, jvp=linear_jvp(reduce_sum_p),
+    transpose=_reduce_sum_transpose, batch=_reduce_sum_batch,
+)  # fmt: skip
+reshape_p.define(
+    impl=lambda xp, x, *, shape: x.reshape(shape), abstract=_reshape_abstract, jvp=linear_jvp(reshape_p),
+    transpose=_reshape_transpose, batch=_reshape_batch,
+)  # fmt: skip
+transpose_p.define(
+    impl=lambda xp, x, *, permutation: x.transpose(permutation), abstract=_transpose_abstract,
+    jvp=linear_jvp(transpose_p), transpose=_transpose_transpose, batch=_transpose_batch,
+)  # fmt: skip
+rev_p.define(impl=_rev_impl, abstract=_same_abstract, jvp=linear_jvp(rev_p), transpose=_rev_transpose, batch=_rev_batch)
+copy_p.define(
+    impl=lambda xp, x: x.copy(), abstract=_same_abstract, jvp=linear_jvp(copy_p), transpose=_copy_transpose,
+    batch=_unary_batch(copy_p),
+)  # fmt: skip
+iota_p.define(impl=_iota_impl, abstract=_iota_abstract).refuse(
+    jvp="it has no operand to vary", transpose="it has no operand", batch="it has no operand to batch"
+)
+for _prim in (
+    convert_element_type_p, bitcast_convert_type_p, broadcast_in_dim_p, reduce_sum_p, reshape_p, transpose_p, rev_p,
+    copy_p, iota_p,
+):  # fmt: skip
+    _prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)

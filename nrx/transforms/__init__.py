@@ -1,0 +1,30 @@
+"""Transformations of pure functions: staging, forward and reverse mode, batching, compilation, custom rules."""
+
+from nrx.transforms.batching import vmap
+from nrx.transforms.checkpoint import checkpoint, remat
+from nrx.transforms.derivatives import grad, hessian, jacfwd, jacobian, jacrev, value_and_grad, vjp
+from nrx.transforms.forward import jvp
+from nrx.transforms.jit import jit
+from nrx.transforms.linearize import linearize
+from nrx.transforms.staging import ShapeDtypeStruct, eval_shape, make_jaxpr
+from nrx.transforms.transpose import linear_transpose
+
+__all__ = [
+    "ShapeDtypeStruct",
+    "checkpoint",
+    "eval_shape",
+    "grad",
+    "hessian",
+    "jacfwd",
+    "jacobian",
+    "jacrev",
+    "jit",
+    "jvp",
+    "linear_transpose",
+    "linearize",
+    "make_jaxpr",
+    "remat",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]

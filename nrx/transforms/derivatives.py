@@ -1,0 +1,349 @@
+"""Reverse mode and what is built on it: `vjp`, `grad`, `value_and_grad`, `jacfwd`, `jacrev`, `hessian`."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.aval import Aval, Linear, Zero
+from nrx.core.errors import NonDifferentiableInputError, NonScalarLossError
+from nrx.core.pytree import PyTreeDef, keystr, tree_flatten_with_path, tree_unflatten
+from nrx.core.shapes import show
+from nrx.core.trace import describe_caller, name_of
+from nrx.ops.logic import eq
+from nrx.ops.structural import broadcasted_iota, convert_element_type, full_like, reshape, transpose
+from nrx.transforms.batching import vmap_flat
+from nrx.transforms.flatten import (
+    FlatFunction,
+    argnums_tuple,
+    fix_arguments,
+    flatten_call,
+    positional_name,
+)
+from nrx.transforms.forward import public_tangent
+from nrx.transforms.linearize import LinearFunction, linearize_flat
+from nrx.transforms.transpose import backward, flatten_cotangents
+
+
+def pull_back(linear: LinearFunction, cts: Sequence[Any]) -> list[Any]:
+    """The cotangents of the arguments `linear` was taken with respect to, from those of all results."""
+    present = [ct for ct, some in zip(cts, linear.present, strict=True) if some]
+    return backward(linear.program, [Linear(a) for a in linear.program.in_avals], present)
+
+
+def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """The value of `function` and a function that pulls cotangents back through it (reverse mode).
+
+    Args:
+        function: a function of pytrees of arrays.
+        *primals: its positional arguments.
+        has_aux: `function` returns `(value, aux)`, where aux is passed through.
+
+    Returns:
+        `(value, f_vjp)`, or `(value, f_vjp, aux)`. `f_vjp(ct)` takes a cotangent like the value and gives a tuple of
+        cotangents, one for each of the primals; it may be called many times.
+
+    >>> import nrx
+    >>> y, f_vjp = nrx.vjp(lambda x, y: x * y, 2.0, 5.0)
+    >>> f_vjp(1.0)
+    (Array(5., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
+    """
+    values, in_tree = flatten_call(function, primals, {})
+    flat = FlatFunction(function, in_tree, has_aux)
+    outs, linear = linearize_flat(flat, values, name=describe_caller("vjp", function))
+    out_avals = linear.out_avals[: flat.count]
+    unused_aux = [a.tangent for a in linear.out_avals[flat.count :]]
+
+    def f_vjp(ct: Any) -> Any:
+        cts = flatten_cotangents(ct, flat.out_tree, out_avals, f"the result of {name_of(function)}")
+        pulled = iter(pull_back(linear, cts + [_zero(a) for a in unused_aux]))
+        leaves = [
+            public_tangent(next(pulled) if some else _zero(v.aval)) for v, some in zip(values, linear.wrt, strict=True)
+        ]
+        return tree_unflatten(in_tree, leaves)[0]
+
+    result = (flat.result(outs), f_vjp)
+    return (*result, flat.aux(outs)) if has_aux else result
+
+
+def value_and_grad(
+    function: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable:
+    """A function that gives the value of `function` and its gradient.
+
+    Args:
+        function: returns a real scalar (or `(scalar, aux)`).
+        argnums: the position, or positions, of the arguments to differentiate with respect to; they may be pytrees.
+        has_aux: `function` returns `(scalar, aux)`.
+        holomorphic: `function` is complex-differentiable, with complex arguments and result.
+        allow_int: accept integer leaves; their gradient has dtype `float0`.
+
+    Returns:
+        A function of the same arguments that returns `(value, gradient)`, where value is `(scalar, aux)` with
+        `has_aux`. The gradient is like the argument, or a tuple of such if `argnums` is a sequence.
+
+    Raises:
+        NonScalarLossError: the result is not one real scalar.
+        NonDifferentiableInputError: an argument has integer or boolean leaves.
+
+    >>> import nrx
+    >>> nrx.value_and_grad(lambda x: x**3)(2.0)
+    (Array(8., dtype=float32, weak_type=True), Array(12., dtype=float32, weak_type=True))
+    """
+
+    @functools.wraps(function)
+    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        numbers = argnums_tuple(argnums, len(args))
+        partial = functools.partial(fix_arguments(function, args, numbers), **kwargs)
+        values, in_tree = flatten_call(function, tuple(args[i] for i in numbers), {})
+        _check_inputs(function, values, in_tree, numbers, holomorphic, allow_int)
+        flat = FlatFunction(partial, in_tree, has_aux)
+        outs, linear = linearize_flat(flat, values, name=describe_caller("grad", function))
+        _check_loss(function, flat, outs, holomorphic)
+        seed = full_like(outs[0].aval.tangent, 1)
+        pulled = iter(pull_back(linear, [seed, *(_zero(a) for a in linear.out_avals[1:])]))
+        leaves = [
+            public_tangent(next(pulled) if some else _zero(v.aval)) for v, some in zip(values, linear.wrt, strict=True)
+        ]
+        gradients = tree_unflatten(in_tree, leaves)[0]
+        value = (flat.result(outs), flat.aux(outs)) if has_aux else flat.result(outs)
+        return value, gradients[0] if isinstance(argnums, int) else gradients
+
+    return value_and_gradient
+
+
+def grad(
+    function: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable:
+    """A function that gives the gradient of `function`, a function with a real scalar as result.
+
+    Args:
+        function: returns a real scalar (or `(scalar, aux)`).
+        argnums: the position, or positions, of the arguments to differentiate with respect to; they may be pytrees.
+        has_aux: `function` returns `(scalar, aux)`.
+        holomorphic: `function` is complex-differentiable, with complex arguments and result.
+        allow_int: accept integer leaves; their gradient has dtype `float0`.
+
+    Returns:
+        A function of the same arguments that returns the gradient, or `(gradient, aux)`. The gradient is like the
+        argument, or a tuple of such if `argnums` is a sequence.
+
+    Raises:
+        NonScalarLossError: the result is not one real scalar.
+        NonDifferentiableInputError: an argument has integer or boolean leaves.
+
+    >>> import nrx
+    >>> nrx.grad(lambda x: x**3)(2.0)
+    Array(12., dtype=float32, weak_type=True)
+    """
+    both = value_and_grad(function, argnums, has_aux, holomorphic, allow_int)
+
+    @functools.wraps(function)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, gradients = both(*args, **kwargs)
+        return (gradients, value[1]) if has_aux else gradients
+
+    return gradient
+
+
+def _zero(aval: Aval) -> Zero:
+    return Zero(aval.tangent)
+
+
+def _check_inputs(
+    function: Callable, values: list[Array], in_tree: PyTreeDef, numbers: Sequence[int], holomorphic: bool, allow_int: bool
+) -> None:
+    paths = [path for path, _ in tree_flatten_with_path(tree_unflatten(in_tree, values))[0]]
+    for value, (_, which, *rest) in zip(values, paths, strict=True):
+        name = f"{positional_name(function, numbers[which.idx])}{keystr(tuple(rest))}"
+        if holomorphic and not dtypes.is_complex(value.dtype):
+            raise NonDifferentiableInputError(
+                f"holomorphic=True, but argument {name} of {name_of(function)} has dtype {value.dtype}",
+                fix="pass complex arguments, or leave holomorphic out",
+            )
+        if not dtypes.is_inexact(value.dtype) and not allow_int:
+            raise NonDifferentiableInputError(
+                f"grad with respect to argument {name} of {name_of(function)}, which has dtype {value.dtype}: "
+                "integers and booleans cannot vary",
+                fix="convert it (x.astype(float)), choose other argnums, or pass allow_int=True for float0 gradients",
+            )
+
+
+def _check_loss(function: Callable, flat: FlatFunction, outs: list[Array], holomorphic: bool) -> None:
+    name = name_of(function)
+    if flat.count != 1 or not _is_leaf(flat.out_tree):
+        raise NonScalarLossError(
+            f"grad needs a scalar result, but {name} returned a tree: {flat.out_tree}",
+            fix="return one scalar; with has_aux=True return (scalar, aux); for several results use jacrev",
+        )
+    aval = outs[0].aval
+    if aval.shape:
+        raise NonScalarLossError(
+            f"grad needs a scalar result, but {name} returned an array of shape {show(aval.shape)}",
+            fix="reduce it (.sum() or .mean()), or use jacrev or jacfwd for the derivative of an array",
+        )
+    if not holomorphic and not dtypes.is_floating(aval.dtype):
+        raise NonScalarLossError(
+            f"grad needs a real floating result, but {name} returned {aval.dtype}",
+            fix="take the real part or modulus of a complex result, or pass holomorphic=True; convert integers to float",
+        )
+    if holomorphic and not dtypes.is_complex(aval.dtype):
+        raise NonScalarLossError(f"holomorphic=True, but {name} returned {aval.dtype}", fix="return a complex scalar")
+
+
+def _is_leaf(tree: PyTreeDef) -> bool:
+    return tree.num_leaves == 1 and tree.num_nodes == 1
+
+
+# Jacobians
+
+
+def _basis(avals: Sequence[Aval], position: int) -> list[Array]:
+    """The unit directions of one leaf, stacked on a new first axis, and zeros for the others."""
+    count = avals[position].size
+    stacked = []
+    for number, aval in enumerate(avals):
+        shape = (count, *aval.shape)
+        if number != position:
+            stacked.append(full_like(aval, 0, shape=shape))
+            continue
+        rows, columns = (broadcasted_iota(dtypes.int32, (count, count), axis) for axis in (0, 1))
+        stacked.append(reshape(convert_element_type(eq(rows, columns), aval.dtype), shape))
+    return stacked
+
+
+def _jacobian(
+    function: Callable, argnums: int | Sequence[int], has_aux: bool, holomorphic: bool, allow_int: bool, columns: Callable
+) -> Callable:
+    """The frame of jacfwd and jacrev. `columns(flat, values)` gives the results and the flat Jacobian, one list of
+    blocks a result, one block an argument leaf, each of shape result.shape + leaf.shape."""
+
+    @functools.wraps(function)
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        numbers = argnums_tuple(argnums, len(args))
+        partial = functools.partial(fix_arguments(function, args, numbers), **kwargs)
+        values, in_tree = flatten_call(function, tuple(args[i] for i in numbers), {})
+        _check_inputs(function, values, in_tree, numbers, holomorphic, allow_int)
+        flat = FlatFunction(partial, in_tree, has_aux)
+        outs, blocks = columns(flat, values, describe_caller("jacobian", function), holomorphic)
+        rows = [tree_unflatten(in_tree, row)[0] for row in blocks]
+        tree = tree_unflatten(flat.out_tree, [row[0] if isinstance(argnums, int) else row for row in rows])
+        return (tree, flat.aux(outs)) if has_aux else tree
+
+    return jacobian
+
+
+def _forward_columns(flat: FlatFunction, values: list[Array], name: str, holomorphic: bool) -> tuple[list, list]:
+    avals = [v.aval for v in values]
+    outs, linear = linearize_flat(flat, values, name=name)
+    blocks: list[list[Any]] = [[] for _ in range(flat.count)]
+    for position, value in enumerate(values):
+        basis = _basis(avals, position)
+        tangents = vmap_flat(lambda *t: [public_tangent(x) for x in linear(t)[: flat.count]], basis, [0] * len(basis))
+        for out, tangent, row in zip(outs, tangents, blocks, strict=False):
+            moved = transpose(tangent, (*range(1, tangent.ndim), 0))
+            row.append(reshape(moved, (*out.shape, *value.shape)))
+    return outs, blocks
+
+
+def _reverse_columns(flat: FlatFunction, values: list[Array], name: str, holomorphic: bool) -> tuple[list, list]:
+    outs, linear = linearize_flat(flat, values, name=name)
+    out_avals = [a.tangent for a in linear.out_avals]
+    blocks = []
+    for position in range(flat.count):
+        aval = out_avals[position]
+        if dtypes.is_complex(aval.dtype) and not holomorphic:
+            raise NonScalarLossError(f"jacrev needs real results, got {aval}", fix="pass holomorphic=True")
+
+        def pulled(*cts: Array) -> list[Array]:
+            return [public_tangent(ct) for ct in pull_back(linear, cts)]
+
+        basis = _basis(out_avals, position)
+        rows = vmap_flat(pulled, basis, [0] * len(basis))
+        blocks.append([reshape(r, (*aval.shape, *v.shape)) for r, v in zip(rows, values, strict=True)])
+    return outs, blocks
+
+
+def jacfwd(
+    function: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable:
+    """A function that gives the Jacobian of `function`, column by column (forward mode): for few inputs.
+
+    Args:
+        function: a function of pytrees of arrays.
+        argnums: the position, or positions, of the arguments to differentiate with respect to.
+        has_aux: `function` returns `(value, aux)`.
+        holomorphic: `function` is complex-differentiable.
+
+    Returns:
+        A function of the same arguments; its result has the tree of the value, each leaf replaced by the tree of the
+        argument, with leaves of shape `value_leaf.shape + argument_leaf.shape`.
+
+    >>> import nrx
+    >>> nrx.jacfwd(nrx.numpy.sin)(nrx.numpy.zeros(2))
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+    return _jacobian(function, argnums, has_aux, holomorphic, False, _forward_columns)
+
+
+def jacrev(
+    function: Callable,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    allow_int: bool = False,
+) -> Callable:
+    """A function that gives the Jacobian of `function`, row by row (reverse mode): for few outputs.
+
+    Args:
+        function: a function of pytrees of arrays.
+        argnums: the position, or positions, of the arguments to differentiate with respect to.
+        has_aux: `function` returns `(value, aux)`.
+        holomorphic: `function` is complex-differentiable.
+        allow_int: accept integer leaves.
+
+    Returns:
+        A function of the same arguments; its result has the tree of the value, each leaf replaced by the tree of the
+        argument, with leaves of shape `value_leaf.shape + argument_leaf.shape`.
+
+    >>> import nrx
+    >>> nrx.jacrev(lambda x: x[:1] * x)(nrx.numpy.array([2.0, 3.0]))
+    Array([[4., 0.],
+           [3., 2.]], dtype=float32)
+    """
+    return _jacobian(function, argnums, has_aux, holomorphic, allow_int, _reverse_columns)
+
+
+def hessian(
+    function: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+) -> Callable:
+    """A function that gives the second derivatives of `function` (forward over reverse mode).
+
+    Args:
+        function: a function of pytrees of arrays, usually with a scalar as result.
+        argnums: the position, or positions, of the arguments to differentiate with respect to.
+        has_aux: `function` returns `(value, aux)`.
+        holomorphic: `function` is complex-differentiable.
+
+    Returns:
+        A function of the same arguments; with a vector of n elements as argument its result has shape (n, n).
+
+    >>> import nrx
+    >>> nrx.hessian(lambda x: (x**3).sum())(nrx.numpy.array([1.0, 2.0]))
+    Array([[ 6.,  0.],
+           [ 0., 12.]], dtype=float32)
+    """
+    return jacfwd(jacrev(function, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
+
+
+jacobian = jacrev

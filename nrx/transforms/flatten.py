@@ -1,0 +1,133 @@
+"""Between functions of pytrees, as users write them, and flat functions of arrays, as transformations need them."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nrx.core.array import Array, asarray
+from nrx.core.errors import ArgumentTypeError, StaticArgumentError, TreeError
+from nrx.core.pytree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
+from nrx.core.trace import name_of
+
+
+class FlatFunction:
+    """`function` as one of flat arrays; after a call `out_tree` holds the structure of its result.
+
+    Args:
+        function: takes the trees that `in_tree` describes: a tuple `(args, kwargs)`.
+        in_tree: their structure.
+        has_aux: the function returns `(result, aux)`. The arrays of aux follow the leaves of the result, `count` says
+            from where, and `aux` puts them back; its other leaves pass by untouched.
+    """
+
+    def __init__(self, function: Callable, in_tree: PyTreeDef, has_aux: bool = False):
+        self.function = function
+        self.in_tree = in_tree
+        self.has_aux = has_aux
+        self.out_tree: PyTreeDef
+        self.count: int
+
+    def __call__(self, *leaves: Any) -> list[Array]:
+        args, kwargs = tree_unflatten(self.in_tree, leaves)
+        result, aux = self.function(*args, **kwargs), None
+        if self.has_aux:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TreeError(
+                    f"has_aux=True, but {name_of(self.function)} returned a {type(result).__name__}",
+                    fix="return a pair: (result, aux)",
+                )
+            result, aux = result
+        out, self.out_tree = flatten_arrays(result, f"the result of {name_of(self.function)}")
+        self.count = len(out)
+        self._aux_leaves, self._aux_tree = tree_flatten(aux)
+        return out + [leaf for leaf in self._aux_leaves if isinstance(leaf, Array)]
+
+    def result(self, leaves: Sequence[Any]) -> Any:
+        """The tree of the result from its leaves (and, ignored, those of aux)."""
+        return tree_unflatten(self.out_tree, leaves[: self.count])
+
+    def aux(self, leaves: Sequence[Any]) -> Any:
+        """The tree of aux from all leaves that the call returned."""
+        arrays = iter(leaves[self.count :])
+        filled = [next(arrays) if isinstance(leaf, Array) else leaf for leaf in self._aux_leaves]
+        return tree_unflatten(self._aux_tree, filled)
+
+
+def flatten_arrays(tree: Any, what: str) -> tuple[list[Array], PyTreeDef]:
+    """The leaves of a tree as Arrays; a leaf that cannot be one is an error that names its path."""
+    leaves, treedef = tree_flatten(tree)
+    for position, leaf in enumerate(leaves):
+        if not isinstance(leaf, Array):
+            try:
+                leaves[position] = asarray(leaf)
+            except ArgumentTypeError as error:
+                path = keystr(tree_flatten_with_path(tree)[0][position][0])
+                raise ArgumentTypeError(f"{what}{path} is not an array: {error.message}", fix=error.fix) from None
+    return leaves, treedef
+
+
+def flatten_call(function: Callable, args: tuple, kwargs: dict) -> tuple[list[Array], PyTreeDef]:
+    """The leaves of a call's arguments as Arrays, and the structure of `(args, kwargs)`."""
+    leaves, treedef = tree_flatten((args, kwargs))
+    if all(isinstance(leaf, Array) for leaf in leaves):
+        return leaves, treedef
+    for position, leaf in enumerate(leaves):
+        if not isinstance(leaf, Array):
+            try:
+                leaves[position] = asarray(leaf)
+            except ArgumentTypeError as error:
+                name = argument_name(function, tree_flatten_with_path((args, kwargs))[0][position][0])
+                raise ArgumentTypeError(
+                    f"argument {name} of {name_of(function)} is not an array: {error.message}",
+                    fix=error.fix or "pass an array or a number; under jit, make it static (static_argnums)",
+                ) from None
+    return leaves, treedef
+
+
+def argument_name(function: Callable, path: Sequence[Any]) -> str:
+    """How the user would write the leaf at `path` of `(args, kwargs)`: `params['w'][0]`."""
+    where, which, *rest = path
+    if where.idx == 1:
+        return f"{which.key}{keystr(tuple(rest))}"
+    return f"{positional_name(function, which.idx)}{keystr(tuple(rest))}"
+
+
+def positional_name(function: Callable, position: int) -> str:
+    """The name of a positional parameter, or its number where the signature is not to be had."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return str(position)
+    plain = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    variable = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]
+    if position < len(plain):
+        return plain[position]
+    return f"{variable[0]}[{position - len(plain)}]" if variable else str(position)
+
+
+def argnums_tuple(argnums: int | Sequence[int], count: int, what: str = "argnums") -> tuple[int, ...]:
+    """`argnums` as a tuple of positions from the front, checked against the number of positional arguments."""
+    given = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for number in given:
+        if not isinstance(number, int) or isinstance(number, bool) or not -count <= number < count:
+            raise StaticArgumentError(
+                f"{what}={argnums!r} but the function was called with {count} positional argument{'s' * (count != 1)}",
+                fix="number the positional arguments from 0; pass the argument by position, not by keyword",
+            )
+    result = tuple(number % count for number in given)
+    if len(set(result)) != len(result):
+        raise StaticArgumentError(f"{what}={argnums!r} names an argument twice", fix="name each argument once")
+    return result
+
+
+def fix_arguments(function: Callable, args: Sequence[Any], dynamic: Sequence[int]) -> Callable:
+    """`function` of its arguments at `dynamic` only; the others are held at their values in `args`."""
+
+    def partial(*changing: Any, **kwargs: Any) -> Any:
+        full = list(args)
+        for position, value in zip(dynamic, changing, strict=True):
+            full[position] = value
+        return function(*full, **kwargs)
+
+    partial.__name__ = name_of(function)
+    return partial

@@ -1,0 +1,213 @@
+"""`jit`: a function is traced once for each kind of arguments; later calls run the recorded Program."""
+
+import functools
+import inspect
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from nrx.core.aval import Aval
+from nrx.core.config import config
+from nrx.core.errors import StaticArgumentError, UnhashableError
+from nrx.core.program import Program, prune
+from nrx.core.pytree import PyTreeDef, tree_unflatten
+from nrx.core.trace import Tracer, name_of, named_axes
+from nrx.ops.common import NOT_YET_LOWERED
+from nrx.transforms.calls import call_primitive, linearize_call
+from nrx.transforms.flatten import flatten_call, positional_name
+from nrx.transforms.staging import abstract_leaves, stage_call
+
+jit_p = call_primitive("jit")
+jit_p.define(linearize=linearize_call(jit_p)).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+
+
+class Traced(NamedTuple):
+    """A function traced for one kind of arguments.
+
+    Fields:
+        program: takes the closed-over values, then the leaves of the arguments.
+        consts: the closed-over values.
+        out_tree: the structure of the result.
+    """
+
+    program: Program
+    consts: tuple
+    out_tree: PyTreeDef
+
+
+class _Static(NamedTuple):
+    """A static argument as a part of a key: equal values of different types (1, 1.0, True) are different."""
+
+    type: type
+    value: Hashable
+
+
+class JitFunction:
+    """A function that `jit` made; call it as you would the original.
+
+    Attributes:
+        trace_count: how often the function has been traced.
+    """
+
+    def __init__(
+        self,
+        function: Callable,
+        static_argnums: int | Sequence[int] | None,
+        static_argnames: str | Iterable[str] | None,
+        donate_argnums: int | Sequence[int] | None,
+        donate_argnames: str | Iterable[str] | None,
+    ):
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._static = _named_parameters(function, "static", static_argnums, static_argnames)
+        self._donated = _named_parameters(function, "donate", donate_argnums, donate_argnames)
+        both = set(self._static[0]) & set(self._donated[0]) | self._static[1] & self._donated[1]
+        if both:
+            raise StaticArgumentError(f"jit of {name_of(function)}: {both} cannot be both static and donated")
+        self._traced: dict[Hashable, Traced] = {}
+        self.trace_count = 0
+
+    def __repr__(self) -> str:
+        return f"<jit of {name_of(self._function)}>"
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
+        partial = self._partial(args, statics) if statics else self._function
+        leaves, in_tree = flatten_call(partial, dynamic_args, dynamic_kwargs)
+        traced = self._trace([leaf.aval for leaf in leaves], in_tree, statics, partial)
+        outs = jit_p.bind(*traced.consts, *leaves, program=traced.program)
+        return tree_unflatten(traced.out_tree, outs)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Program:
+        """The Program for arguments like these (arrays or ShapeDtypeStructs), without running it."""
+        statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
+        partial = self._partial(args, statics) if statics else self._function
+        avals, in_tree = abstract_leaves(partial, dynamic_args, dynamic_kwargs)
+        return self._trace(avals, in_tree, statics, partial).program
+
+    def clear_cache(self) -> None:
+        """Forget what was traced."""
+        self._traced.clear()
+
+    def _trace(self, avals: list[Aval], in_tree: PyTreeDef, statics: tuple, function: Callable) -> Traced:
+        key = (in_tree, tuple(avals), statics, config.default_float, config.default_int, named_axes())
+        traced = self._traced.get(key)
+        if traced is None:
+            self.trace_count += 1
+            program, out_tree = stage_call(function, avals, in_tree, "jit")
+            closed, consts = prune(program).closed()
+            traced = Traced(closed, consts, out_tree)
+            if not any(isinstance(const, Tracer) for const in consts):
+                self._traced[key] = traced  # a tracer belongs to this call alone
+        return traced
+
+    def _split(self, args: tuple, kwargs: dict) -> tuple[tuple, tuple, dict]:
+        """Static arguments as (name, value) pairs for the key, and the dynamic ones."""
+        numbers, names = self._static
+        if not numbers and not names:
+            return (), args, kwargs
+        statics = [(i, self._hashable(i, args[i])) for i in numbers if i < len(args)]
+        statics += [(n, self._hashable(n, kwargs[n])) for n in sorted(names) if n in kwargs]
+        dynamic = tuple(arg for i, arg in enumerate(args) if i not in numbers)
+        return tuple(statics), dynamic, {n: v for n, v in kwargs.items() if n not in names}
+
+    def _hashable(self, which: int | str, value: Any) -> _Static:
+        try:
+            hash(value)
+        except TypeError:
+            name = which if isinstance(which, str) else positional_name(self._function, which)
+            raise UnhashableError(
+                f"static argument {name} of {name_of(self._function)} is a {type(value).__name__}, which has no hash",
+                fix="pass a hashable value (a number, a string, a tuple), or do not make the argument static",
+            ) from None
+        return _Static(type(value), value)
+
+    def _partial(self, args: tuple, statics: tuple) -> Callable:
+        """The function of the dynamic arguments alone."""
+        fixed = {which: static.value for which, static in statics}
+        positions = [i for i in range(len(args)) if i not in fixed]
+
+        @functools.wraps(self._function)
+        def partial(*dynamic: Any, **kwargs: Any) -> Any:
+            full = [fixed.get(i) for i in range(len(args))]
+            for position, value in zip(positions, dynamic, strict=True):
+                full[position] = value
+            return self._function(*full, **kwargs, **{n: v for n, v in fixed.items() if isinstance(n, str)})
+
+        return partial
+
+
+def _named_parameters(
+    function: Callable, what: str, argnums: int | Sequence[int] | None, argnames: str | Iterable[str] | None
+) -> tuple[tuple[int, ...], frozenset[str]]:
+    """Positions and names of the parameters meant, each completed from the other by the signature."""
+    numbers = () if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    names = () if argnames is None else (argnames,) if isinstance(argnames, str) else tuple(argnames)
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return numbers, frozenset(names)
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for number in numbers:
+        if not open_ended and not -len(positional) <= number < len(positional):
+            raise StaticArgumentError(
+                f"jit of {name_of(function)}: {what}_argnums={argnums!r}, but it takes {len(positional)} positional "
+                f"argument{'s' * (len(positional) != 1)}",
+                fix="number them from 0",
+            )
+    for name in names:
+        if not takes_any and name not in {p.name for p in parameters}:
+            raise StaticArgumentError(
+                f"jit of {name_of(function)}: {what}_argnames={argnames!r}, but it has no parameter {name!r}",
+                fix=f"its parameters are {', '.join(p.name for p in parameters)}",
+            )
+    counted = [n % len(positional) if n < 0 else n for n in numbers]
+    all_names = {*names, *(positional[n] for n in counted if n < len(positional))}
+    all_numbers = {*counted, *(positional.index(n) for n in names if n in positional)}
+    return tuple(sorted(all_numbers)), frozenset(all_names)
+
+
+def jit(
+    function: Callable | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Iterable[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    donate_argnames: str | Iterable[str] | None = None,
+    inline: bool = False,
+) -> Any:
+    """`function`, traced once for every kind of arguments and run as a Program.
+
+    A kind is: the trees of the arguments, the shape, dtype and weak type of every leaf, and the values of the static
+    arguments. What the function closes over is read when it is traced; Python side effects happen then only.
+
+    Args:
+        function: a pure function of pytrees of arrays. Left out, `jit(static_argnums=0)` is a decorator.
+        static_argnums, static_argnames: arguments that are passed on as Python values; they must be hashable, and each
+            new value traces anew. One may be derived from the other by the signature.
+        donate_argnums, donate_argnames: arguments the caller will not use again, whose memory a compiling backend may
+            reuse for results. The op-by-op backends free what nobody holds and need not reuse it.
+        inline: accepted for JAX's sake; Programs are inlined by the compiler as it sees fit.
+
+    Returns:
+        A function with the signature and docstring of `function`.
+
+    Raises:
+        StaticArgumentError: an argument number or name that the function does not have.
+        UnhashableError: a static argument without a hash.
+        TracerError: the function needs a value (an `if`, a loop bound, NumPy) that is not known while tracing.
+
+    >>> import nrx
+    >>> nrx.jit(lambda x: x * 2 + 1)(nrx.numpy.arange(3))
+    Array([1, 3, 5], dtype=int32)
+    """
+    if function is None:
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames,
+            donate_argnums=donate_argnums, donate_argnames=donate_argnames, inline=inline,
+        )  # fmt: skip
+    return JitFunction(function, static_argnums, static_argnames, donate_argnums, donate_argnames)

@@ -1,0 +1,207 @@
+"""Staging: running a function on tracers that record every operation into a Program."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx.core.array import Array, ConcreteArray
+from nrx.core.aval import Aval
+from nrx.core.check import check_program
+from nrx.core.config import config
+from nrx.core.dtypes import canonical_dtype
+from nrx.core.errors import Source, user_source
+from nrx.core.program import Atom, Eqn, Literal, Program, Var
+from nrx.core.pytree import PyTreeDef, tree_flatten, tree_unflatten
+from nrx.core.shapes import Shape, canonical_shape, show
+from nrx.core.trace import Trace, Tracer, current_trace, leaked, name_of, new_trace
+from nrx.transforms.flatten import FlatFunction, argnums_tuple, fix_arguments, flatten_call
+
+
+class StagingTracer(Tracer):
+    """A variable of the Program being recorded."""
+
+    __slots__ = ("_source", "aval", "var")
+
+    def __init__(self, trace: "StagingTrace", var: Var, source: Source | None):
+        self.trace = trace
+        self.var = var
+        self.aval = var.aval
+        self._source = source
+
+    @property
+    def source(self) -> Source | None:
+        return self._source
+
+
+class StagingTrace(Trace):
+    """Records operations as equations. Values from outside become literals (scalars) or constants."""
+
+    __slots__ = ("constants", "eqns")
+
+    def __init__(self, parent: Trace | None, name: str):
+        super().__init__(parent, name)
+        self.eqns: list[Eqn] = []
+        self.constants: dict[int, tuple[Var, Array]] = {}
+
+    def argument(self, aval: Aval) -> StagingTracer:
+        """A new variable that the Program will take as an argument."""
+        return StagingTracer(self, Var(aval), None)
+
+    def atom(self, value: Array) -> Atom:
+        """The variable or literal that stands for a value in the Program."""
+        if isinstance(value, StagingTracer) and value.trace is self:
+            return value.var
+        if isinstance(value, Tracer) and not value.trace.alive:
+            raise leaked(value)
+        if isinstance(value, ConcreteArray) and not value.aval.shape and value._device.platform == "cpu":
+            return Literal(value)
+        if id(value) not in self.constants:
+            self.constants[id(value)] = (Var(value.aval), value)
+        return self.constants[id(value)][0]
+
+    def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
+        inputs = [self.atom(arg) for arg in args]
+        if prim.stage is not None:
+            params = prim.stage(args, params)
+        out_avals = prim.infer(tuple([atom.aval for atom in inputs]), params)
+        source = user_source()
+        outs = [Var(aval) for aval in (out_avals if prim.multiple_results else (out_avals,))]
+        self.eqns.append(Eqn(prim, inputs, outs, params, source))
+        tracers = [StagingTracer(self, var, source) for var in outs]
+        return tracers if prim.multiple_results else tracers[0]
+
+    def program(self, arguments: Sequence[StagingTracer], results: Sequence[Array], name: str) -> Program:
+        """What was recorded, as a Program from `arguments` to `results`."""
+        outs = [self.atom(result) for result in results]
+        constvars = [var for var, _ in self.constants.values()]
+        consts = [value for _, value in self.constants.values()]
+        program = Program([a.var for a in arguments], self.eqns, outs, constvars, consts, name)
+        if config.debug_checks:
+            check_program(program)
+        return program
+
+
+def stage(function: Callable[..., Sequence[Array]], avals: Sequence[Aval], name: str, caller: str = "jit") -> Program:
+    """Record a flat function of arrays of these avals as a Program; what it closes over become the constants."""
+    trace = StagingTrace(current_trace(), f"{caller} of {name}")
+    with new_trace(trace):
+        arguments = [trace.argument(aval) for aval in avals]
+        return trace.program(arguments, function(*arguments), name)
+
+
+def stage_call(function: Callable, avals: Sequence[Aval], in_tree: PyTreeDef, caller: str) -> tuple[Program, PyTreeDef]:
+    """Record a function of pytrees; returns the Program and the structure of the result."""
+    flat = FlatFunction(function, in_tree)
+    program = stage(flat, avals, name_of(function), caller)
+    return program, flat.out_tree
+
+
+class ShapeDtypeStruct:
+    """The shape and dtype of an array without its values, as `eval_shape` gives and takes them.
+
+    Args:
+        shape: an int or a tuple of ints.
+        dtype: anything that names a dtype.
+        weak_type: whether it stands for Python scalars.
+    """
+
+    __slots__ = ("aval",)
+
+    def __init__(self, shape: Any, dtype: Any, weak_type: bool = False):
+        self.aval = Aval(canonical_shape(shape), canonical_dtype(dtype), weak_type)
+
+    @property
+    def shape(self) -> Shape:
+        return self.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.aval.dtype
+
+    @property
+    def weak_type(self) -> bool:
+        return self.aval.weak_type
+
+    @property
+    def ndim(self) -> int:
+        return self.aval.ndim
+
+    @property
+    def size(self) -> int:
+        return self.aval.size
+
+    def __repr__(self) -> str:
+        weak = ", weak_type=True" * self.weak_type
+        return f"ShapeDtypeStruct(shape={show(self.shape)}, dtype={self.dtype.name}{weak})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShapeDtypeStruct) and self.aval == other.aval
+
+    def __hash__(self) -> int:
+        return hash(self.aval)
+
+
+def abstract_leaves(function: Callable, args: tuple, kwargs: dict) -> tuple[list[Aval], PyTreeDef]:
+    """The avals of a call's arguments, which may be arrays, scalars or ShapeDtypeStructs."""
+    leaves, in_tree = tree_flatten((args, kwargs))
+    if all(isinstance(leaf, Array | ShapeDtypeStruct) for leaf in leaves):
+        return [leaf.aval for leaf in leaves], in_tree
+    stand_ins = [_StandIn(leaf.aval) if isinstance(leaf, ShapeDtypeStruct) else leaf for leaf in leaves]
+    arrays, in_tree = flatten_call(function, *tree_unflatten(in_tree, stand_ins))
+    return [array.aval for array in arrays], in_tree
+
+
+class _StandIn(Array):
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: Aval):
+        self.aval = aval
+
+
+def make_jaxpr(function: Callable, static_argnums: int | Sequence[int] = ()) -> Callable[..., Program]:
+    """A function that traces `function` and returns the Program instead of running it.
+
+    Args:
+        function: a function of pytrees of arrays.
+        static_argnums: positional arguments to pass on as they are.
+
+    Returns:
+        A function of the same arguments (arrays, or `ShapeDtypeStruct`s); print its result to read the Program.
+
+    >>> import nrx
+    >>> print(nrx.make_jaxpr(nrx.numpy.sin)(1.0))
+    { lambda  ; a:f32[]* . let
+        b:f32[]* = sin a
+      in (b,) }
+    """
+
+    @functools.wraps(function)
+    def make(*args: Any, **kwargs: Any) -> Program:
+        static = argnums_tuple(static_argnums, len(args), "static_argnums")
+        dynamic = [i for i in range(len(args)) if i not in static]
+        partial = fix_arguments(function, args, dynamic)
+        avals, in_tree = abstract_leaves(partial, tuple(args[i] for i in dynamic), kwargs)
+        return stage_call(partial, avals, in_tree, "make_jaxpr")[0]
+
+    return make
+
+
+def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """The shapes and dtypes of `function(*args, **kwargs)`, without computing anything.
+
+    Args:
+        function: a function of pytrees of arrays.
+        args, kwargs: its arguments: arrays, scalars or `ShapeDtypeStruct`s.
+
+    Returns:
+        The tree of the result with `ShapeDtypeStruct` leaves.
+
+    >>> import nrx
+    >>> nrx.eval_shape(lambda x: x @ x.T, nrx.ShapeDtypeStruct((3, 4), "float32"))
+    ShapeDtypeStruct(shape=(3, 3), dtype=float32)
+    """
+    avals, in_tree = abstract_leaves(function, args, kwargs)
+    program, out_tree = stage_call(function, avals, in_tree, "eval_shape")
+    return tree_unflatten(out_tree, [ShapeDtypeStruct(a.shape, a.dtype, a.weak_type) for a in program.out_avals])

@@ -27,7 +27,7 @@ OPTIONAL_PACKAGES = {"cupy", "cupyx", "llvmlite", "matplotlib", "tqdm"}
 
 # A package imports from the lines above its own, and from itself.
 LAYERS = [
-    ["nrx.core.errors", "nrx.core.dtypes", "nrx.core.pytree", "nrx.core.config"],
+    ["nrx.core.errors", "nrx.core.dtypes", "nrx.core.treedef", "nrx.core.pytree", "nrx.core.config"],
     ["nrx.core"],
     ["nrx.ops", "nrx.compiler"],
     ["nrx.backends", "nrx.transforms"],

@@ -2,6 +2,7 @@
 
 from nrx.transforms.batching import vmap
 from nrx.transforms.checkpoint import checkpoint, remat
+from nrx.transforms.custom import custom_jvp, custom_vjp, stop_gradient
 from nrx.transforms.derivatives import grad, hessian, jacfwd, jacobian, jacrev, value_and_grad, vjp
 from nrx.transforms.forward import jvp
 from nrx.transforms.jit import jit
@@ -12,6 +13,8 @@ from nrx.transforms.transpose import linear_transpose
 __all__ = [
     "ShapeDtypeStruct",
     "checkpoint",
+    "custom_jvp",
+    "custom_vjp",
     "eval_shape",
     "grad",
     "hessian",
@@ -24,6 +27,7 @@ __all__ = [
     "linearize",
     "make_jaxpr",
     "remat",
+    "stop_gradient",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -183,7 +183,7 @@ def checked_tangent(tangent: Any, primal: Aval, what: str) -> Any:
             f"{what} has shape {show(array.shape)}, the value has shape {show(primal.shape)}", fix="make them equal"
         )
     if array.dtype != expected.dtype:
-        if not array.weak_type:
+        if not (array.weak_type or primal.weak_type):
             raise DTypeError(f"{what} has dtype {array.dtype}, the value {primal.dtype}", fix="convert it with .astype")
         array = convert_element_type(array, expected.dtype, expected.weak_type)
     return array

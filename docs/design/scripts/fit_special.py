@@ -103,7 +103,7 @@ def show(name: str, coefficients: Iterable[float]) -> None:
 def report(
     name: str,
     f: Real,
-    interval: tuple[float | mpf, float | mpf],
+    interval: tuple[str | float | mpf, str | float | mpf],
     degrees: tuple[int, int],
     origin: float | str = 0,
     offset: float = 0,

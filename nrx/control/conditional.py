@@ -1,0 +1,263 @@
+"""`cond` and `switch`: one of several functions runs, as an index says."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nrx.core import dtypes
+from nrx.core.array import Array, asarray
+from nrx.core.aval import Aval, Linear, Zero
+from nrx.core.backend import Raw, Runner
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from nrx.core.primitive import Primitive
+from nrx.core.program import Program, Var, evaluate
+from nrx.core.pytree import tree_flatten, tree_unflatten
+from nrx.core.shapes import show
+from nrx.control.bodies import Body, check_same_tree, converted, leaf_paths, trace_body
+from nrx.ops.common import NOT_YET_LOWERED
+from nrx.ops.logic import clamp, ne, select_n
+from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like, instantiate
+from nrx.transforms.batching import Axis, batch_program
+from nrx.transforms.calls import present_tangents
+from nrx.transforms.flatten import flatten_arrays
+from nrx.transforms.forward import jvp_program, with_zeros
+from nrx.transforms.linearize import SplitProgram, linearize_program
+from nrx.transforms.staging import stage
+from nrx.transforms.transpose import transpose_program
+
+cond_p = Primitive("cond", multiple_results=True, higher_order=True)
+
+
+# Public functions
+
+
+def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
+    """The result of `branches[index](*operands)`; an index out of range is clamped.
+
+    Args:
+        index: an integer scalar.
+        branches: functions of the same operands whose results have one structure, with equal shapes and dtypes.
+        *operands: pytrees of arrays.
+
+    Returns:
+        The result of the chosen branch. Under `vmap` with a batched index all branches run and results are selected.
+
+    Raises:
+        TreeError, ShapeError, DTypeError: the branches return different things; the message names the path.
+
+    >>> import nrx
+    >>> nrx.lax.switch(1, [lambda x: x + 1, lambda x: x * 10], 3)
+    Array(30, dtype=int32, weak_type=True)
+    """
+    functions = list(branches)
+    if not functions or not all(map(callable, functions)):
+        raise ArgumentTypeError("switch: branches must be a non-empty sequence of functions")
+    which = asarray(index, "the index of switch")
+    if which.shape or not dtypes.is_integer(which.dtype):
+        raise ArgumentTypeError(f"switch: the index must be an integer scalar, got {which.aval}", fix="index one element")
+    which = convert_element_type(which, dtypes.int32)
+    which = clamp(full_like(which, 0), which, full_like(which, len(functions) - 1))
+    return _choose("switch", which, functions, operands)
+
+
+def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any, operand: Any = None) -> Any:
+    """The result of `true_fun(*operands)` if `pred`, else of `false_fun(*operands)`.
+
+    Args:
+        pred: a boolean (or numeric) scalar.
+        true_fun, false_fun: functions of the same operands whose results have one structure, shapes and dtypes.
+        *operands: pytrees of arrays.
+        operand: a single operand, by keyword, as older programs pass it.
+
+    Returns:
+        The result of the chosen branch. Only that one is computed, except under `vmap` with a batched predicate, where
+        both are and the results selected.
+
+    Raises:
+        TreeError, ShapeError, DTypeError: the branches return different things; the message names the path.
+
+    >>> import nrx
+    >>> nrx.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 5)
+    Array(6, dtype=int32, weak_type=True)
+    """
+    if operand is not None:
+        operands = (*operands, operand)
+    if not (callable(true_fun) and callable(false_fun)):
+        raise ArgumentTypeError(
+            "cond: true_fun and false_fun must be functions", fix="write cond(pred, true_fun, false_fun, *operands)"
+        )
+    which = asarray(pred, "the predicate of cond")
+    if which.shape:
+        raise ArgumentTypeError(
+            f"cond: the predicate must be a scalar, got shape {show(which.shape)}",
+            fix="reduce it (.any(), .all()), or choose element by element with nrx.numpy.where",
+        )
+    if not dtypes.is_bool(which.dtype):
+        which = ne(which, full_like(which, 0))
+    return _choose("cond", convert_element_type(which, dtypes.int32), [false_fun, true_fun], operands)
+
+
+def _choose(name: str, which: Array, functions: Sequence[Callable], operands: tuple) -> Any:
+    leaves, _ = flatten_arrays(operands, f"an operand of {name} ")
+    avals = [leaf.aval for leaf in leaves]
+    bodies = [trace_body(function, operands, avals, name) for function in functions]
+    first = bodies[0]
+    for number, body in enumerate(bodies[1:], 1):
+        what = "true_fun and false_fun" if name == "cond" else f"branches 0 and {number}"
+        check_same_tree(first.out_tree, body.out_tree, f"{name}: {what} return different structures")
+        _check_same_types(f"{name}: {what}", first, body)
+    joined = [_joined_aval(avals) for avals in zip(*(b.program.out_avals for b in bodies), strict=True)]
+    programs, consts = _with_common_consts([b._replace(program=converted(b.program, joined)) for b in bodies])
+    return tree_unflatten(first.out_tree, cond_p.bind(which, *consts, *leaves, branches=programs))
+
+
+def _check_same_types(what: str, first: Body, second: Body) -> None:
+    for path, a, b in zip(leaf_paths(first.out_tree), first.program.out_avals, second.program.out_avals, strict=True):
+        if a.shape != b.shape:
+            raise ShapeError(f"{what} return different shapes at result{path}: {a} and {b}", fix="make them equal")
+        if a.dtype != b.dtype and not (a.weak_type or b.weak_type):
+            raise DTypeError(f"{what} return different dtypes at result{path}: {a} and {b}", fix="convert with .astype")
+
+
+def _joined_aval(avals: Sequence[Aval]) -> Aval:
+    dtype, weak = dtypes.promote_types(*((a.dtype, a.weak_type) for a in avals))
+    return Aval(avals[0].shape, dtype, weak)
+
+
+def _with_common_consts(bodies: Sequence[Body]) -> tuple[tuple[Program, ...], list[Array]]:
+    """The Programs with the closed-over values of all as leading arguments."""
+    values: dict[int, Array] = {id(const): const for body in bodies for const in body.consts}
+    programs = []
+    for program, consts, _ in bodies:
+        own = dict(zip(map(id, consts), program.invars, strict=False))
+        leading = [own.get(key) or Var(value.aval) for key, value in values.items()]
+        rest = program.invars[len(consts) :]
+        programs.append(Program((*leading, *rest), program.eqns, program.outs, program.constvars, program.consts,
+                                program.name))  # fmt: skip
+    return tuple(programs), list(values.values())
+
+
+# impl and abstract
+
+
+def _impl(runner: Runner, index: Raw, *args: Raw, branches: tuple[Program, ...]) -> list[Raw]:
+    return runner.run(branches[int(index)], args)
+
+
+def _abstract(index: Aval, *args: Aval, branches: tuple[Program, ...]) -> tuple[Aval, ...]:
+    return branches[0].out_avals
+
+
+# jvp
+
+
+def _any_present(masks: Sequence[Sequence[bool]]) -> tuple[bool, ...]:
+    return tuple(map(any, zip(*masks, strict=True)))
+
+
+def _jvp(primals: Sequence[Array], tangents: Sequence[Any], *, branches: tuple[Program, ...]) -> tuple[list, list]:
+    nonzero, present = present_tangents(tangents[1:])
+    forced = _any_present([jvp_program(b, nonzero)[1] for b in branches])
+    derived = tuple(jvp_program(b, nonzero, forced)[0] for b in branches)
+    outs = cond_p.bind(*primals, *present, branches=derived)
+    count = len(branches[0].outs)
+    return outs[:count], with_zeros(outs[count:], forced, branches[0].out_avals)
+
+
+def _linearize(primals: Sequence[Array], tangents: Sequence[Any], *, branches: tuple[Program, ...]) -> tuple[list, list]:
+    """Residuals of different branches share slots of one type; a branch fills those it does not use with zeros."""
+    index, *args = primals
+    nonzero, present = present_tangents(tangents[1:])
+    forced = _any_present([linearize_program(b, nonzero).present for b in branches])
+    splits = [linearize_program(b, nonzero, forced) for b in branches]
+    slots: list[Aval] = []
+    places = [_allotted(split, slots, len(branches[0].outs)) for split in splits]
+    known = tuple(
+        _filling(split, place, slots, len(branches[0].outs)) for split, place in zip(splits, places, strict=True)
+    )
+    outs = cond_p.bind(index, *args, branches=known)
+    count = len(branches[0].outs)
+    linear = tuple(
+        _reading(split, place, [a.aval for a in args], slots) for split, place in zip(splits, places, strict=True)
+    )
+    out_tangents = cond_p.bind(index, *args, *outs[count:], *present, branches=linear)
+    return outs[:count], with_zeros(out_tangents, forced, branches[0].out_avals)
+
+
+def _allotted(split: SplitProgram, slots: list[Aval], count: int) -> list[int]:
+    """A slot for each residual that `known` computes; `slots` grows where none of the type is free."""
+    free = list(range(len(slots)))
+    places = []
+    for atom in split.known.outs[count:]:
+        place = next((i for i in free if slots[i] == atom.aval), None)
+        if place is None:
+            slots.append(atom.aval)
+            place = len(slots) - 1
+        else:
+            free.remove(place)
+        places.append(place)
+    return places
+
+
+def _filling(split: SplitProgram, places: list[int], slots: list[Aval], count: int) -> Program:
+    """`known` with its residuals in their slots."""
+
+    def function(*args: Array) -> list[Array]:
+        outs = evaluate(split.known, args)
+        filled = dict(zip(places, outs[count:], strict=True))
+        return outs[:count] + [filled[i] if i in filled else full_like(aval, 0) for i, aval in enumerate(slots)]
+
+    return stage(function, split.known.in_avals, split.known.name)
+
+
+def _reading(split: SplitProgram, places: list[int], in_avals: list[Aval], slots: list[Aval]) -> Program:
+    """`linear` as a function of the branch's arguments, all slots and the tangents."""
+    tangent_avals = split.linear.in_avals[len(split.sources) :]
+
+    def function(*values: Array) -> list[Array]:
+        args, rest = values[: len(in_avals)], values[len(in_avals) :]
+        saved, tangents = rest[: len(slots)], rest[len(slots) :]
+        first = len(split.known.outs) - len(places)
+        results = [None] * first + [saved[i] for i in places]
+        return evaluate(split.linear, [*split.residuals(args, results), *tangents])
+
+    return stage(function, [*in_avals, *slots, *tangent_avals], split.linear.name)
+
+
+# transpose
+
+
+def _transpose(cts: Sequence[Any], index: Array, *args: Any, branches: tuple[Program, ...]) -> list[Any]:
+    linear = tuple(isinstance(arg, Linear) for arg in args)
+    nonzero, present = present_tangents(cts)
+    derived = tuple(transpose_program(b, linear, nonzero, forced=True)[0] for b in branches)
+    known = [arg for arg in args if not isinstance(arg, Linear)]
+    pulled = iter(cond_p.bind(index, *known, *present, branches=derived))
+    return [None] + [next(pulled) if is_linear else None for is_linear in linear]
+
+
+# batch
+
+
+def _batch(
+    axis: Axis, args: Sequence[Array], dims: Sequence[int | None], *, branches: tuple[Program, ...]
+) -> tuple[list[Array], list[int | None]]:
+    index, *rest = args
+    inner = tuple(dims[1:])
+    if dims[0] is None:
+        found = [batch_program(b, axis, inner)[1] for b in branches]
+        forced = tuple(any(d is not None for d in ds) for ds in zip(*found, strict=True))
+        derived = tuple(batch_program(b, axis, inner, forced)[0] for b in branches)
+        return cond_p.bind(index, *rest, branches=derived), [0 if force else None for force in forced]
+    forced = (True,) * len(branches[0].outs)
+    results = [evaluate(batch_program(b, axis, inner, forced)[0], rest) for b in branches]
+    outs = [
+        select_n(broadcast_in_dim(index, cases[0].shape, (0,)), *cases) for cases in zip(*results, strict=True)
+    ]
+    return outs, [0] * len(outs)
+
+
+# Registration
+
+cond_p.define(impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch).refuse(
+    lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED
+)

@@ -1,0 +1,452 @@
+"""Functions with derivative rules of the user's: `custom_jvp`, `custom_vjp`; and `stop_gradient`.
+
+A call binds a primitive whose params are flat Python functions. Evaluation runs them as they are; staging replaces the
+function by its Program and keeps the rules as functions, which run when the Program is differentiated.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nrx.core.array import Array, asarray
+from nrx.core.aval import Aval, Zero
+from nrx.core.backend import Raw, Runner
+from nrx.core.dtypes import float0, is_inexact
+from nrx.core.errors import ArgumentError, DifferentiationError, TreeError, blame
+from nrx.core.primitive import Primitive
+from nrx.core.program import Program
+from nrx.core.pytree import PyTreeDef, structure_difference, tree_flatten, tree_map, tree_unflatten
+from nrx.core.trace import Tracer, name_of
+from nrx.ops.common import ANY, NOT_YET_LOWERED
+from nrx.ops.rules import discrete, elementwise
+from nrx.ops.structural import instantiate, move_axis, reduce_sum
+from nrx.transforms.batching import Axis, vmap_flat
+from nrx.transforms.flatten import FlatFunction, argnums_tuple, fix_arguments, flatten_arrays, flatten_call
+from nrx.transforms.forward import checked_tangent, public_tangent
+from nrx.transforms.staging import stage
+
+custom_jvp_p = Primitive("custom_jvp", multiple_results=True, higher_order=True)
+custom_vjp_p = Primitive("custom_vjp", multiple_results=True, higher_order=True)
+custom_pullback_p = Primitive("custom_pullback", multiple_results=True, higher_order=True)
+
+
+# Custom forward rules. Params: `call` is a flat function or, once staged, a Program; `rule(primals, tangents)` gives
+# the flat results and their tangents, with `Zero` for tangents of integers.
+
+
+def _eager(args: Sequence[Array], params: dict[str, Any]) -> list[Array]:
+    return params["call"](*args)
+
+
+def _stage(args: Sequence[Array], params: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(params["call"], Program):
+        return params
+    program = stage(params["call"], [a.aval for a in args], params["name"], "custom derivative")
+    if any(isinstance(const, Tracer) for const in program.consts):
+        raise DifferentiationError(
+            f"{params['name']} has a custom derivative and closes over a traced array, of which the rule knows nothing",
+            fix="pass the array as an argument",
+        )
+    return {**params, "call": program}
+
+
+def _impl(runner: Runner, *raws: Raw, call: Program, **params: Any) -> list[Raw]:
+    return runner.run(call, raws)
+
+
+def _abstract(*avals: Aval, call: Program, **params: Any) -> tuple[Aval, ...]:
+    return call.out_avals
+
+
+def _custom_jvp_jvp(
+    primals: Sequence[Array], tangents: Sequence[Any], *, call: Any, rule: Callable, name: str
+) -> tuple[list[Array], list[Any]]:
+    with blame(None):
+        return rule(primals, [t if t.aval.dtype == float0 else instantiate(t) for t in tangents])
+
+
+def _custom_jvp_batch(
+    axis: Axis, args: Sequence[Array], dims: Sequence[int | None], *, call: Any, rule: Callable, name: str
+) -> tuple[list[Array], list[int]]:
+    def batched_rule(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[list[Array], list[Any]]:
+        present = [not isinstance(t, Zero) for t in tangents]
+        frame: list[Any] = []
+
+        def flat(*values: Array) -> list[Array]:
+            unbatched = [Zero(v.aval.tangent) for v in values[: len(args)]]
+            rest = iter(values[len(args) :])
+            given = [next(rest) if some else zero for some, zero in zip(present, unbatched, strict=True)]
+            outs, out_tangents = rule(values[: len(args)], given)
+            frame[:] = [len(outs), [isinstance(t, Zero) for t in out_tangents]]
+            return [*outs, *(t for t in out_tangents if not isinstance(t, Zero))]
+
+        tangent_dims = [d for d, some in zip(dims, present, strict=True) if some]
+        values = [*primals, *(t for t in tangents if not isinstance(t, Zero))]
+        results = vmap_flat(flat, values, [*dims, *tangent_dims], axis)
+        count, zeros = frame
+        rest = iter(results[count:])
+        outs = results[:count]
+        return outs, [Zero(o.aval.tangent) if zero else next(rest) for o, zero in zip(outs, zeros, strict=True)]
+
+    outs = custom_jvp_p.bind(*args, call=_batched_call(call, axis, dims), rule=batched_rule, name=name)
+    return outs, [0] * len(outs)
+
+
+def _batched_call(call: Callable, axis: Axis, dims: Sequence[int | None]) -> Callable:
+    return lambda *values: vmap_flat(call, values, dims, axis)
+
+
+# Custom reverse rules. Params: `call` as above; `forward(*args)` gives the flat results, the residuals and a function
+# `pull(residuals, cts)` that gives the flat cotangents of the arguments, with `Zero` for those of integers.
+
+
+def _custom_vjp_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, name: str, **params: Any) -> Any:
+    raise DifferentiationError(
+        f"forward mode (jvp, jacfwd, hessian) through {name}, which has a custom_vjp: a rule for reverse mode only",
+        fix="use reverse mode (grad, vjp, jacrev), or define the function with custom_jvp, which serves both",
+    )
+
+
+def _custom_vjp_linearize(
+    primals: Sequence[Array], tangents: Sequence[Any], *, call: Any, forward: Callable, name: str
+) -> tuple[list[Array], list[Any]]:
+    with blame(None):
+        outs, residuals, pull = forward(*primals)
+    nonzero = tuple(not isinstance(t, Zero) for t in tangents)
+    varying = tuple(is_inexact(out.dtype) for out in outs)
+    out_tangents = iter(
+        custom_pullback_p.bind(
+            *residuals,
+            *(t for t in tangents if not isinstance(t, Zero)),
+            pull=pull,
+            nonzero=nonzero,
+            varying=varying,
+            out_avals=tuple(out.aval.tangent for out in outs),
+            name=name,
+        )
+    )
+    return outs, [next(out_tangents) if v else Zero(o.aval.tangent) for o, v in zip(outs, varying, strict=True)]
+
+
+def _custom_vjp_batch(
+    axis: Axis, args: Sequence[Array], dims: Sequence[int | None], *, call: Any, forward: Callable, name: str
+) -> tuple[list[Array], list[int]]:
+    def batched_forward(*values: Array) -> tuple[list[Array], list[Array], Callable]:
+        frame: list[Any] = []
+
+        def flat(*inner: Array) -> list[Array]:
+            outs, residuals, pull = forward(*inner)
+            frame[:] = [len(outs), pull]
+            return [*outs, *residuals]
+
+        results = vmap_flat(flat, values, dims, axis)
+        count, pull = frame
+        return results[:count], results[count:], functools.partial(_batched_pull, pull, axis, tuple(dims))
+
+    outs = custom_vjp_p.bind(*args, call=_batched_call(call, axis, dims), forward=batched_forward, name=name)
+    return outs, [0] * len(outs)
+
+
+def _batched_pull(
+    pull: Callable, axis: Axis, dims: Sequence[int | None], residuals: Sequence[Array], cts: Sequence[Any]
+) -> list[Any]:
+    """`pull` over the batch; the cotangent of an argument that was not batched is the sum."""
+    varying: list[bool] = []
+    present = [ct for ct in cts if not isinstance(ct, Zero)]
+
+    def flat(*values: Array) -> list[Array]:
+        rest = iter(values[len(residuals) :])
+        given = [Zero(ct.aval.update(shape=ct.aval.shape[1:])) if isinstance(ct, Zero) else next(rest) for ct in cts]
+        pulled = pull(values[: len(residuals)], given)
+        varying[:] = [not isinstance(ct, Zero) for ct in pulled]
+        return [ct for ct in pulled if not isinstance(ct, Zero)]
+
+    results = iter(vmap_flat(flat, [*residuals, *present], [0] * (len(residuals) + len(present)), axis))
+    pulled: list[Any] = []
+    for dim, varies in zip(dims, varying, strict=True):
+        ct = next(results) if varies else None
+        if ct is not None:
+            ct = reduce_sum(ct, [0]) if dim is None else move_axis(ct, 0, dim)
+        pulled.append(ct)
+    return pulled
+
+
+def _pullback_abstract(*avals: Aval, varying: tuple[bool, ...], out_avals: tuple[Aval, ...], **params: Any) -> list[Aval]:
+    return [aval for aval, varies in zip(out_avals, varying, strict=True) if varies]
+
+
+def _pullback_transpose(
+    cts: Sequence[Any],
+    *args: Any,
+    pull: Callable,
+    nonzero: tuple[bool, ...],
+    varying: tuple[bool, ...],
+    out_avals: tuple[Aval, ...],
+    name: str,
+) -> list[Any]:
+    residuals = args[: len(args) - sum(nonzero)]
+    given = iter(cts)
+    filled = [instantiate(next(given)) if varies else Zero(a) for a, varies in zip(out_avals, varying, strict=True)]
+    with blame(None):
+        pulled = pull(residuals, filled)
+    return [None] * len(residuals) + [ct for ct, some in zip(pulled, nonzero, strict=True) if some]
+
+
+def _forward_only(*args: Any, name: str, **params: Any) -> Any:
+    return _custom_vjp_jvp((), (), name=name)
+
+
+# Public
+
+
+class _CustomFunction:
+    """What custom_jvp and custom_vjp objects have in common: the split into static and differentiable arguments."""
+
+    def __init__(self, function: Callable, nondiff_argnums: int | Sequence[int] = ()):
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {name_of(self._function)}>"
+
+    def _split(self, args: tuple, kwargs: dict) -> tuple[list[Any], list[Array], PyTreeDef, Callable]:
+        """The static arguments, the leaves and tree of the others, and the function of the others alone."""
+        args = _positional(self._function, args, kwargs)
+        static = argnums_tuple(self._nondiff, len(args), "nondiff_argnums")
+        dynamic = [i for i in range(len(args)) if i not in static]
+        leaves, in_tree = flatten_call(self._function, tuple(args[i] for i in dynamic), {})
+        return [args[i] for i in static], leaves, in_tree, fix_arguments(self._function, args, dynamic)
+
+    def _missing(self, definition: str) -> DifferentiationError:
+        return DifferentiationError(
+            f"{name_of(self._function)} was called before its derivative was defined", fix=f"call {definition} first"
+        )
+
+
+def _positional(function: Callable, args: tuple, kwargs: dict) -> tuple:
+    """All arguments by position, defaults included."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except ValueError:
+        return args
+    bound.apply_defaults()
+    if bound.kwargs:
+        raise ArgumentError(
+            f"{name_of(function)} has a custom derivative and cannot take keyword-only arguments {sorted(bound.kwargs)}",
+            fix="make them positional",
+        )
+    return bound.args
+
+
+class custom_jvp(_CustomFunction):  # noqa: N801 - a decorator
+    """A decorator that gives a function a derivative rule for forward mode, from which reverse mode follows.
+
+    Args:
+        function: a function of pytrees of arrays.
+        nondiff_argnums: positions of arguments that are passed on as they are (functions, settings).
+
+    The rule is defined with `defjvp`: `rule(*nondiff_args, primals, tangents)` returns `(value, tangent)`, the tangent
+    linear in `tangents`. It is ordinary code: transformed and differentiated again like any other.
+
+    >>> import nrx
+    >>> @nrx.custom_jvp
+    ... def safe_sqrt(x):
+    ...     return nrx.numpy.sqrt(x)
+    >>> @safe_sqrt.defjvp
+    ... def safe_sqrt_jvp(primals, tangents):
+    ...     y = safe_sqrt(primals[0])
+    ...     return y, tangents[0] / (2 * y + 1e-6)
+    >>> bool(nrx.grad(safe_sqrt)(0.0) > 1e5)
+    True
+    """
+
+    def __init__(self, function: Callable, nondiff_argnums: int | Sequence[int] = ()):
+        super().__init__(function, nondiff_argnums)
+        self._rule: Callable | None = None
+
+    def defjvp(self, rule: Callable, symbolic_zeros: bool = False) -> Callable:
+        """Set the rule; usable as a decorator."""
+        if symbolic_zeros:
+            raise ArgumentError("symbolic_zeros are not passed to rules", fix="tangents that are zero arrive as zeros")
+        self._rule = rule
+        return rule
+
+    def defjvps(self, *rules: Callable | None) -> None:
+        """Set one rule an argument, `rule(tangent, value, *args)`; None: the value does not vary with it."""
+
+        def rule(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+            value = self(*primals)
+            parts = [r(t, value, *primals) for r, t in zip(rules, tangents, strict=True) if r is not None]
+            return value, functools.reduce(lambda a, b: tree_map(lambda x, y: x + y, a, b), parts)
+
+        self._rule = rule
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._rule is None:
+            raise self._missing(f"{name_of(self._function)}.defjvp")
+        static, leaves, in_tree, partial = self._split(args, kwargs)
+        flat = FlatFunction(partial, in_tree)
+        rule = _FlatJVPRule(self._rule, static, in_tree, name_of(self._function))
+        outs = custom_jvp_p.bind(*leaves, call=flat, rule=rule, name=name_of(self._function))
+        tree = flat.out_tree if hasattr(flat, "out_tree") else rule.out_tree
+        return tree_unflatten(tree, outs)
+
+
+class _FlatJVPRule:
+    """The user's rule on flat lists."""
+
+    def __init__(self, rule: Callable, static: Sequence[Any], in_tree: PyTreeDef, name: str):
+        self.rule, self.static, self.in_tree, self.name = rule, static, in_tree, name
+        self.out_tree: PyTreeDef
+
+    def __call__(self, primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[list[Array], list[Any]]:
+        trees = [
+            tree_unflatten(self.in_tree, leaves)[0] for leaves in (primals, [public_tangent(t) for t in tangents])
+        ]
+        pair = self.rule(*self.static, *trees)
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TreeError(f"the jvp rule of {self.name} must return a pair (value, tangent)", fix="return value, tangent")
+        outs, self.out_tree = flatten_arrays(pair[0], f"the value of the jvp rule of {self.name}")
+        leaves, tree = tree_flatten(pair[1])
+        if tree != self.out_tree:
+            raise TreeError(
+                f"the jvp rule of {self.name} returned a value and a tangent of different structure: "
+                f"{structure_difference(self.out_tree, tree)}",
+                fix="return a tangent like the value",
+            )
+        what = f"the tangent that the jvp rule of {self.name} returned"
+        return outs, [checked_tangent(t, out.aval, what) for t, out in zip(leaves, outs, strict=True)]
+
+
+class custom_vjp(_CustomFunction):  # noqa: N801 - a decorator
+    """A decorator that gives a function a derivative rule for reverse mode.
+
+    Args:
+        function: a function of pytrees of arrays.
+        nondiff_argnums: positions of arguments that are passed on as they are (functions, settings).
+
+    The rule is defined with `defvjp(fwd, bwd)`: `fwd(*args)` returns `(value, residuals)`, and
+    `bwd(*nondiff_args, residuals, ct)` a tuple of cotangents, one for each differentiable argument (None for zero).
+
+    >>> import nrx
+    >>> @nrx.custom_vjp
+    ... def clip_gradient(x):
+    ...     return x
+    >>> clip_gradient.defvjp(lambda x: (x, None), lambda _, ct: (nrx.numpy.clip(ct, -1, 1),))
+    >>> nrx.grad(lambda x: 10 * clip_gradient(x))(1.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+
+    def __init__(self, function: Callable, nondiff_argnums: int | Sequence[int] = ()):
+        super().__init__(function, nondiff_argnums)
+        self._rules: tuple[Callable, Callable] | None = None
+
+    def defvjp(
+        self, fwd: Callable, bwd: Callable, symbolic_zeros: bool = False, optimize_remat: bool = False
+    ) -> None:
+        """Set the rule."""
+        if symbolic_zeros:
+            raise ArgumentError("symbolic_zeros are not passed to rules", fix="cotangents that are zero arrive as zeros")
+        self._rules = fwd, bwd
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._rules is None:
+            raise self._missing(f"{name_of(self._function)}.defvjp")
+        args = _positional(self._function, args, kwargs)
+        static, leaves, in_tree, partial = self._split(args, {})
+        dynamic = [i for i in range(len(args)) if i not in argnums_tuple(self._nondiff, len(args), "nondiff_argnums")]
+        flat = FlatFunction(partial, in_tree)
+        fwd = fix_arguments(self._rules[0], args, dynamic)
+        forward = _FlatVJPRule(fwd, self._rules[1], static, in_tree, name_of(self._function))
+        outs = custom_vjp_p.bind(*leaves, call=flat, forward=forward, name=name_of(self._function))
+        tree = flat.out_tree if hasattr(flat, "out_tree") else forward.out_tree
+        return tree_unflatten(tree, outs)
+
+
+class _FlatVJPRule:
+    """The user's pair of rules on flat lists: `forward(*args) -> (outs, residuals, pull)`."""
+
+    def __init__(self, fwd: Callable, bwd: Callable, static: Sequence[Any], in_tree: PyTreeDef, name: str):
+        self.fwd, self.bwd, self.static, self.in_tree, self.name = fwd, bwd, static, in_tree, name
+        self.out_tree: PyTreeDef
+
+    def __call__(self, *leaves: Array) -> tuple[list[Array], list[Array], Callable]:
+        pair = self.fwd(*tree_unflatten(self.in_tree, leaves)[0])
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TreeError(f"the fwd rule of {self.name} must return (value, residuals)", fix="return value, residuals")
+        outs, self.out_tree = flatten_arrays(pair[0], f"the value of the fwd rule of {self.name}")
+        residuals, residual_tree = tree_flatten(pair[1])
+        moving = [isinstance(r, Array) for r in residuals]
+        fixed = [None if moves else r for r, moves in zip(residuals, moving, strict=True)]
+        in_avals = [leaf.aval for leaf in leaves]
+
+        def pull(arrays: Sequence[Array], cts: Sequence[Any]) -> list[Any]:
+            rest = iter(arrays)
+            tree = [next(rest) if moves else value for moves, value in zip(moving, fixed, strict=True)]
+            ct = tree_unflatten(self.out_tree, [public_tangent(c) for c in cts])
+            return self._flat_cotangents(self.bwd(*self.static, tree_unflatten(residual_tree, tree), ct), in_avals)
+
+        return outs, [r for r, moves in zip(residuals, moving, strict=True) if moves], pull
+
+    def _flat_cotangents(self, cts: Any, avals: Sequence[Aval]) -> list[Any]:
+        names = self.in_tree.children()[0].children()
+        if not isinstance(cts, tuple | list) or len(cts) != len(names):
+            raise TreeError(
+                f"the bwd rule of {self.name} must return a tuple of {len(names)} cotangents, one for each argument",
+                fix="return (ct,) for one argument, None for a cotangent that is zero",
+            )
+        flat: list[Any] = []
+        for number, (ct, tree) in enumerate(zip(cts, names, strict=True)):
+            expected = avals[len(flat) : len(flat) + tree.num_leaves]
+            what = f"the cotangent of argument {number} that the bwd rule of {self.name} returned"
+            if ct is None:
+                flat += [Zero(a.tangent) for a in expected]
+                continue
+            leaves, given = tree_flatten(ct)
+            if given != tree:
+                raise TreeError(f"{what} has another structure: {structure_difference(tree, given)}")
+            flat += [_cotangent(leaf, aval, what) for leaf, aval in zip(leaves, expected, strict=True)]
+        return flat
+
+
+def _cotangent(leaf: Any, aval: Aval, what: str) -> Any:
+    return Zero(aval.tangent) if not is_inexact(aval.dtype) else checked_tangent(leaf, aval, what)
+
+
+def stop_gradient(tree: Any) -> Any:
+    """The values of a pytree as constants: no derivative goes through.
+
+    Args:
+        tree: a pytree of arrays.
+
+    Returns:
+        The same tree.
+
+    >>> import nrx
+    >>> nrx.grad(lambda x: x * nrx.lax.stop_gradient(x))(3.0)
+    Array(3., dtype=float32, weak_type=True)
+    """
+    return tree_map(lambda leaf: stop_gradient_p.bind(asarray(leaf)), tree)
+
+
+# Registration
+
+custom_jvp_p.define(
+    eager=_eager, stage=_stage, impl=_impl, abstract=_abstract, jvp=_custom_jvp_jvp, batch=_custom_jvp_batch
+).refuse(transpose="linearize replaces it by its rule", lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+custom_vjp_p.define(
+    eager=_eager, stage=_stage, impl=_impl, abstract=_abstract, jvp=_custom_vjp_jvp, batch=_custom_vjp_batch,
+    linearize=_custom_vjp_linearize,
+).refuse(transpose="linearize replaces it by its pullback", lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip
+custom_pullback_p.define(abstract=_pullback_abstract, transpose=_pullback_transpose, impl=_forward_only).refuse(
+    jvp="it stands for a derivative of which only the transpose is known",
+    batch="it stands for a derivative of which only the transpose is known",
+    lower=NOT_YET_LOWERED,
+    onnx=NOT_YET_LOWERED,
+)
+stop_gradient_p = discrete(elementwise("stop_gradient", lambda xp, x: x, ANY))

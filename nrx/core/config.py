@@ -73,6 +73,16 @@ class Config:
         value = self._setting(name).local.get()
         return self._defaults[name] if value is _UNSET else value
 
+    def reader(self, name: str) -> Callable[[], Any]:
+        """A function that reads one setting, for code that does so on every operation."""
+        local, defaults = self._setting(name).local, self._defaults
+
+        def read() -> Any:
+            value = local.get()
+            return defaults[name] if value is _UNSET else value
+
+        return read
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._settings]
 

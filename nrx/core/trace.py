@@ -25,6 +25,9 @@ from nrx.core.errors import (
 )
 
 
+_debugging = config.reader("debug_checks")
+
+
 class Trace:
     """How operations are treated while a transformation runs.
 
@@ -135,7 +138,7 @@ class EvalTrace(Trace):
             results = [ConcreteArray(raw, aval, device, committed) for raw, aval in zip(out, out_aval, strict=True)]
         else:
             results = ConcreteArray(out, out_aval, device, committed)
-        if config.debug_checks:
+        if _debugging():
             _check_results(prim, results if prim.multiple_results else [results])
         return results
 

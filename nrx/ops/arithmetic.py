@@ -1,29 +1,19 @@
 """Arithmetic, elementwise: + - * / and their kin, minimum and maximum, rounding, sign, powers of a fixed integer.
 
-Integers wrap on overflow; division by zero gives -1 (all bits set) and a remainder by zero the dividend, as in XLA.
+Integers wrap on overflow; a division by zero sets all bits (-1, if signed), a remainder by zero is the dividend, as in
+XLA.
 """
 
 from typing import Any
 
-import numpy as np
-
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Linear, Zero
-from nrx.core.errors import ArgumentError
-from nrx.core.primitive import Primitive
-from nrx.ops.common import FLOATING, NUMBERS, REAL, as_arrays
+from nrx.core.errors import ArgumentError, DTypeError
+from nrx.ops.common import ANY, COMPLEX, FLOATING, NUMBERS, REAL, as_arrays
 from nrx.ops.logic import eq, select
-from nrx.ops.rules import (
-    discrete,
-    elementwise,
-    elementwise_jvp,
-    lift_same,
-    nonlinear,
-    sum_tangents,
-)
-from nrx.ops.structural import full_like, linear_jvp
-
+from nrx.ops.rules import discrete, elementwise, elementwise_jvp, lift_same, nonlinear, through_float32
+from nrx.ops.structural import full_like, instantiate, linear_jvp, zeros_like
 
 # Public functions
 
@@ -73,7 +63,11 @@ def integer_pow(x: Any, y: int) -> Array:
     if type(y) is not int:
         raise ArgumentError(f"integer_pow: the exponent must be a Python int, got {y!r}", fix="use nrx.lax.pow")
     (x,) = as_arrays("integer_pow", x)
-    return x if y == 1 else integer_pow_p.bind(x, y=y)
+    if y < 0 and not dtypes.is_inexact(x.dtype):
+        raise DTypeError(
+            f"integer_pow: {x.aval} has no power {y} among the integers", fix="convert it with x.astype(float)"
+        )
+    return x if y == 1 else full_like(x, 1) if y == 0 else integer_pow_p.bind(x, y=y)
 
 
 def square(x: Any) -> Array:
@@ -141,19 +135,20 @@ def complex(x: Any, y: Any) -> Array:
 def _div_impl(xp: Any, x: Any, y: Any) -> Any:
     if x.dtype.kind not in "iu":
         return xp.divide(x, y)
-    safe = xp.where(y == 0, y.dtype.type(1), y)
-    quotient = x // safe
-    if x.dtype.kind == "i":
-        quotient = quotient + ((x % safe != 0) & ((x < 0) != (safe < 0))).astype(x.dtype)
-    return xp.where(y == 0, x.dtype.type(0) - x.dtype.type(1), quotient) if x.dtype.kind == "i" else xp.where(
-        y == 0, np.iinfo(x.dtype).max, quotient
-    ).astype(x.dtype)
+    divisor = xp.where(y == 0, y.dtype.type(1), y)
+    quotient = x // divisor
+    if x.dtype.kind == "i":  # // rounds down
+        quotient = quotient + ((quotient < 0) & (quotient * divisor != x)).astype(x.dtype)
+    return xp.where(y == 0, ~x.dtype.type(0), quotient)
 
 
 def _rem_impl(xp: Any, x: Any, y: Any) -> Any:
     if x.dtype.kind not in "iu":
         return xp.fmod(x, y)
-    return xp.where(y == 0, x, xp.fmod(x, xp.where(y == 0, y.dtype.type(1), y)))
+    # A remainder by -1 is 0; asking the processor for that of the smallest integer would trap.
+    trivial = (y == 0) | (y == y.dtype.type(0) - y.dtype.type(1)) if x.dtype.kind == "i" else y == 0
+    remainder = xp.fmod(x, xp.where(trivial, y.dtype.type(1), y))
+    return xp.where(y == 0, x, remainder)
 
 
 def _integer_pow_impl(xp: Any, x: Any, *, y: int) -> Any:
@@ -162,64 +157,61 @@ def _integer_pow_impl(xp: Any, x: Any, *, y: int) -> Any:
         if power & 1:
             result = base if result is None else result * base
         base, power = (base * base if power > 1 else base), power >> 1
-    if result is None:
-        return xp.ones(x.shape, x.dtype)
     return result if y > 0 else x.dtype.type(1) / result
 
 
 def _sign_impl(xp: Any, x: Any) -> Any:
-    if x.dtype.kind == "c":
-        modulus = xp.abs(x)
-        return xp.where(modulus == 0, x, x / xp.where(modulus == 0, modulus.dtype.type(1), modulus))
-    return xp.where(xp.isnan(x) | (x == 0), x, xp.sign(x)) if x.dtype.kind not in "iu" else xp.sign(x)
+    if x.dtype.kind != "c":
+        return xp.sign(x) if x.dtype.kind in "iu" else xp.where(x == 0, x, xp.sign(x))  # the sign of -0.0 is -0.0
+    modulus = xp.abs(x)
+    return xp.where(modulus == 0, x, x / xp.where(modulus == 0, modulus.dtype.type(1), modulus))
 
 
 def _round_impl(xp: Any, x: Any, *, to_even: bool) -> Any:
     if to_even:
         return xp.rint(x)
     whole = xp.trunc(x)
-    away = xp.abs(x - whole) >= 0.5
-    return xp.copysign(xp.where(away, whole + xp.copysign(x.dtype.type(1), x), whole), x).astype(x.dtype)
+    # The difference is exact; x + 0.5 would round 0.49999997 up to 1.
+    return xp.where(xp.abs(x - whole) >= 0.5, whole + xp.copysign(x.dtype.type(1), x), whole)
+
+
+def _complex_impl(xp: Any, x: Any, y: Any) -> Any:
+    # x + 1j * y would make NaN of an infinite y.
+    out = xp.empty(x.shape, dtypes.complex_dtype(x.dtype))
+    out.real, out.imag = x, y
+    return out
 
 
 # jvp: derivative(tangent, result, *operands, **params)
 
 
 def _rem_y(t: Any, out: Any, x: Any, y: Any) -> Any:
-    quotient = div(x, y)
-    return mul(neg(t), mul(sign(quotient), floor(abs(quotient))))
+    return mul(neg(t), round(div(sub(x, out), y)))  # the quotient is an integer but for rounding
 
 
 def _share(z: Any, x: Any, y: Any) -> Any:
     """1 where x is the chosen one, 1/2 where x and y tie, 0 elsewhere."""
-    chosen = select(eq(x, z), full_like(z, 1), full_like(z, 0))
-    return mul(chosen, select(eq(y, z), full_like(z, 0.5), full_like(z, 1)))
+    share = select(eq(y, z), full_like(z, 0.5), full_like(z, 1))
+    return select(eq(x, z), share, zeros_like(z))
 
 
-def _integer_pow_jvp(t: Any, out: Any, x: Any, *, y: int) -> Any:
-    return full_like(t, 0) if y == 0 else mul(t, mul(full_like(x, y), integer_pow(x, y - 1)))
+def _abs_x(t: Any, out: Any, x: Any) -> Any:
+    return real(mul(t, conj(sign(x)))) if dtypes.is_complex(x.dtype) else mul(t, sign(x))
 
 
-def _abs_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+def _sign_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
     (x,), (t,) = primals, tangents
-    out = abs_p.bind(x)
-    if isinstance(t, Zero):
+    out = sign(x)
+    if isinstance(t, Zero) or not dtypes.is_complex(x.dtype):
         return out, Zero(out.aval.tangent)
-    return out, real(mul(t, conj(sign(x)))) if dtypes.is_complex(x.dtype) else mul(t, sign(x))
+    # Only what turns x counts: the part of t / |x| across x.
+    modulus = abs(x)
+    across = div(imag(mul(t, conj(out))), select(eq(modulus, 0), full_like(modulus, 1), modulus))
+    return out, mul(complex(zeros_like(across), across), out)
 
 
 def _complex_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    out = complex_p.bind(*primals)
-    parts = [full_like(x, 0) if isinstance(t, Zero) else t for x, t in zip(primals, tangents, strict=True)]
-    return out, complex_p.bind(*parts)
-
-
-def _bilinear_jvp(prim: Primitive) -> Any:
-    return elementwise_jvp(prim, add, lambda t, out, x, y: prim.bind(t, y), lambda t, out, x, y: prim.bind(x, t))
-
-
-def _sum_jvp(prim: Primitive, second: Any) -> Any:
-    return elementwise_jvp(prim, add, lambda t, out, x, y: t, second)
+    return complex_p.bind(*primals), complex_p.bind(*map(instantiate, tangents))
 
 
 # transpose
@@ -237,17 +229,9 @@ def _mul_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     return [mul(ct, y), None] if isinstance(x, Linear) else [None, mul(x, ct)]
 
 
-def _div_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
-    return [div(ct, y), None]
-
-
 def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     # Cotangents pair without conjugation: ct * (x + iy) has the real linear parts Re(ct) and -Im(ct).
     return [real(ct) if isinstance(x, Linear) else None, neg(imag(ct)) if isinstance(y, Linear) else None]
-
-
-def _real_part(dtype: np.dtype) -> np.dtype:
-    return dtypes.real_part_dtype(dtype)
 
 
 # Registration
@@ -255,44 +239,47 @@ def _real_part(dtype: np.dtype) -> np.dtype:
 neg_p = elementwise("neg", lambda xp, x: xp.negative(x), NUMBERS)
 neg_p.define(jvp=linear_jvp(neg_p), transpose=lambda ct, x: [neg(ct)])
 add_p = elementwise("add", lambda xp, x, y: xp.add(x, y), NUMBERS)
-add_p.define(jvp=_sum_jvp(add_p, lambda t, out, x, y: t), transpose=_add_transpose)
+add_p.define(jvp=elementwise_jvp(add_p, add, lambda t, out, x, y: t, lambda t, out, x, y: t), transpose=_add_transpose)
 sub_p = elementwise("sub", lambda xp, x, y: xp.subtract(x, y), NUMBERS)
-sub_p.define(jvp=_sum_jvp(sub_p, lambda t, out, x, y: neg(t)), transpose=_sub_transpose)
+sub_p.define(
+    jvp=elementwise_jvp(sub_p, add, lambda t, out, x, y: t, lambda t, out, x, y: neg(t)), transpose=_sub_transpose
+)
 mul_p = elementwise("mul", lambda xp, x, y: xp.multiply(x, y), NUMBERS)
-mul_p.define(jvp=_bilinear_jvp(mul_p), transpose=_mul_transpose)
+mul_p.define(
+    jvp=elementwise_jvp(mul_p, add, lambda t, out, x, y: mul(t, y), lambda t, out, x, y: mul(x, t)),
+    transpose=_mul_transpose,
+)
 div_p = elementwise("div", _div_impl, NUMBERS)
 div_p.define(
-    jvp=elementwise_jvp(
-        div_p, add, lambda t, out, x, y: div(t, y), lambda t, out, x, y: mul(neg(t), div(out, y))
-    ),
-    transpose=_div_transpose,
-)  # fmt: skip
-rem_p = elementwise("rem", _rem_impl, REAL & NUMBERS)
+    jvp=elementwise_jvp(div_p, add, lambda t, out, x, y: div(t, y), lambda t, out, x, y: mul(neg(t), div(out, y))),
+    transpose=lambda ct, x, y: [div(ct, y), None],
+)
+rem_p = elementwise("rem", through_float32(_rem_impl), REAL & NUMBERS)
 nonlinear(rem_p, elementwise_jvp(rem_p, add, lambda t, out, x, y: t, _rem_y))
-max_p = elementwise("max", lambda xp, x, y: xp.maximum(x, y), REAL | NUMBERS)
-min_p = elementwise("min", lambda xp, x, y: xp.minimum(x, y), REAL | NUMBERS)
+max_p = elementwise("max", lambda xp, x, y: xp.maximum(x, y), ANY)
+min_p = elementwise("min", lambda xp, x, y: xp.minimum(x, y), ANY)
 for _prim in (max_p, min_p):
     nonlinear(_prim, elementwise_jvp(
         _prim, add, lambda t, z, x, y: mul(t, _share(z, x, y)), lambda t, z, x, y: mul(t, _share(z, y, x))
     ))  # fmt: skip
-integer_pow_p = elementwise("integer_pow", _integer_pow_impl, NUMBERS)
-nonlinear(integer_pow_p, elementwise_jvp(integer_pow_p, add, _integer_pow_jvp))
-sign_p = discrete(elementwise("sign", _sign_impl, NUMBERS))
+integer_pow_p = elementwise("integer_pow", through_float32(_integer_pow_impl), NUMBERS)
+nonlinear(integer_pow_p, elementwise_jvp(
+    integer_pow_p, add, lambda t, out, x, *, y: mul(t, mul(integer_pow(x, y - 1), y))
+))  # fmt: skip
+sign_p = nonlinear(elementwise("sign", through_float32(_sign_impl), NUMBERS), _sign_jvp)
 floor_p = discrete(elementwise("floor", lambda xp, x: xp.floor(x), FLOATING))
 ceil_p = discrete(elementwise("ceil", lambda xp, x: xp.ceil(x), FLOATING))
-round_p = discrete(elementwise("round", _round_impl, FLOATING))
+round_p = discrete(elementwise("round", through_float32(_round_impl), FLOATING))
 nextafter_p = discrete(elementwise("nextafter", lambda xp, x, y: xp.nextafter(x, y), FLOATING))
 
-abs_p = elementwise("abs", lambda xp, x: xp.abs(x), NUMBERS, result=_real_part)
-nonlinear(abs_p, _abs_jvp)
-real_p = elementwise("real", lambda xp, x: x.real, dtypes.COMPLEX, result=_real_part)
-real_p.define(jvp=linear_jvp(real_p), transpose=lambda ct, x: [complex(ct, full_like(ct, 0))])
-imag_p = elementwise("imag", lambda xp, x: x.imag, dtypes.COMPLEX, result=_real_part)
-imag_p.define(jvp=linear_jvp(imag_p), transpose=lambda ct, x: [complex(full_like(ct, 0), neg(ct))])
-conj_p = elementwise("conj", lambda xp, x: xp.conj(x), dtypes.COMPLEX)
+_SIGNED = NUMBERS - frozenset(dtypes.UNSIGNED)
+abs_p = elementwise("abs", lambda xp, x: xp.abs(x), _SIGNED, result=dtypes.real_part_dtype)
+nonlinear(abs_p, elementwise_jvp(abs_p, add, _abs_x))
+real_p = elementwise("real", lambda xp, x: x.real, COMPLEX, result=dtypes.real_part_dtype)
+real_p.define(jvp=linear_jvp(real_p), transpose=lambda ct, x: [complex(ct, zeros_like(ct))])
+imag_p = elementwise("imag", lambda xp, x: x.imag, COMPLEX, result=dtypes.real_part_dtype)
+imag_p.define(jvp=linear_jvp(imag_p), transpose=lambda ct, x: [complex(zeros_like(ct), neg(ct))])
+conj_p = elementwise("conj", lambda xp, x: xp.conj(x), COMPLEX)
 conj_p.define(jvp=linear_jvp(conj_p), transpose=lambda ct, x: [conj(ct)])
-complex_p = elementwise(
-    "complex", lambda xp, x, y: x + y * (1j if x.dtype == np.float64 else np.complex64(1j)),
-    (dtypes.float32, dtypes.float64), result=dtypes.complex_dtype,
-)  # fmt: skip
+complex_p = elementwise("complex", _complex_impl, (dtypes.float32, dtypes.float64), result=dtypes.complex_dtype)
 complex_p.define(jvp=_complex_jvp, transpose=_complex_transpose)

@@ -31,7 +31,8 @@ COMPLEX = frozenset(dtypes.COMPLEX)
 
 def scalar_array(value: Any, dtype: np.dtype, weak_type: bool = False) -> ConcreteArray:
     """A 0-d constant. It is uncommitted, so it joins arrays of any device."""
-    data = np.asarray(value).astype(dtype)
+    with np.errstate(all="ignore"):  # 1e300 is inf in float32
+        data = np.asarray(value).astype(dtype)
     return ConcreteArray(data, Aval((), dtype, weak_type), cpu())
 
 

@@ -1,6 +1,6 @@
 """Comparison, bitwise operations, and choice between values by a condition."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nrx.core.shapes import show
 from nrx.ops.common import (
     ANY,
     BITS,
+    FLOATING,
     INTEGERS,
     NOT_YET_LOWERED,
     REAL,
@@ -22,8 +23,8 @@ from nrx.ops.common import (
     check_same_dtype,
     check_same_shape,
 )
-from nrx.ops.rules import discrete, elementwise, elementwise_batch, lift_same
-from nrx.ops.structural import broadcast_in_dim, convert_element_type, instantiate, zeros_like
+from nrx.ops.rules import as_peer, discrete, elementwise, elementwise_batch, lift_same, nonlinear
+from nrx.ops.structural import broadcast_in_dim, instantiate, zeros_like
 
 # Public functions
 
@@ -89,7 +90,7 @@ def shift_right_logical(x: Any, y: Any) -> Array:
 
 
 def shift_right_arithmetic(x: Any, y: Any) -> Array:
-    """x >> y with the sign bit shifted in, elementwise; y beyond the bits of x shifts all of them out."""
+    """x >> y with the highest bit shifted in, elementwise; y not in [0, bits of x) shifts all the others out."""
     return shift_right_arithmetic_p.bind(*lift_same("shift_right_arithmetic", x, y))
 
 
@@ -111,7 +112,7 @@ def is_finite(x: Any) -> Array:
 def select_n(which: Any, *cases: Any) -> Array:
     """Element by element, the case that `which` numbers; a boolean `which` picks case 0 for False, case 1 for True.
 
-    `which` is bool or int32, a scalar or of the shape of the cases.
+    `which` is bool or int32 (clipped to the cases there are), a scalar or of the shape of the cases.
     """
     (which,) = as_arrays("select_n", which)
     cases = tuple(lift_same("select_n", *cases))
@@ -127,48 +128,52 @@ def select(pred: Any, on_true: Any, on_false: Any) -> Array:
 
 def clamp(min: Any, x: Any, max: Any) -> Array:
     """x limited to [min, max], elementwise; NaN stays NaN. The limits may be scalars."""
-    low, x, high = as_arrays("clamp", min, x, max)
-    peers = [
-        broadcast_in_dim(convert_element_type(v, x.dtype) if v.weak_type else v, x.shape, ()) if not v.ndim else v
-        for v in (low, high)
-    ]
-    return clamp_p.bind(peers[0], x, peers[1])
+    limits, (x,) = as_arrays("clamp", min, max), as_arrays("clamp", x)
+    low, high = (as_peer(value, limit, x.aval) for value, limit in zip((min, max), limits, strict=True))
+    return clamp_p.bind(*(v if v.ndim else broadcast_in_dim(v, x.shape, ()) for v in (low, x, high)))
 
 
 # impl
 
 
-def _shift_impl(shift: str, logical: bool) -> Any:
+def _unsigned(x: Any) -> Any:
+    """The bits of integers as unsigned ones of the same width."""
+    return x.view(f"u{x.dtype.itemsize}")
+
+
+def _logical_shift_impl(function: str) -> Any:
     def impl(xp: Any, x: Any, y: Any) -> Any:
-        bits = x.dtype.itemsize * 8
-        count = y.view(f"u{y.dtype.itemsize}") if y.dtype.kind == "i" else y
-        inside = count < bits
-        if shift == "arithmetic":
-            return xp.right_shift(x, xp.where(inside, count, bits - 1).astype(x.dtype))
-        pattern = x.view(f"u{x.dtype.itemsize}") if logical and x.dtype.kind == "i" else x
-        count = xp.where(inside, count, 0).astype(pattern.dtype)
-        shifted = xp.left_shift(pattern, count) if shift == "left" else xp.right_shift(pattern, count)
-        return xp.where(inside, shifted, pattern.dtype.type(0)).view(x.dtype)
+        bits, count = _unsigned(x), _unsigned(y)
+        inside = count < 8 * x.dtype.itemsize
+        shifted = getattr(xp, function)(bits, xp.where(inside, count, count.dtype.type(0)))
+        return xp.where(inside, shifted, bits.dtype.type(0)).view(x.dtype)
 
     return impl
 
 
+def _arithmetic_shift_impl(xp: Any, x: Any, y: Any) -> Any:
+    signed = x.view(f"i{x.dtype.itemsize}")
+    most = 8 * x.dtype.itemsize - 1
+    return xp.right_shift(signed, xp.minimum(_unsigned(y), most).astype(signed.dtype)).view(x.dtype)
+
+
+def _count_bits(x: Any) -> Any:
+    """The bits set in uint64 numbers: counts of pairs, of nibbles, of bytes, and their sum by a product."""
+    x = x - ((x >> 1) & 0x5555555555555555)
+    x = (x & 0x3333333333333333) + ((x >> 2) & 0x3333333333333333)
+    x = (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F
+    return (x * 0x0101010101010101) >> 56
+
+
 def _population_count_impl(xp: Any, x: Any) -> Any:
-    bits = x.dtype.itemsize * 8
-    pattern = xp.ascontiguousarray(x).view(f"u{x.dtype.itemsize}").reshape(x.shape).astype(np.uint64)
-    total = xp.zeros(x.shape, np.uint64)
-    for position in range(bits):
-        total = total + ((pattern >> np.uint64(position)) & np.uint64(1))
-    return total.astype(x.dtype)
+    return _count_bits(_unsigned(x).astype(np.uint64)).astype(x.dtype)
 
 
 def _clz_impl(xp: Any, x: Any) -> Any:
-    bits = x.dtype.itemsize * 8
-    pattern = xp.ascontiguousarray(x).view(f"u{x.dtype.itemsize}").reshape(x.shape).astype(np.uint64)
-    zeros = xp.full(x.shape, bits, np.int64)
-    for position in range(bits):
-        zeros = xp.where((pattern >> np.uint64(position)) & np.uint64(1), bits - 1 - position, zeros)
-    return zeros.astype(x.dtype)
+    bits = _unsigned(x).astype(np.uint64)
+    for distance in (1, 2, 4, 8, 16, 32):  # set every bit below the highest
+        bits = bits | (bits >> distance)
+    return (8 * x.dtype.itemsize - _count_bits(bits)).astype(x.dtype)
 
 
 def _select_impl(xp: Any, which: Any, *cases: Any) -> Any:
@@ -192,13 +197,13 @@ def _select_abstract(which: Aval, *cases: Aval) -> Aval:
         raise ShapeError("select_n needs at least one case")
     if which.dtype not in (dtypes.bool_, dtypes.int32):
         raise DTypeError(f"select_n: `which` must be bool or int32, got {which.dtype}", fix="use a comparison")
-    if which.dtype == dtypes.bool_ and len(cases) != 2 and len(cases) != 1:
+    if which.dtype == dtypes.bool_ and len(cases) > 2:
         raise DTypeError(f"select_n: a boolean `which` chooses between 2 cases, got {len(cases)}", fix="use int32")
     check_same_dtype("select_n", *cases)
     check_same_shape("select_n", *cases)
     if which.shape != cases[0].shape:
         raise ShapeError(f"select_n: `which` has shape {show(which.shape)}, the cases {show(cases[0].shape)}")
-    return cases[0] if all(c.weak_type for c in cases) else cases[0].strong
+    return cases[0].update(weak_type=all(c.weak_type for c in cases))
 
 
 def _clamp_abstract(low: Aval, x: Aval, high: Aval) -> Aval:
@@ -223,9 +228,13 @@ def _clamp_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, 
     out = clamp_p.bind(low, x, high)
     if all(isinstance(t, Zero) for t in tangents):
         return out, Zero(out.aval.tangent)
-    inside = bitwise_and(gt(x, low), lt(x, high))
-    limit = select(le(high, x), instantiate(tangents[2]), select(le(x, low), instantiate(tangents[0]), zeros_like(x)))
-    return out, select(inside, instantiate(tangents[1]), limit)
+    # On a limit nothing varies, as in JAX: neither side's derivative would be the right one.
+    varies = bitwise_and(gt(low, x), lt(low, high)), bitwise_and(gt(x, low), lt(x, high)), lt(high, x)
+    out_tangent: Any = zeros_like(x)
+    for condition, tangent in zip(varies, tangents, strict=True):
+        if not isinstance(tangent, Zero):
+            out_tangent = select(condition, tangent, out_tangent)
+    return out, out_tangent
 
 
 # transpose
@@ -247,30 +256,30 @@ def _to_bool(dtype: np.dtype) -> np.dtype:
     return dtypes.bool_
 
 
-def _comparison(name: str, function: str) -> Primitive:
-    return discrete(elementwise(name, lambda xp, x, y: getattr(xp, function)(x, y), ANY, result=_to_bool))
+def _comparison(name: str, function: str, accepts: Collection[np.dtype]) -> Primitive:
+    return discrete(elementwise(name, lambda xp, x, y: getattr(xp, function)(x, y), accepts, result=_to_bool))
 
 
 def _bitwise(name: str, function: str) -> Primitive:
     return discrete(elementwise(name, lambda xp, *xs: getattr(xp, function)(*xs), BITS))
 
 
-eq_p = _comparison("eq", "equal")
-ne_p = _comparison("ne", "not_equal")
-lt_p = _comparison("lt", "less")
-le_p = _comparison("le", "less_equal")
-gt_p = _comparison("gt", "greater")
-ge_p = _comparison("ge", "greater_equal")
+eq_p = _comparison("eq", "equal", ANY)
+ne_p = _comparison("ne", "not_equal", ANY)
+lt_p = _comparison("lt", "less", REAL)
+le_p = _comparison("le", "less_equal", REAL)
+gt_p = _comparison("gt", "greater", REAL)
+ge_p = _comparison("ge", "greater_equal", REAL)
 not_p = _bitwise("not", "invert")
 and_p = _bitwise("and", "bitwise_and")
 or_p = _bitwise("or", "bitwise_or")
 xor_p = _bitwise("xor", "bitwise_xor")
-shift_left_p = discrete(elementwise("shift_left", _shift_impl("left", False), INTEGERS))
-shift_right_logical_p = discrete(elementwise("shift_right_logical", _shift_impl("right", True), INTEGERS))
-shift_right_arithmetic_p = discrete(elementwise("shift_right_arithmetic", _shift_impl("arithmetic", False), INTEGERS))
+shift_left_p = discrete(elementwise("shift_left", _logical_shift_impl("left_shift"), INTEGERS))
+shift_right_logical_p = discrete(elementwise("shift_right_logical", _logical_shift_impl("right_shift"), INTEGERS))
+shift_right_arithmetic_p = discrete(elementwise("shift_right_arithmetic", _arithmetic_shift_impl, INTEGERS))
 population_count_p = discrete(elementwise("population_count", _population_count_impl, INTEGERS))
 clz_p = discrete(elementwise("clz", _clz_impl, INTEGERS))
-is_finite_p = discrete(elementwise("is_finite", lambda xp, x: xp.isfinite(x), ANY, result=_to_bool))
+is_finite_p = discrete(elementwise("is_finite", lambda xp, x: xp.isfinite(x), FLOATING, result=_to_bool))
 
 select_n_p = Primitive("select_n", elementwise=True)
 select_n_p.define(
@@ -278,8 +287,6 @@ select_n_p.define(
     batch=elementwise_batch(select_n_p),
 ).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip
 clamp_p = Primitive("clamp", elementwise=True)
-clamp_p.define(
-    impl=_clamp_impl, abstract=_clamp_abstract, jvp=_clamp_jvp, batch=elementwise_batch(clamp_p)
-).refuse(
-    transpose="it is not linear; linearize replaces it by its derivative", lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED
-)
+nonlinear(clamp_p, _clamp_jvp).define(
+    impl=_clamp_impl, abstract=_clamp_abstract, batch=elementwise_batch(clamp_p)
+).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip

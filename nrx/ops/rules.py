@@ -17,7 +17,7 @@ from nrx.ops.common import (
     check_same_shape,
     widened,
 )
-from nrx.ops.structural import convert_element_type, full_like, spread
+from nrx.ops.structural import full_like, spread
 
 Derivative = Callable[..., Any]
 """(tangent, result, *operands) -> the tangent's contribution to the result's tangent."""
@@ -33,14 +33,21 @@ def lift_same(name: str, *values: Any) -> list[Array]:
     if all(a.shape == avals[0].shape and a.dtype == avals[0].dtype for a in avals):
         return arrays
     leader = max(avals, key=lambda a: (not (a.weak_type and not a.shape), len(a.shape)))
-    return [_as_peer(x, leader) if x.aval.weak_type and not x.aval.shape else x for x in arrays]
+    return [as_peer(value, x, leader) for value, x in zip(values, arrays, strict=True)]
 
 
-def _as_peer(scalar: Array, peer: Aval) -> Array:
-    kinds = [dtypes.promote_types((scalar.dtype, True), (peer.dtype, peer.weak_type))[0]]
-    if kinds != [peer.dtype]:
-        return scalar  # a float beside integers: the dtype check says so
-    return full_like(peer, convert_element_type(scalar, peer.dtype, peer.weak_type))
+def as_peer(value: Any, x: Array, peer: Aval) -> Array:
+    """A scalar with `peer`'s dtype and shape; what is not a scalar, or would need a wider dtype, as it is.
+
+    Args:
+        value: what the caller passed: a Python number is rounded once, to `peer`'s dtype.
+        x: the same as an Array.
+        peer: what it meets.
+    """
+    is_scalar = type(value) is bool or (x.aval.weak_type and not x.aval.shape)
+    if not is_scalar or dtypes.promote_types((x.dtype, True), (peer.dtype, False))[0] != peer.dtype:
+        return x
+    return full_like(peer, x if isinstance(value, Array) else value)
 
 
 # abstract
@@ -58,9 +65,8 @@ def elementwise_abstract(
             check_same_dtype(name, *avals)
             check_same_shape(name, *avals)
         first = avals[0]
-        if result is not None:
-            return Aval(first.shape, result(first.dtype))
-        return first if all(a.weak_type for a in avals) else first.strong
+        dtype = first.dtype if result is None else result(first.dtype)
+        return Aval(first.shape, dtype, all(a.weak_type for a in avals) and dtype != dtypes.bool_)
 
     return abstract
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from nrx.core import dtypes
-from nrx.core.array import Array, ConcreteArray, asarray
+from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval, Linear, Zero
-from nrx.core.errors import ArgumentError, AxisError, DTypeError, ShapeError
+from nrx.core.errors import AxisError, DTypeError, ShapeError
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import (
     Shape,
@@ -24,7 +24,7 @@ from nrx.core.shapes import (
     size,
     without,
 )
-from nrx.ops.common import ANY, NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, scalar_array, widened
+from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, scalar_array, widened
 
 convert_element_type_p = Primitive("convert_element_type", elementwise=True)
 bitcast_convert_type_p = Primitive("bitcast_convert_type")
@@ -41,9 +41,15 @@ iota_p = Primitive("iota")
 
 
 def convert_element_type(x: Any, dtype: Any, weak_type: bool = False) -> Array:
-    """`x` with its elements converted to `dtype` (complex to real takes the real part; float to int truncates)."""
-    (x,) = as_arrays("convert_element_type", x)
+    """`x` with its elements converted to `dtype`.
+
+    Complex to real takes the real part; float to integer truncates, NaN becomes 0 and what is out of range the nearest
+    integer there is; integers wrap; anything but zero becomes True.
+    """
     dtype = dtypes.canonical_dtype(dtype)
+    if type(x) in (float, complex) and dtypes.is_inexact(dtype):  # rounded once: an Array of it would be float32
+        return scalar_array(x if dtypes.is_complex(dtype) else x.real, dtype, weak_type)
+    (x,) = as_arrays("convert_element_type", x)
     if x.aval.dtype == dtype and x.aval.weak_type == weak_type:
         return x
     return convert_element_type_p.bind(x, dtype=dtype, weak_type=weak_type)
@@ -56,7 +62,7 @@ def bitcast_convert_type(x: Any, dtype: Any) -> Array:
 
 
 def broadcast_in_dim(x: Any, shape: Any, broadcast_dimensions: Sequence[int]) -> Array:
-    """`x` broadcast to `shape`; axis i of `x` becomes axis `broadcast_dimensions[i]`, axes of length 1 are stretched."""
+    """`x` stretched to `shape`: axis i of `x`, of that length or 1, becomes axis `broadcast_dimensions[i]`."""
     (x,) = as_arrays("broadcast_in_dim", x)
     shape, placement = canonical_shape(shape), tuple(broadcast_dimensions)
     if x.aval.shape == shape and placement == tuple(range(len(shape))):
@@ -66,6 +72,8 @@ def broadcast_in_dim(x: Any, shape: Any, broadcast_dimensions: Sequence[int]) ->
 
 def broadcast_to(x: Array, shape: Shape) -> Array:
     """`x` broadcast to `shape` by NumPy's rule (axes aligned at the end)."""
+    if x.ndim > len(shape):
+        raise ShapeError(f"cannot broadcast shape {show(x.shape)} to {show(shape)}, which has fewer axes")
     return broadcast_in_dim(x, shape, range(len(shape) - x.ndim, len(shape)))
 
 
@@ -121,18 +129,20 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Array:
     value = asarray(fill_value, "full: fill_value")
     if value.ndim:
         raise ShapeError(f"full needs a scalar fill_value, got shape {show(value.shape)}", fix="use broadcast_to")
-    dtype = value.dtype if dtype is None else dtypes.canonical_dtype(dtype)
-    return broadcast_in_dim(convert_element_type(value, dtype, value.weak_type and dtype == value.dtype), shape, ())
+    if dtype is not None:
+        value = convert_element_type(value if isinstance(fill_value, Array) else fill_value, dtype)
+    return broadcast_in_dim(value, shape, ())
 
 
 def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Array:
     """An array like `x` (shape and dtype, unless given) filled with a scalar; `x` may be an Aval."""
     aval = x if isinstance(x, Aval) else getattr(x, "aval", None) or asarray(x).aval
+    weak_type = dtype is None and aval.weak_type
     dtype = aval.dtype if dtype is None else dtypes.canonical_dtype(dtype)
     shape = aval.shape if shape is None else canonical_shape(shape)
     if isinstance(fill_value, Array):
-        return full(shape, fill_value, dtype)
-    return broadcast_in_dim(scalar_array(fill_value, dtype, aval.weak_type and dtype == aval.dtype), shape, ())
+        return full(shape, convert_element_type(fill_value, dtype, weak_type))
+    return broadcast_in_dim(scalar_array(fill_value, dtype, weak_type), shape, ())
 
 
 def zeros_like(x: Any) -> Array:
@@ -157,7 +167,8 @@ def squeeze(x: Any, dimensions: Sequence[int]) -> Array:
 def expand_dims(x: Any, dimensions: Sequence[int]) -> Array:
     """`x` with axes of length 1 inserted so that they stand at `dimensions` of the result."""
     (x,) = as_arrays("expand_dims", x)
-    axes = canonical_axes(tuple(dimensions), x.ndim + len(tuple(dimensions)), "dimensions")
+    dimensions = tuple(dimensions)
+    axes = canonical_axes(dimensions, x.ndim + len(dimensions), "dimensions")
     shape = list(x.shape)
     for axis in sorted(axes):
         shape.insert(axis, 1)
@@ -182,11 +193,14 @@ def spread(x: Array, dim: int | None, size: Any, at: int = 0) -> Array:
 
 
 def _convert_impl(xp: Any, x: Any, *, dtype: np.dtype, weak_type: bool) -> Any:
-    if x.dtype.kind == "c" and dtype.kind != "c" and dtype != dtypes.bool_:
+    if x.dtype.kind == "c" and dtype.kind not in "cb":
         x = x.real
-    if dtypes.is_integer(dtype) and dtypes.is_narrow(x.dtype):
-        x = x.astype(np.float32)
-    return x.astype(dtype)
+    if not (dtypes.is_integer(dtype) and dtypes.is_floating(x.dtype)):
+        return x.astype(dtype)
+    # Casting what does not fit gives what the machine likes, so it is done here.
+    x, low, high = widened(x), dtypes.iinfo(dtype).min, dtypes.iinfo(dtype).max
+    nearest = xp.where(x > 0, dtype.type(high), xp.where(x < 0, dtype.type(low), dtype.type(0)))
+    return xp.where((x >= low) & (x < float(high + 1)), x.astype(dtype), nearest)
 
 
 def _bitcast_impl(xp: Any, x: Any, *, dtype: np.dtype) -> Any:
@@ -230,7 +244,7 @@ def _convert_abstract(x: Aval, *, dtype: np.dtype, weak_type: bool) -> Aval:
 
 
 def _bitcast_abstract(x: Aval, *, dtype: np.dtype) -> Aval:
-    if dtypes.bool_ in (x.dtype, dtype) and x.dtype != dtype:
+    if x.dtype != dtype and any(d == dtypes.bool_ or dtypes.is_complex(d) for d in (x.dtype, dtype)):
         raise DTypeError(f"bitcast between {x.dtype} and {dtype} is not defined", fix="use x.astype(...)")
     old, new = x.dtype.itemsize, dtype.itemsize
     if old == new:
@@ -243,13 +257,14 @@ def _bitcast_abstract(x: Aval, *, dtype: np.dtype) -> Aval:
 
 
 def _broadcast_abstract(x: Aval, *, shape: Shape, placement: tuple[int, ...]) -> Aval:
-    if len(placement) != x.ndim or len(set(placement)) != len(placement) or any(not 0 <= d < len(shape) for d in placement):
+    distinct = {d for d in placement if 0 <= d < len(shape)}
+    if not len(distinct) == len(placement) == x.ndim:
         raise AxisError(
             f"broadcast_in_dim: dimensions {placement} do not place the {x.ndim} axes of {x} in shape {show(shape)}"
         )
     if any(have not in (1, shape[dim]) for have, dim in zip(x.shape, placement, strict=True)):
         raise ShapeError(
-            f"cannot broadcast shape {show(x.shape)} to {show(shape)}" + ("" if len(placement) == 0 else f" at axes {placement}"),
+            f"cannot broadcast shape {show(x.shape)} to {show(shape)} at axes {placement}",
             fix="an axis must have the length of the axis it goes to, or 1",
         )
     return x.update(shape=shape)
@@ -280,7 +295,7 @@ def _same_abstract(x: Aval, **params: Any) -> Aval:
 
 
 def _iota_abstract(*, dtype: np.dtype, shape: Shape, dimension: int) -> Aval:
-    check_dtype("iota", Aval(shape, dtype), NUMBERS & ANY)
+    check_dtype("iota", Aval(shape, dtype), NUMBERS)
     return Aval(shape, dtype)
 
 
@@ -324,7 +339,7 @@ def _broadcast_transpose(ct: Array, x: Linear, *, shape: Shape, placement: tuple
     stretched = [d for have, d in zip(x.aval.shape, placement, strict=True) if have == 1 and shape[d] != 1]
     summed = reduce_sum(ct, [*without(range(len(shape)), placement), *stretched])
     kept = [d for d in placement if d not in stretched]
-    ordered = transpose(summed, inverse_permutation(np.argsort(np.argsort(kept))) if kept else ())
+    ordered = transpose(summed, [sorted(kept).index(d) for d in kept])
     return [reshape(ordered, x.aval.shape)]
 
 

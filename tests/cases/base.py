@@ -13,6 +13,8 @@ REALS = ("float32", "float64", "float16", "bfloat16")
 COMPLEXES = ("complex64", "complex128")
 INTS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 FLOATS32_64 = ("float32", "float64")
+FP8 = ("float8_e4m3fn", "float8_e5m2")
+EVERY = (*REALS, *COMPLEXES, *INTS, "bool", *FP8)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Arg:
 
     def make(self, rng: np.random.Generator, dtype: Any, extra: tuple[int, ...] = ()) -> np.ndarray:
         chosen = np.dtype(self.dtype or dtype)
-        return np.asarray(self.draw(rng, extra + self.shape, chosen)).astype(chosen)
+        with np.errstate(all="ignore"):  # 1e10 is inf in float16
+            return np.asarray(self.draw(rng, extra + self.shape, chosen)).astype(chosen)
 
 
 def uniform(low: float, high: float) -> Callable:
@@ -79,6 +82,11 @@ def separated(*shape: int, **options: Any) -> Arg:
     return Arg(shape, distinct(), **options)
 
 
+def values(*numbers: Any, **options: Any) -> Arg:
+    """An argument that holds just these numbers: boundaries, signed zeros, infinities."""
+    return Arg((len(numbers),), lambda rng, shape, dtype: np.broadcast_to(np.asarray(numbers), shape), **options)
+
+
 def integers(*shape: int, low: int, high: int, dtype: str = "int32", **options: Any) -> Arg:
     """Indices and the like: a fixed integer dtype, not differentiable."""
     return Arg(shape, uniform(low, high), dtype=dtype, differentiable=False, **options)
@@ -96,6 +104,7 @@ class Case:
         oracle: the same in NumPy/SciPy on NumPy arrays (float64/complex128 or the integer dtype); not nrx code.
         dtypes: dtypes to sweep in the forward check. Derivatives are checked in float64 (or complex128).
         order: highest order of derivative checked (0: none).
+        smooth: False where the arguments stand on a kink: the gradient is compared with JAX's, not with differences.
         vmap: whether vmap is checked (each axis, each operand).
         ulp: allowed distance to the oracle, in units of the dtype's eps relative to the largest magnitude; 0 is exact.
         tolerance: allowed relative error of derivatives against finite differences.
@@ -109,6 +118,7 @@ class Case:
     oracle: Callable | None
     dtypes: tuple[str, ...] = REALS
     order: int = 2
+    smooth: bool = True
     vmap: bool = True
     ulp: float = 8
     tolerance: float = 1e-6

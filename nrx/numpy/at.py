@@ -1,0 +1,129 @@
+"""`x.at[index].set(value)` and its kin: changed copies of immutable arrays.
+
+The result has the dtype of `x`: a value of a wider kind (floating into integer, complex into real) is refused with a
+DTypeError, where JAX warns and truncates. Within a kind the value is converted (float64 into float32). Where an element
+is meant several times, each `add`, `multiply`, `divide`, `power`, `min` and `max` counts; of `set` the last does, and
+`apply` applies once.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.errors import DTypeError
+from nrx.numpy.indexing import converted, getitem, updated
+from nrx.ops.arithmetic import div, neg
+from nrx.ops.dimension_numbers import GatherScatterMode
+from nrx.ops.elementary import pow
+from nrx.ops.structural import full_like
+
+Mode = str | GatherScatterMode | None
+
+
+class IndexUpdateHelper:
+    """What `x.at` is: index it to say which elements to update."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Array):
+        self.array = array
+
+    def __getitem__(self, index: Any) -> "IndexUpdateRef":
+        return IndexUpdateRef(self.array, index)
+
+    def __repr__(self) -> str:
+        return f"IndexUpdateHelper({self.array!r})"
+
+
+class IndexUpdateRef:
+    """What `x.at[index]` is: the elements `x[index]`, to be updated in a copy of `x`.
+
+    All methods take the keywords `mode`, `indices_are_sorted` and `unique_indices`, see `nrx.numpy.indexing.updated`.
+    The default mode raises where a known index is out of bounds, and drops the update where a traced one is.
+
+    >>> import nrx.numpy as jnp
+    >>> x = jnp.zeros(4)
+    >>> x.at[1:3].set(5.0)
+    Array([0., 5., 5., 0.], dtype=float32)
+    >>> x.at[jnp.array([0, 0])].add(1.0)
+    Array([2., 0., 0., 0.], dtype=float32)
+    """
+
+    __slots__ = ("array", "index")
+
+    def __init__(self, array: Array, index: Any):
+        self.array = array
+        self.index = index
+
+    def __repr__(self) -> str:
+        return f"IndexUpdateRef({self.array!r}, {self.index!r})"
+
+    def get(
+        self,
+        *,
+        mode: Mode = None,
+        fill_value: Any = None,
+        indices_are_sorted: bool = False,
+        unique_indices: bool = False,
+    ) -> Array:
+        """`x[index]`, with a choice of what is read out of bounds: see `nrx.numpy.indexing.getitem`."""
+        return getitem(
+            self.array, self.index, mode=mode, fill_value=fill_value, indices_are_sorted=indices_are_sorted,
+            unique_indices=unique_indices,
+        )  # fmt: skip
+
+    def set(self, values: Any, **options: Any) -> Array:
+        """`x` with `x[index] = values`."""
+        return updated(self.array, self.index, values, "set", **options)
+
+    def add(self, values: Any, **options: Any) -> Array:
+        """`x` with `x[index] += values`."""
+        return updated(self.array, self.index, values, "add", **options)
+
+    def subtract(self, values: Any, **options: Any) -> Array:
+        """`x` with `x[index] -= values`."""
+        return updated(self.array, self.index, neg(converted(values, self.array)), "add", **options)
+
+    def multiply(self, values: Any, **options: Any) -> Array:
+        """`x` with `x[index] *= values`."""
+        return updated(self.array, self.index, values, "mul", **options)
+
+    mul = multiply
+
+    def divide(self, values: Any, **options: Any) -> Array:
+        """`x` with `x[index] /= values`; `x` must be floating or complex."""
+        self._check_inexact("divide")
+        return div(self.array, self._product(values, options))
+
+    def power(self, values: Any, **options: Any) -> Array:
+        """`x` with `x[index] **= values`; `x` must be floating or complex."""
+        self._check_inexact("power")
+        exponents = IndexUpdateRef(self._product(values, options), self.index)._read(options)
+        return self.apply(lambda elements: pow(elements, exponents), **options)
+
+    def min(self, values: Any, **options: Any) -> Array:
+        """`x` with `x[index] = minimum(x[index], values)`."""
+        return updated(self.array, self.index, values, "min", **options)
+
+    def max(self, values: Any, **options: Any) -> Array:
+        """`x` with `x[index] = maximum(x[index], values)`."""
+        return updated(self.array, self.index, values, "max", **options)
+
+    def apply(self, func: Callable[[Array], Any], **options: Any) -> Array:
+        """`x` with `x[index] = func(x[index])`."""
+        return self.set(func(self._read(options)), **options)
+
+    def _read(self, options: dict[str, Any]) -> Array:
+        return getitem(self.array, self.index, **options)
+
+    def _product(self, values: Any, options: dict[str, Any]) -> Array:
+        """An array of ones with `values` multiplied into the elements: repeated ones count each time."""
+        return updated(full_like(self.array, 1), self.index, converted(values, self.array), "mul", **options)
+
+    def _check_inexact(self, name: str) -> None:
+        if not dtypes.is_inexact(self.array.dtype):
+            raise DTypeError(
+                f"x.at[...].{name} needs a floating or complex array, which keeps its dtype; x has {self.array.dtype}",
+                fix="convert the array first: x.astype(float)",
+            )

@@ -1,0 +1,484 @@
+"""Convolution of any number of dimensions, with strides, dilations and groups.
+
+As in the literature on neural networks, the kernel is not flipped. Both gradients of a convolution are convolutions
+again, with strides and dilations in each other's places: Dumoulin and Visin, "A guide to convolution arithmetic for
+deep learning", 2016.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nrx.core.array import Array
+from nrx.core.aval import Aval, Linear
+from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
+from nrx.core.primitive import Primitive
+from nrx.core.shapes import Shape, inverse_permutation, show, size, without
+from nrx.ops.common import NOT_YET_LOWERED, as_arrays
+from nrx.ops.dot import accumulated, bilinear_jvp, canonical_precision, canonical_preferred, product_dtype
+from nrx.ops.sliding import (
+    Padding,
+    canonical_padding,
+    canonical_steps,
+    dilated,
+    input_padding,
+    memory_order,
+    padded,
+    window_count,
+    windows_of,
+)
+from nrx.ops.structural import full, move_axis, reshape, rev
+
+conv_general_dilated_p = Primitive("conv_general_dilated")
+
+
+class ConvDimensionNumbers(NamedTuple):
+    """Which axes of lhs, rhs and result are which.
+
+    Args:
+        lhs_spec: the axes of lhs: (batch, feature, *spatial).
+        rhs_spec: the axes of rhs: (output feature, input feature, *spatial).
+        out_spec: the axes of the result: (batch, feature, *spatial).
+    """
+
+    lhs_spec: tuple[int, ...]
+    rhs_spec: tuple[int, ...]
+    out_spec: tuple[int, ...]
+
+
+# Public functions
+
+
+def conv_general_dilated(
+    lhs: Any,
+    rhs: Any,
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    batch_group_count: int = 1,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Array:
+    """The convolution of `lhs` (batch, features, space) with kernels `rhs` (output features, input features, space).
+
+    Args are those of `jax.lax.conv_general_dilated`: `padding` is 'SAME', 'SAME_LOWER', 'VALID' or a (low, high) pair a
+    spatial axis, where negative ones crop; the dilations spread the elements of an operand; `dimension_numbers` are the
+    layouts of lhs, rhs and result as strings such as ("NHWC", "HWIO", "NHWC"), by default NC…, OI…, NC….
+    """
+    lhs, rhs = as_arrays("conv_general_dilated", lhs, rhs)
+    numbers = conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+    ndim = lhs.ndim - 2
+    window_strides = canonical_steps("window_strides", window_strides, ndim)
+    lhs_dilation = canonical_steps("lhs_dilation", lhs_dilation, ndim)
+    rhs_dilation = canonical_steps("rhs_dilation", rhs_dilation, ndim)
+    if isinstance(padding, str) and any(d != 1 for d in lhs_dilation):
+        raise ArgumentError(
+            f"conv_general_dilated: padding {padding!r} means nothing for lhs_dilation {lhs_dilation}",
+            fix="give (low, high) pairs, or use conv_transpose",
+        )
+    sizes = [lhs.shape[axis] for axis in numbers.lhs_spec[2:]]
+    extents = [dilated(rhs.shape[axis], d) for axis, d in zip(numbers.rhs_spec[2:], rhs_dilation, strict=True)]
+    return conv_general_dilated_p.bind(
+        lhs,
+        rhs,
+        window_strides=window_strides,
+        padding=canonical_padding("conv_general_dilated", padding, sizes, extents, window_strides),
+        lhs_dilation=lhs_dilation,
+        rhs_dilation=rhs_dilation,
+        dimension_numbers=numbers,
+        feature_group_count=int(feature_group_count),
+        batch_group_count=int(batch_group_count),
+        precision=canonical_precision(precision),
+        preferred_element_type=canonical_preferred(lhs.aval, rhs.aval, preferred_element_type),
+    )
+
+
+def conv(
+    lhs: Any,
+    rhs: Any,
+    window_strides: Sequence[int],
+    padding: str,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Array:
+    """The convolution of `lhs` (N, C, …) with `rhs` (O, I, …) without dilation; `padding` is a name."""
+    return conv_general_dilated(
+        lhs, rhs, window_strides, padding, precision=precision, preferred_element_type=preferred_element_type
+    )
+
+
+def conv_with_general_padding(
+    lhs: Any,
+    rhs: Any,
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int] | None,
+    rhs_dilation: Sequence[int] | None,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Array:
+    """The convolution of `lhs` (N, C, …) with `rhs` (O, I, …) without groups."""
+    return conv_general_dilated(
+        lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation,
+        precision=precision, preferred_element_type=preferred_element_type,
+    )  # fmt: skip
+
+
+def conv_transpose(
+    lhs: Any,
+    rhs: Any,
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    transpose_kernel: bool = False,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    use_consistent_padding: bool = False,
+) -> Array:
+    """The convolution with `strides` between the elements of `lhs`: it enlarges where a convolution would shrink.
+
+    `padding` 'SAME' gives size * stride, 'VALID' all that the kernel reaches; pairs pad the spread lhs, or, with
+    `use_consistent_padding`, are those of the convolution that is transposed. `transpose_kernel` flips the kernel and
+    swaps its features, which gives that convolution's gradient. Layouts are by default ("NHWC", "HWIO", "NHWC") and so
+    on for other ranks.
+    """
+    lhs, rhs = as_arrays("conv_transpose", lhs, rhs)
+    if dimension_numbers is None:
+        space = _channels_last(lhs.ndim)
+        dimension_numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
+    numbers = conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+    strides = canonical_steps("strides", strides, lhs.ndim - 2)
+    rhs_dilation = canonical_steps("rhs_dilation", rhs_dilation, lhs.ndim - 2)
+    out, into, *spatial = numbers.rhs_spec
+    extents = [dilated(rhs.shape[axis], d) for axis, d in zip(spatial, rhs_dilation, strict=True)]
+    if isinstance(padding, str):
+        pairs = tuple(_transposed_padding(k, s, padding) for k, s in zip(extents, strides, strict=True))
+    else:
+        pairs = canonical_padding("conv_transpose", padding, extents, extents, strides)
+        if use_consistent_padding:
+            pairs = tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(extents, pairs, strict=True))
+    if transpose_kernel:
+        rhs = rev(rhs, spatial)
+        numbers = numbers._replace(rhs_spec=(into, out, *spatial))
+    return conv_general_dilated(
+        lhs, rhs, (1,) * len(spatial), pairs, strides, rhs_dilation, numbers,
+        precision=precision, preferred_element_type=preferred_element_type,
+    )  # fmt: skip
+
+
+def conv_dimension_numbers(lhs_shape: Shape, rhs_shape: Shape, dimension_numbers: Any) -> ConvDimensionNumbers:
+    """Layouts given as None, as three strings or as ConvDimensionNumbers, in the last form.
+
+    The strings name axes: N (batch) and C (feature) of lhs and result, O and I (output and input feature) of rhs; any
+    other letters are spatial axes, in the order that rhs has them.
+    """
+    ndim = len(lhs_shape)
+    if ndim != len(rhs_shape) or ndim < 2:
+        raise ShapeError(
+            f"a convolution of lhs {show(lhs_shape)} and rhs {show(rhs_shape)} needs arrays of one rank, 2 or more",
+            fix="lhs is (batch, features, …) and rhs (output features, input features, …); add axes with expand_dims",
+        )
+    if dimension_numbers is None:
+        axes = tuple(range(ndim))
+        return ConvDimensionNumbers(axes, axes, axes)
+    if isinstance(dimension_numbers, ConvDimensionNumbers):
+        return ConvDimensionNumbers(*(tuple(spec) for spec in dimension_numbers))
+    if len(dimension_numbers) != 3 or not all(isinstance(spec, str) for spec in dimension_numbers):
+        raise ArgumentTypeError(
+            f"dimension_numbers must be None, three strings or ConvDimensionNumbers, got {dimension_numbers!r}",
+            fix='for example ("NHWC", "HWIO", "NHWC")',
+        )
+    lhs, rhs, out = dimension_numbers
+    space = rhs.replace("O", "").replace("I", "")
+    specs = [
+        _axes_of(spec, first + space, dimension_numbers) for spec, first in ((lhs, "NC"), (rhs, "OI"), (out, "NC"))
+    ]
+    if any(len(spec) != ndim for spec in specs):
+        raise ShapeError(
+            f"dimension_numbers {dimension_numbers} do not fit shapes {show(lhs_shape)} and {show(rhs_shape)}",
+            fix=f"name {ndim} axes in each, one letter an axis",
+        )
+    return ConvDimensionNumbers(*specs)
+
+
+# Arguments
+
+
+def _axes_of(spec: str, letters: str, given: Any) -> tuple[int, ...]:
+    if sorted(spec) != sorted(letters) or len(set(spec)) != len(spec):
+        raise ArgumentError(
+            f"dimension_numbers {tuple(given)}: the letters of {spec!r} are not those of {letters!r}",
+            fix="name N and C once in the first and the last, O and I in the second, and the same spatial axes in all",
+        )
+    return tuple(spec.index(letter) for letter in letters)
+
+
+def _channels_last(ndim: int) -> str:
+    if not 2 <= ndim <= 5:
+        raise ArgumentError(f"conv_transpose has no default layout for {ndim} dimensions", fix="pass dimension_numbers")
+    return {2: "", 3: "H", 4: "HW", 5: "HWD"}[ndim]
+
+
+def _transposed_padding(kernel: int, stride: int, padding: str) -> tuple[int, int]:
+    """The padding of spread elements with which a convolution of stride 1 transposes one with `padding`."""
+    if padding.upper() == "SAME":
+        total = kernel + stride - 2
+        low = kernel - 1 if stride > kernel - 1 else -(-total // 2)
+    elif padding.upper() == "VALID":
+        total = kernel + stride - 2 + max(kernel - stride, 0)
+        low = kernel - 1
+    else:
+        raise ArgumentError(f"conv_transpose: unknown padding {padding!r}", fix="use 'SAME', 'VALID' or pairs")
+    return low, total - low
+
+
+class _Params(NamedTuple):
+    """The params of the primitive."""
+
+    window_strides: Shape
+    padding: Padding
+    lhs_dilation: Shape
+    rhs_dilation: Shape
+    dimension_numbers: ConvDimensionNumbers
+    feature_group_count: int
+    batch_group_count: int
+    precision: Any
+    preferred_element_type: np.dtype | None
+
+    @property
+    def groups(self) -> int:
+        return self.feature_group_count * self.batch_group_count
+
+    def spatial(self, x: Any, kernel: Any) -> tuple[Shape, Shape]:
+        """The spatial dimensions of both operands."""
+        lhs, rhs, _ = self.dimension_numbers
+        return tuple(x.shape[axis] for axis in lhs[2:]), tuple(kernel.shape[axis] for axis in rhs[2:])
+
+    def counts(self, x: Any, kernel: Any) -> Shape:
+        """The spatial dimensions of the result."""
+        axes = zip(
+            *self.spatial(x, kernel),
+            self.window_strides,
+            self.padding,
+            self.lhs_dilation,
+            self.rhs_dilation,
+            strict=True,
+        )
+        return tuple(window_count(*axis) for axis in axes)
+
+
+# impl: the windows of lhs, copied into the rows of a matrix, times the kernels as another matrix. The copies are made
+# in blocks, so that they stay in the cache (on a GPU: fit into its memory).
+
+BLOCK_BYTES_CPU = 4 << 20
+BLOCK_BYTES_GPU = 256 << 20
+
+
+def _conv_impl(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:
+    p = _Params(**params)
+    (lhs_spec, rhs_spec, out_spec), counts, groups = p.dimension_numbers, p.counts(x, kernel), p.groups
+    dtype = p.preferred_element_type or x.dtype
+    x, kernel = accumulated(dtype, x.transpose(lhs_spec), kernel.transpose(rhs_spec))
+    batch, (outputs, inputs, *window) = x.shape[0] // p.batch_group_count, kernel.shape
+    if 0 in (batch, outputs, *counts):
+        product = xp.zeros((groups, batch, *counts, outputs // groups), x.dtype)
+    else:
+        x = padded(xp, x, ((0, 0), (0, 0), *p.padding), (1, 1, *p.lhs_dilation), 0)
+        places, window_shape = (*x.shape[:2], *counts), (1, 1, *window)
+        windows = windows_of(xp, x, places, window_shape, (1, 1, *p.window_strides), (1, 1, *p.rhs_dilation))
+        windows = windows.reshape((p.batch_group_count, batch, p.feature_group_count, inputs, *counts, *window))
+        windows = xp.moveaxis(windows, (2, 3), (1, 3 + len(counts)))
+        windows = windows.reshape((groups, batch, *counts, inputs, *window))
+        product = _products(xp, windows, kernel.reshape((groups, outputs // groups, inputs, *window)))
+    result = xp.moveaxis(product, 0, -2).reshape((batch, *counts, outputs)).astype(dtype, copy=False)
+    return result.transpose(inverse_permutation((out_spec[0], *out_spec[2:], out_spec[1])))
+
+
+def _products(xp: Any, windows: Any, kernel: Any) -> Any:
+    """Windows (groups, batch, *counts, inputs, *window) with kernels (groups, outputs, inputs, *window), summed over
+    inputs and window: (groups, batch, *counts, outputs)."""
+    groups, outputs, inputs, *window = kernel.shape
+    rank = windows.ndim - 2 - len(window)  # of what the windows stand on: batch and counts
+    if inputs == outputs == 1 and 0 < size(window) <= size(windows.shape[2 : 1 + rank]):
+        return _depthwise(windows, kernel)
+    # Rows and columns in the order of memory make the copy fast, whatever the layout is.
+    order = memory_order(windows)
+    rows, taps = [a for a in order if 0 < a <= rank], [a for a in order if a > rank]
+    matrix = kernel.transpose((0, *(a + 1 - rank for a in taps), 1)).reshape((groups, inputs * size(window), outputs))
+    product = _in_blocks(xp, windows.transpose((0, *rows, *taps)), matrix, rank)
+    return product.transpose((0, *(1 + a for a in inverse_permutation([a - 1 for a in rows])), 1 + rank))
+
+
+def _depthwise(windows: Any, kernel: Any) -> Any:
+    """`_products` for one feature a group: elementwise, one tap of the kernel after the other."""
+    across = (...,) + (None,) * (windows.ndim - kernel.ndim + 1)
+    total: Any = None
+    for tap in np.ndindex(kernel.shape[3:]):
+        term = windows[(..., 0, *tap)] * kernel[(slice(None), 0, 0, *tap)][across]
+        if total is None:
+            total = term
+        else:
+            total += term
+    return total[..., None]
+
+
+def _in_blocks(xp: Any, windows: Any, matrix: Any, rank: int) -> Any:
+    """Windows (groups, *rows, *taps), `rank` axes of rows, by (groups, taps, outputs): (groups, *rows, outputs)."""
+    groups, *rows = windows.shape[: 1 + rank]
+    limit = BLOCK_BYTES_CPU if xp is np else BLOCK_BYTES_GPU
+    long = next((axis for axis, length in enumerate(rows, 1) if length > 1), None)
+    if windows.nbytes > limit and long and not windows.flags.c_contiguous:
+        step = max(windows.shape[long] * limit // windows.nbytes, 1)
+        before = (slice(None),) * long
+        parts = [windows[(*before, slice(i, i + step))] for i in range(0, windows.shape[long], step)]
+        return xp.concatenate([_in_blocks(xp, part, matrix, rank) for part in parts], axis=long)
+    if _smallest_step(windows, range(1 + rank, windows.ndim)) < _smallest_step(windows, range(1, 1 + rank)):
+        columns = windows.reshape((groups, size(rows), matrix.shape[1]))
+    else:
+        taps_first = windows.transpose((0, *range(1 + rank, windows.ndim), *range(1, 1 + rank)))
+        columns = taps_first.reshape((groups, matrix.shape[1], size(rows))).swapaxes(1, 2)
+    return xp.matmul(columns, matrix).reshape((groups, *rows, matrix.shape[2]))
+
+
+def _smallest_step(x: Any, axes: Sequence[int]) -> float:
+    return min((abs(x.strides[axis]) for axis in axes if x.shape[axis] > 1), default=float("inf"))
+
+
+# abstract
+
+
+def _conv_abstract(x: Aval, kernel: Aval, **params: Any) -> Aval:
+    p = _Params(**params)
+    lhs_spec, rhs_spec, out_spec = p.dimension_numbers
+    _check_groups(x, kernel, p)
+    logical = (x.shape[lhs_spec[0]] // p.batch_group_count, kernel.shape[rhs_spec[0]], *p.counts(x, kernel))
+    dtype = product_dtype("conv_general_dilated", x, kernel, p.preferred_element_type)
+    return Aval(tuple(logical[axis] for axis in inverse_permutation(out_spec)), dtype)
+
+
+def _check_groups(x: Aval, kernel: Aval, p: _Params) -> None:
+    (lhs, rhs, _), feature_groups, batch_groups = p.dimension_numbers, p.feature_group_count, p.batch_group_count
+    batch, features = x.shape[lhs[0]], x.shape[lhs[1]]
+    outputs, inputs = kernel.shape[rhs[0]], kernel.shape[rhs[1]]
+    shapes = f"conv_general_dilated of lhs {show(x.shape)} and rhs {show(kernel.shape)}"
+    groups = f"feature_group_count={feature_groups}, batch_group_count={batch_groups}"
+    if feature_groups < 1 or batch_groups < 1 or (feature_groups > 1 and batch_groups > 1):
+        raise ArgumentError(f"{shapes}: {groups}", fix="both must be positive, and one of them 1")
+    if features != inputs * feature_groups:
+        raise ShapeError(
+            f"{shapes}: lhs has {features} features (axis {lhs[1]}), but rhs takes {inputs} (axis {rhs[1]}) in each "
+            f"of {feature_groups} groups",
+            fix="the features of lhs must be the input features of rhs times feature_group_count; "
+            'for channels last pass dimension_numbers=("NHWC", "HWIO", "NHWC")',
+        )
+    if outputs % (feature_groups * batch_groups) or batch % batch_groups:
+        raise ShapeError(
+            f"{shapes}: {groups}, but rhs has {outputs} output features (axis {rhs[0]}) and lhs a batch of {batch}",
+            fix="the groups must divide the output features of rhs, and batch_group_count the batch of lhs",
+        )
+
+
+# transpose
+
+
+def _conv_transpose(ct: Array, x: Any, kernel: Any, **params: Any) -> list[Any]:
+    if isinstance(x, Linear):
+        return [_lhs_cotangent(ct, x.aval, kernel, _Params(**params)), None]
+    return [None, _rhs_cotangent(ct, x, kernel.aval, _Params(**params))]
+
+
+def _lhs_cotangent(ct: Array, x: Aval, kernel: Array, p: _Params) -> Array:
+    """The flipped kernel, its inputs now outputs, over the cotangent; strides and lhs_dilation change places."""
+    lhs_spec, (out, into, *spatial), out_spec = p.dimension_numbers
+    flipped = _move_groups(rev(kernel, spatial), out, into, p.groups)
+    sizes, window = p.spatial(x, kernel)
+    pads = input_padding(
+        sizes, window, p.counts(x, kernel), p.padding, p.lhs_dilation, p.rhs_dilation, p.window_strides
+    )
+    result = conv_general_dilated(
+        ct, flipped, p.lhs_dilation, pads, p.window_strides, p.rhs_dilation,
+        ConvDimensionNumbers(out_spec, (into, out, *spatial), lhs_spec), p.groups, 1, p.precision, x.dtype,
+    )  # fmt: skip
+    return _move_groups(result, lhs_spec[1], lhs_spec[0], p.batch_group_count)
+
+
+def _rhs_cotangent(ct: Array, x: Array, kernel: Aval, p: _Params) -> Array:
+    """The cotangent as a kernel over lhs, batch and features exchanged; strides and rhs_dilation change places."""
+    lhs_spec, rhs_spec, out_spec = (((second, first, *rest)) for first, second, *rest in p.dimension_numbers)
+    sizes, window = p.spatial(x, kernel)
+    axes = zip(
+        sizes, window, p.counts(x, kernel), p.padding, p.lhs_dilation, p.rhs_dilation, p.window_strides, strict=True
+    )
+    pads = [(low, dilated(o, s) + dilated(k, b) - 1 - dilated(n, a) - low) for n, k, o, (low, _), a, b, s in axes]
+    return conv_general_dilated(
+        x, ct, p.rhs_dilation, pads, p.lhs_dilation, p.window_strides,
+        ConvDimensionNumbers(lhs_spec, out_spec, rhs_spec), p.batch_group_count, p.feature_group_count,
+        p.precision, kernel.dtype,
+    )  # fmt: skip
+
+
+def _move_groups(x: Array, source: int, target: int, groups: int) -> Array:
+    """`x` with the leading factor `groups` of one axis made the leading factor of another."""
+    if groups == 1:
+        return x
+    split = reshape(x, (*x.shape[:source], groups, x.shape[source] // groups, *x.shape[source + 1 :]))
+    moved = move_axis(split, source, target)
+    shape = list(x.shape)
+    shape[source] //= groups
+    shape[target] *= groups
+    return reshape(moved, tuple(shape))
+
+
+# batch
+
+
+def _conv_batch(axis: Any, args: Sequence[Array], dims: Sequence[Any], **params: Any) -> tuple[Array, int]:
+    """A batched lhs has a larger batch, a batched rhs more output features; two batched operands make more groups."""
+    (x, kernel), (x_dim, kernel_dim) = args, dims
+    lhs_spec, rhs_spec, out_spec = params["dimension_numbers"]
+    by_features, by_batch = params["feature_group_count"], params["batch_group_count"]
+    if kernel_dim is None:
+        x = _fold(x, x_dim, lhs_spec[0], by_batch)
+        return _unfold(conv_general_dilated_p.bind(x, kernel, **params), out_spec[0], axis.size, 1)
+    if x_dim is None:
+        groups = max(by_features, by_batch)
+        kernel = _fold(kernel, kernel_dim, rhs_spec[0], groups)
+        return _unfold(conv_general_dilated_p.bind(x, kernel, **params), out_spec[1], axis.size, groups)
+    if not axis.size:  # there are no convolutions of zero groups
+        shapes = (without(v.shape, [d]) for v, d in zip(args, dims, strict=True))
+        one = conv_general_dilated_p.infer(tuple(Aval(s, v.dtype) for s, v in zip(shapes, args, strict=True)), params)
+        return full((0, *one.shape), 0, one.dtype), 0
+    name, source = ("batch_group_count", lhs_spec[0]) if by_batch > 1 else ("feature_group_count", lhs_spec[1])
+    grouped = {**params, name: params[name] * axis.size}
+    out = conv_general_dilated_p.bind(_fold(x, x_dim, source, 1), _fold(kernel, kernel_dim, rhs_spec[0], 1), **grouped)
+    return _unfold(out, out_spec[1], axis.size, 1)
+
+
+def _fold(x: Array, dim: int, target: int, groups: int) -> Array:
+    """The batch axis `dim` made a factor of axis `target` of the unbatched array, after the leading factor `groups`."""
+    x = move_axis(x, dim, 0)
+    batch, *shape = x.shape
+    split = reshape(x, (batch, *shape[:target], groups, shape[target] // groups, *shape[target + 1 :]))
+    shape[target] *= batch
+    return reshape(move_axis(split, 0, target + 1), tuple(shape))
+
+
+def _unfold(x: Array, source: int, batch: int, groups: int) -> tuple[Array, int]:
+    """The inverse of `_fold`: the batch axis before axis `source`, and where it is."""
+    length = x.shape[source] // batch
+    split = reshape(x, (*x.shape[:source], groups, batch, length // groups, *x.shape[source + 1 :]))
+    moved = move_axis(split, source + 1, source)
+    return reshape(moved, (*x.shape[:source], batch, length, *x.shape[source + 1 :])), source
+
+
+# Registration
+
+conv_general_dilated_p.define(
+    impl=_conv_impl, abstract=_conv_abstract, jvp=bilinear_jvp(conv_general_dilated_p), transpose=_conv_transpose,
+    batch=_conv_batch,
+).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip

@@ -1,0 +1,285 @@
+"""Products that contract axes: dot_general and its special forms."""
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.aval import Aval, Linear
+from nrx.core.errors import ArgumentError, ArgumentTypeError, AxisError, DTypeError, ShapeError
+from nrx.core.primitive import Primitive
+from nrx.core.shapes import Shape, canonical_axes, inverse_permutation, show, size, without
+from nrx.ops.arithmetic import add
+from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype
+from nrx.ops.rules import elementwise_jvp
+from nrx.ops.structural import transpose
+
+dot_general_p = Primitive("dot_general")
+
+Pairs = tuple[tuple[int, ...], tuple[int, ...]]
+"""Axes of lhs, and the axes of rhs they meet."""
+
+
+class Precision(enum.Enum):
+    """How exactly an accelerator multiplies float32; the CPU is exact always."""
+
+    DEFAULT = 0
+    HIGH = 1
+    HIGHEST = 2
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Precision | None":
+        return cls.__members__.get(value.upper()) if isinstance(value, str) else None
+
+
+# Public functions
+
+
+def dot_general(
+    lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
+) -> Array:
+    """The product of `lhs` and `rhs` summed over contracting axes, one product for each element of the batch axes.
+
+    `dimension_numbers` is ((lhs contracting, rhs contracting), (lhs batch, rhs batch)). The result has the batch axes,
+    the free axes of lhs, then those of rhs. Narrow floats accumulate in float32; integers wrap. The dtype is that of
+    the operands, or `preferred_element_type`, with which the operands may be of two floating dtypes.
+    """
+    lhs, rhs = as_arrays("dot_general", lhs, rhs)
+    return dot_general_p.bind(
+        lhs,
+        rhs,
+        dimension_numbers=_canonical_numbers(dimension_numbers, lhs.ndim, rhs.ndim),
+        precision=canonical_precision(precision),
+        preferred_element_type=canonical_preferred(lhs.aval, rhs.aval, preferred_element_type),
+    )
+
+
+def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any = None) -> Array:
+    """The product of vectors and matrices: the last axis of `lhs` with the first of `rhs`."""
+    lhs, rhs = as_arrays("dot", lhs, rhs)
+    if not (lhs.ndim in (1, 2) and rhs.ndim in (1, 2) and lhs.shape[-1] == rhs.shape[0]):
+        raise ShapeError(
+            f"dot: the last axis of shape {show(lhs.shape)} does not meet the first axis of shape {show(rhs.shape)}",
+            fix="dot takes vectors and matrices, (n, k) and (k, m): transpose one, or use batch_matmul or dot_general",
+        )
+    return dot_general(lhs, rhs, (((lhs.ndim - 1,), (0,)), ((), ())), precision, preferred_element_type)
+
+
+def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
+    """Matrix products of the last two axes, one for each index of the axes before them, which must be equal."""
+    lhs, rhs = as_arrays("batch_matmul", lhs, rhs)
+    if lhs.ndim < 2 or lhs.ndim != rhs.ndim:
+        raise ShapeError(
+            f"batch_matmul needs two arrays of one rank, 2 or more, got shapes {show(lhs.shape)} and {show(rhs.shape)}",
+            fix="insert axes with expand_dims, or use nrx.numpy.matmul, which broadcasts",
+        )
+    batch = tuple(range(lhs.ndim - 2))
+    return dot_general(lhs, rhs, (((lhs.ndim - 1,), (lhs.ndim - 2,)), (batch, batch)), precision)
+
+
+# Arguments
+
+
+def _canonical_numbers(numbers: Any, lhs_ndim: int, rhs_ndim: int) -> tuple[Pairs, Pairs]:
+    try:
+        (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = numbers
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"dot_general: dimension_numbers {numbers!r} are not two pairs of tuples",
+            fix="give ((lhs contracting, rhs contracting), (lhs batch, rhs batch)), as (((1,), (0,)), ((), ()))",
+        ) from None
+    return (
+        (
+            canonical_axes(tuple(lhs_contract), lhs_ndim, "dot_general: lhs contracting axis"),
+            canonical_axes(tuple(rhs_contract), rhs_ndim, "dot_general: rhs contracting axis"),
+        ),
+        (
+            canonical_axes(tuple(lhs_batch), lhs_ndim, "dot_general: lhs batch axis"),
+            canonical_axes(tuple(rhs_batch), rhs_ndim, "dot_general: rhs batch axis"),
+        ),
+    )
+
+
+def canonical_precision(precision: Any) -> Any:
+    """None, a Precision, or a pair of them (one an operand), given also by name."""
+    if precision is None:
+        return None
+    if isinstance(precision, list | tuple) and len(precision) == 2:
+        return tuple(map(canonical_precision, precision))
+    try:
+        return Precision(precision)
+    except ValueError:
+        raise ArgumentError(
+            f"unknown precision {precision!r}", fix="use None, 'default', 'high' or 'highest', or a pair of these"
+        ) from None
+
+
+def canonical_preferred(lhs: Aval, rhs: Aval, preferred: Any) -> np.dtype | None:
+    """`preferred_element_type` as a dtype; None where it changes nothing."""
+    dtype = None if preferred is None else dtypes.canonical_dtype(preferred)
+    return None if lhs.dtype == rhs.dtype == dtype else dtype
+
+
+def product_dtype(name: str, lhs: Aval, rhs: Aval, preferred: np.dtype | None) -> np.dtype:
+    """The dtype of a product of `lhs` and `rhs`; raises DTypeError where there is none."""
+    for aval in (lhs, rhs):
+        check_dtype(name, aval, NUMBERS)
+    kinds = [_kind(aval.dtype) for aval in (lhs, rhs)]
+    if lhs.dtype != rhs.dtype and (preferred is None or kinds != ["floating", "floating"]):
+        raise DTypeError(
+            f"{name} needs operands of one dtype, got {lhs.dtype} {show(lhs.shape)} and {rhs.dtype} {show(rhs.shape)}",
+            fix="convert one with .astype(...), or give two floating dtypes and preferred_element_type",
+        )
+    if preferred is None:
+        return lhs.dtype
+    if _kind(preferred) != kinds[0] and (kinds[0], _kind(preferred)) != ("integer", "floating"):
+        raise DTypeError(
+            f"{name}: the product of {lhs.dtype} cannot be given as {preferred}",
+            fix="convert the operands, or the result, with .astype(...)",
+        )
+    return preferred
+
+
+def _kind(dtype: np.dtype) -> str:
+    if dtypes.is_complex(dtype):
+        return "complex"
+    return "floating" if dtypes.is_floating(dtype) else dtype.name if dtypes.is_bool(dtype) else "integer"
+
+
+# impl
+
+
+def accumulated(dtype: np.dtype, *operands: Any) -> list[Any]:
+    """Raw operands in the dtype in which their product of dtype `dtype` is computed: at least float32 for floats."""
+    wide = [np.dtype(np.float32) if dtypes.is_narrow(d) else d for d in (dtype, *(x.dtype for x in operands))]
+    return [x.astype(np.result_type(*wide), copy=False) for x in operands]
+
+
+def _dot_general_impl(
+    xp: Any, x: Any, y: Any, *, dimension_numbers: tuple[Pairs, Pairs], precision: Any, preferred_element_type: Any
+) -> Any:
+    (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
+    dtype = preferred_element_type or x.dtype
+    x, y = accumulated(dtype, x, y)
+    # The order of contraction is free: that of the axes of the larger operand often saves copying it.
+    larger = x_contract if x.size >= y.size else y_contract
+    order = sorted(range(len(larger)), key=larger.__getitem__)
+    x_contract, y_contract = tuple(x_contract[i] for i in order), tuple(y_contract[i] for i in order)
+    x_free, y_free = without(range(x.ndim), x_contract + x_batch), without(range(y.ndim), y_contract + y_batch)
+    batch, rows, columns = ([v.shape[a] for a in axes] for v, axes in ((x, x_batch), (x, x_free), (y, y_free)))
+    depth = [x.shape[a] for a in x_contract]
+    left = x.transpose(x_batch + x_free + x_contract).reshape((*batch, size(rows), size(depth)))
+    right = y.transpose(y_batch + y_contract + y_free).reshape((*batch, size(depth), size(columns)))
+    return xp.matmul(left, right).reshape((*batch, *rows, *columns)).astype(dtype, copy=False)
+
+
+# abstract
+
+
+def _dot_general_abstract(
+    x: Aval, y: Aval, *, dimension_numbers: tuple[Pairs, Pairs], precision: Any, preferred_element_type: Any
+) -> Aval:
+    contract, batch = dimension_numbers
+    _check_meeting("contracting", contract, x.shape, y.shape)
+    _check_meeting("batch", batch, x.shape, y.shape)
+    for name, aval, axes in (("lhs", x, contract[0] + batch[0]), ("rhs", y, contract[1] + batch[1])):
+        if len(set(axes)) != len(axes):
+            raise AxisError(
+                f"dot_general: an axis of {name}, shape {show(aval.shape)}, is both contracting and batch: {axes}",
+                fix="an axis is either contracting, or batch, or free",
+            )
+    kept = tuple(x.shape[a] for a in batch[0])
+    x_free, y_free = without(x.shape, contract[0] + batch[0]), without(y.shape, contract[1] + batch[1])
+    return Aval(kept + x_free + y_free, product_dtype("dot_general", x, y, preferred_element_type))
+
+
+def _check_meeting(kind: str, pairs: Pairs, x: Shape, y: Shape) -> None:
+    shapes = f"shapes {show(x)} and {show(y)}"
+    if len(pairs[0]) != len(pairs[1]):
+        raise ShapeError(
+            f"dot_general of {shapes}: {kind} axes {pairs[0]} of lhs do not pair with axes {pairs[1]} of rhs",
+            fix=f"{kind} axes come in pairs: name as many of rhs as of lhs",
+        )
+    sizes = tuple(x[a] for a in pairs[0]), tuple(y[a] for a in pairs[1])
+    if sizes[0] != sizes[1]:
+        raise ShapeError(
+            f"dot_general of {shapes}: {kind} axes {pairs[0]} of lhs have sizes {show(sizes[0])}, "
+            f"but axes {pairs[1]} of rhs have {show(sizes[1])}",
+            fix="axes that meet must be of the same size: name other axes, or transpose an operand",
+        )
+
+
+# jvp
+
+
+def bilinear_jvp(prim: Primitive) -> Any:
+    """The jvp rule of a primitive that is linear in each of its two operands."""
+    return elementwise_jvp(
+        prim, add, lambda t, out, x, y, **p: prim.bind(t, y, **p), lambda t, out, x, y, **p: prim.bind(x, t, **p)
+    )
+
+
+# transpose
+
+
+def _dot_general_transpose(
+    ct: Array, x: Any, y: Any, *, dimension_numbers: tuple[Pairs, Pairs], precision: Any, preferred_element_type: Any
+) -> list[Any]:
+    (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
+    rows = len(x_batch) + len(x.aval.shape) - len(x_batch + x_contract)  # where the free axes of y begin in ct
+    if isinstance(x, Linear):
+        met = range(rows, ct.ndim)
+        return [_cotangent(ct, met, x.aval, (x_contract, x_batch), y, (y_contract, y_batch), precision), None]
+    met = range(len(x_batch), rows)
+    return [None, _cotangent(ct, met, y.aval, (y_contract, y_batch), x, (x_contract, x_batch), precision)]
+
+
+def _cotangent(
+    ct: Array, met: Sequence[int], aval: Aval, own: Pairs, other: Array, others: Pairs, precision: Any
+) -> Array:
+    """The cotangent of one operand: `ct` with `other`, whose free axes are the axes `met` of `ct`.
+
+    `own` and `others` are the (contracting, batch) axes of the operand and of `other`.
+    """
+    (contract, batch), (other_contract, other_batch) = own, others
+    free = without(range(other.ndim), other_contract + other_batch)
+    numbers = ((tuple(met), free), (tuple(range(len(batch))), other_batch))
+    product = dot_general(ct, other, numbers, precision, aval.dtype)
+    paired = tuple(axis for _, axis in sorted(zip(other_contract, contract, strict=True)))
+    axes = batch + without(range(aval.ndim), contract + batch) + paired  # of the operand, as they stand in `product`
+    return transpose(product, inverse_permutation(axes))
+
+
+# batch
+
+
+def _dot_general_batch(
+    axis: Any, args: Sequence[Array], dims: Sequence[Any], *, dimension_numbers: tuple[Pairs, Pairs], **params: Any
+) -> tuple[Array, int]:
+    """The axis of one batched operand is free, which makes one large product; those of two are batch axes."""
+    moved = [
+        tuple(axes if d is None else tuple(a + (a >= d) for a in axes) for axes, d in zip(pair, dims, strict=True))
+        for pair in dimension_numbers
+    ]
+    contract, batch = moved
+    x_dim, y_dim = dims
+    if x_dim is not None and y_dim is not None:
+        numbers, out_dim = (contract, ((x_dim, *batch[0]), (y_dim, *batch[1]))), 0
+    else:
+        numbers = (contract, batch)
+        own = 0 if y_dim is None else 1
+        free = without(range(args[own].ndim), contract[own] + batch[own])
+        before = len(batch[0]) if own == 0 else args[0].ndim - len(contract[0])
+        out_dim = before + free.index(dims[own])
+    return dot_general_p.bind(*args, dimension_numbers=numbers, **params), out_dim
+
+
+# Registration
+
+dot_general_p.define(
+    impl=_dot_general_impl, abstract=_dot_general_abstract, jvp=bilinear_jvp(dot_general_p),
+    transpose=_dot_general_transpose, batch=_dot_general_batch,
+).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip

@@ -1,0 +1,261 @@
+"""Elementary functions: exponentials, logarithms, powers, circular and hyperbolic functions and their inverses.
+
+They take floating and complex arrays. Derivatives stand beside the primitives, in the table at the end.
+"""
+
+import math
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.aval import Aval
+from nrx.core.primitive import Primitive
+from nrx.ops.arithmetic import add, div, mul, neg, square, sub
+from nrx.ops.common import FLOATING, INEXACT, INTEGERS, as_arrays, check_dtype, check_same_dtype, check_same_shape
+from nrx.ops.logic import bitwise_and, eq, select
+from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, lift_same, nonlinear, through_float32
+from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like
+
+# Public functions
+
+
+def exp(x: Any) -> Array:
+    """e to the power of x, elementwise."""
+    return exp_p.bind(*as_arrays("exp", x))
+
+
+def exp2(x: Any) -> Array:
+    """2 to the power of x, elementwise."""
+    return exp2_p.bind(*as_arrays("exp2", x))
+
+
+def log(x: Any) -> Array:
+    """The natural logarithm, elementwise: -inf at 0, NaN at negative real numbers."""
+    return log_p.bind(*as_arrays("log", x))
+
+
+def expm1(x: Any) -> Array:
+    """exp(x) - 1, elementwise, exact for small x."""
+    return expm1_p.bind(*as_arrays("expm1", x))
+
+
+def log1p(x: Any) -> Array:
+    """log(1 + x), elementwise, exact for small x."""
+    return log1p_p.bind(*as_arrays("log1p", x))
+
+
+def sqrt(x: Any) -> Array:
+    """The square root, elementwise: NaN at negative real numbers."""
+    return sqrt_p.bind(*as_arrays("sqrt", x))
+
+
+def rsqrt(x: Any) -> Array:
+    """1 / sqrt(x), elementwise."""
+    return rsqrt_p.bind(*as_arrays("rsqrt", x))
+
+
+def cbrt(x: Any) -> Array:
+    """The real cube root of real numbers, elementwise."""
+    return cbrt_p.bind(*as_arrays("cbrt", x))
+
+
+def pow(x: Any, y: Any) -> Array:
+    """x to the power of y, elementwise; y has the dtype of x or is an integer. 0 to the power of 0 is 1."""
+    exponent = as_arrays("pow", x, y)[1]
+    if not dtypes.is_integer(exponent.dtype):
+        return pow_p.bind(*lift_same("pow", x, y))
+    (base,) = as_arrays("pow", x)
+    if not exponent.ndim:
+        exponent = broadcast_in_dim(exponent, base.shape, ())
+    elif not base.ndim:
+        base = broadcast_in_dim(base, exponent.shape, ())
+    return pow_p.bind(base, exponent)
+
+
+def logistic(x: Any) -> Array:
+    """1 / (1 + exp(-x)), elementwise."""
+    return logistic_p.bind(*as_arrays("logistic", x))
+
+
+def sin(x: Any) -> Array:
+    """The sine, elementwise."""
+    return sin_p.bind(*as_arrays("sin", x))
+
+
+def cos(x: Any) -> Array:
+    """The cosine, elementwise."""
+    return cos_p.bind(*as_arrays("cos", x))
+
+
+def tan(x: Any) -> Array:
+    """The tangent, elementwise."""
+    return tan_p.bind(*as_arrays("tan", x))
+
+
+def asin(x: Any) -> Array:
+    """The inverse sine, elementwise: NaN at real numbers outside [-1, 1]."""
+    return asin_p.bind(*as_arrays("asin", x))
+
+
+def acos(x: Any) -> Array:
+    """The inverse cosine, elementwise: NaN at real numbers outside [-1, 1]."""
+    return acos_p.bind(*as_arrays("acos", x))
+
+
+def atan(x: Any) -> Array:
+    """The inverse tangent, elementwise."""
+    return atan_p.bind(*as_arrays("atan", x))
+
+
+def atan2(x: Any, y: Any) -> Array:
+    """The angle, in [-pi, pi], of the point with ordinate x and abscissa y, elementwise."""
+    return atan2_p.bind(*lift_same("atan2", x, y))
+
+
+def sinh(x: Any) -> Array:
+    """The hyperbolic sine, elementwise."""
+    return sinh_p.bind(*as_arrays("sinh", x))
+
+
+def cosh(x: Any) -> Array:
+    """The hyperbolic cosine, elementwise."""
+    return cosh_p.bind(*as_arrays("cosh", x))
+
+
+def tanh(x: Any) -> Array:
+    """The hyperbolic tangent, elementwise."""
+    return tanh_p.bind(*as_arrays("tanh", x))
+
+
+def asinh(x: Any) -> Array:
+    """The inverse hyperbolic sine, elementwise."""
+    return asinh_p.bind(*as_arrays("asinh", x))
+
+
+def acosh(x: Any) -> Array:
+    """The inverse hyperbolic cosine, elementwise: NaN at real numbers below 1."""
+    return acosh_p.bind(*as_arrays("acosh", x))
+
+
+def atanh(x: Any) -> Array:
+    """The inverse hyperbolic tangent, elementwise: NaN at real numbers outside [-1, 1]."""
+    return atanh_p.bind(*as_arrays("atanh", x))
+
+
+# impl
+
+
+def _exp2_impl(xp: Any, x: Any) -> Any:
+    return xp.exp(x * math.log(2)) if x.dtype.kind == "c" else xp.exp2(x)
+
+
+def _log1p_impl(xp: Any, x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return xp.log1p(x)
+    out = xp.log(1 + x)
+    # |1 + x|² = 1 + small, without the rounding of 1 + x
+    small = x.real * (2 + x.real) + x.imag * x.imag
+    out.real = xp.where(xp.abs(small) < 0.5, 0.5 * xp.log1p(small), out.real)
+    out.imag = xp.arctan2(x.imag, 1 + x.real)
+    return out
+
+
+def _logistic_impl(xp: Any, x: Any) -> Any:
+    negative = x.real < 0
+    power = xp.exp(xp.where(negative, x, -x))  # never overflows
+    return xp.where(negative, power, x.dtype.type(1)) / (1 + power)
+
+
+def _pow_impl(xp: Any, x: Any, y: Any) -> Any:
+    if y.dtype.kind not in "iu":
+        return xp.power(x, y)
+    wide = np.complex128 if x.dtype.kind == "c" else np.float64  # holds the integers that float32 rounds
+    return xp.power(x.astype(wide), y.astype(wide)).astype(x.dtype)
+
+
+def _atan2_impl(xp: Any, x: Any, y: Any) -> Any:
+    if x.dtype.kind != "c":
+        return xp.arctan2(x, y)
+    return -1j * xp.log((y + 1j * x) / xp.sqrt(x * x + y * y))
+
+
+# abstract
+
+
+def _pow_abstract(x: Aval, y: Aval) -> Aval:
+    check_dtype("pow", x, INEXACT, fix="convert it with x.astype(float), or use integer_pow")
+    if y.dtype not in INTEGERS:
+        check_same_dtype("pow", x, y)
+    check_same_shape("pow", x, y)
+    return x.update(weak_type=x.weak_type and y.weak_type)
+
+
+# jvp: derivative(tangent, result, *operands)
+
+
+def _pow_x(t: Any, out: Any, x: Any, y: Any) -> Any:
+    # y x^(y-1) without 0 * inf where y = 0; for real y only at x = 0, since elsewhere it varies with y.
+    is_integer = dtypes.is_integer(y.dtype)
+    void = eq(y, 0) if is_integer else bitwise_and(eq(y, 0), eq(x, 0))
+    power = pow(select(void, full_like(x, 1), x), sub(y, 1))
+    return mul(t, mul(convert_element_type(y, x.dtype) if is_integer else y, power))
+
+
+def _pow_y(t: Any, out: Any, x: Any, y: Any) -> Any:
+    return mul(t, mul(log(select(eq(x, 0), full_like(x, 1), x)), out))
+
+
+def _one_minus_square(x: Any) -> Any:
+    """1 - x², without cancellation near ±1."""
+    return mul(add(x, 1.0), sub(1.0, x))
+
+
+def _norm_square(x: Any, y: Any) -> Any:
+    return add(square(x), square(y))
+
+
+# Registration
+
+
+def _analytic(
+    name: str, function: str | Callable, *derivatives: Derivative, accepts: Collection[np.dtype] = INEXACT
+) -> Primitive:
+    """A primitive from a function of the array module (or its name) and its derivatives."""
+    impl = function if callable(function) else lambda xp, *xs: getattr(xp, function)(*xs)
+    prim = elementwise(name, through_float32(impl), accepts)
+    return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))
+
+
+exp_p = _analytic("exp", "exp", lambda t, out, x: mul(t, out))
+exp2_p = _analytic("exp2", _exp2_impl, lambda t, out, x: mul(t, mul(out, math.log(2))))
+log_p = _analytic("log", "log", lambda t, out, x: div(t, x))
+expm1_p = _analytic("expm1", "expm1", lambda t, out, x: mul(t, add(out, 1.0)))
+log1p_p = _analytic("log1p", _log1p_impl, lambda t, out, x: div(t, add(x, 1.0)))
+sqrt_p = _analytic("sqrt", "sqrt", lambda t, out, x: div(t, mul(out, 2.0)))
+rsqrt_p = _analytic("rsqrt", lambda xp, x: 1 / xp.sqrt(x), lambda t, out, x: mul(t, mul(div(out, x), -0.5)))
+cbrt_p = _analytic("cbrt", "cbrt", lambda t, out, x: div(t, mul(square(out), 3.0)), accepts=FLOATING)
+pow_p = _analytic("pow", _pow_impl, _pow_x, _pow_y).define(abstract=_pow_abstract)
+logistic_p = _analytic("logistic", _logistic_impl, lambda t, out, x: mul(t, mul(out, sub(1.0, out))))
+
+sin_p = _analytic("sin", "sin", lambda t, out, x: mul(t, cos(x)))
+cos_p = _analytic("cos", "cos", lambda t, out, x: mul(t, neg(sin(x))))
+tan_p = _analytic("tan", "tan", lambda t, out, x: mul(t, add(square(out), 1.0)))
+asin_p = _analytic("asin", "arcsin", lambda t, out, x: mul(t, rsqrt(_one_minus_square(x))))
+acos_p = _analytic("acos", "arccos", lambda t, out, x: mul(t, neg(rsqrt(_one_minus_square(x)))))
+atan_p = _analytic("atan", "arctan", lambda t, out, x: div(t, add(square(x), 1.0)))
+atan2_p = _analytic(
+    "atan2",
+    _atan2_impl,
+    lambda t, out, x, y: mul(t, div(y, _norm_square(x, y))),
+    lambda t, out, x, y: mul(t, div(neg(x), _norm_square(x, y))),
+)
+
+sinh_p = _analytic("sinh", "sinh", lambda t, out, x: mul(t, cosh(x)))
+cosh_p = _analytic("cosh", "cosh", lambda t, out, x: mul(t, sinh(x)))
+tanh_p = _analytic("tanh", "tanh", lambda t, out, x: mul(t, _one_minus_square(out)))
+asinh_p = _analytic("asinh", "arcsinh", lambda t, out, x: mul(t, rsqrt(add(square(x), 1.0))))
+acosh_p = _analytic("acosh", "arccosh", lambda t, out, x: mul(t, mul(rsqrt(sub(x, 1.0)), rsqrt(add(x, 1.0)))))
+atanh_p = _analytic("atanh", "arctanh", lambda t, out, x: div(t, _one_minus_square(x)))

@@ -1,0 +1,39 @@
+"""Random numbers, under the names of `jax.random`, with JAX's values for the same keys.
+
+There is no hidden state: every draw takes a key, the same key gives the same numbers, and `split` makes new keys. Use
+each key for one draw.
+
+>>> import nrx
+>>> key, subkey = nrx.random.split(nrx.random.PRNGKey(0))
+>>> nrx.random.normal(subkey, (2,)).shape
+(2,)
+"""
+
+from nrx.random.continuous import (
+    cauchy,
+    exponential,
+    gumbel,
+    laplace,
+    logistic,
+    lognormal,
+    normal,
+    pareto,
+    rayleigh,
+    triangular,
+    truncated_normal,
+    uniform,
+)
+from nrx.random.discrete import bernoulli, categorical, choice, geometric, permutation, rademacher, randint
+from nrx.random.keys import PRNGKey, bits, clone, fold_in, key, key_data, key_impl, split, wrap_key_data
+
+__all__ = [
+    # keys
+    "PRNGKey", "key", "split", "fold_in", "clone", "key_data", "wrap_key_data", "key_impl",
+    # bits and integers
+    "bits", "randint", "rademacher", "bernoulli", "geometric",
+    # choices
+    "categorical", "choice", "permutation",
+    # continuous distributions
+    "uniform", "normal", "truncated_normal", "exponential", "gumbel", "laplace", "logistic", "cauchy",
+    "lognormal", "pareto", "rayleigh", "triangular",
+]  # fmt: skip

@@ -158,7 +158,8 @@ def test_starts_wrap_once_then_clamp(start: int, allow: bool) -> None:
         expected = x[:2]  # JAX refuses negative Python integers here and clamps arrays
     else:
         expected = in_jax(lambda lax, _: lambda x: lax.dynamic_slice(x, (start,), (2,)), x)
-    for value in (start, np.int64(start), asarray(np.int8(start)), np.array([start])):
+    values: list[Any] = [start, np.int64(start), asarray(np.int8(start)), np.array([start])]
+    for value in values:
         starts = value if np.ndim(value) else (value,)
         same(dynamic.dynamic_slice(x, starts, (2,), allow_negative_indices=allow), expected)
         got = jit(lambda x, s: dynamic.dynamic_slice(x, s, (2,), allow_negative_indices=allow))(x, starts)
@@ -299,7 +300,10 @@ def test_top_k_takes_zeros_as_equal() -> None:
 
 # --- Messages ---------------------------------------------------------------------------------------------------------
 
-V, M = np.ones(3), np.ones((2, 3))
+V: Any = np.ones(3)
+M: Any = np.ones((2, 3))
+REALS: Any = (0.0,)
+PAIR: Any = (0, 0)
 REFUSED: list[tuple[Callable[[], Any], type[NrxError], str]] = [
     (lambda: reductions.reduce_max(V, (1,)), AxisError, "axis 1 is out of range"),
     (lambda: reductions.reduce_max(M, (0, -2)), AxisError, "twice"),
@@ -314,12 +318,12 @@ REFUSED: list[tuple[Callable[[], Any], type[NrxError], str]] = [
     (lambda: slicing.slice(V, (2,), (1,)), IndexingError, "not inside"),
     (lambda: slicing.slice(V, (0,), (2,), (0,)), ArgumentError, "strides must be positive"),
     (lambda: slicing.slice(M, (0,), (2,)), ShapeError, "needs 2"),
-    (lambda: slicing.slice(V, (0.0,), (2,)), ArgumentError, "must be integers"),
+    (lambda: slicing.slice(V, REALS, (2,)), ArgumentError, "must be integers"),
     (lambda: slicing.slice_in_dim(V, 0, 4), IndexingError, "not inside"),
     (lambda: slicing.index_in_dim(V, 3), IndexingError, "index 3 is out of bounds for axis 0"),
     (lambda: slicing.pad(V, 0.0, [(-2, -2, 0)]), ShapeError, "cuts more off"),
     (lambda: slicing.pad(V, 0.0, [(0, 0, -1)]), ArgumentError, "interior"),
-    (lambda: slicing.pad(V, 0.0, [(0, 0)]), ArgumentError, "low, high, interior"),
+    (lambda: slicing.pad(V, 0.0, [PAIR]), ArgumentError, "low, high, interior"),
     (lambda: slicing.pad(M, 0.0, [(0, 0, 0)]), ShapeError, "2 axes"),
     (lambda: slicing.pad(V, V, [(0, 0, 0)]), ShapeError, "scalar"),
     (lambda: slicing.pad(np.ones(3, int), 0.5, [(1, 0, 0)]), DTypeError, "one dtype"),

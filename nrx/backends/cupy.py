@@ -22,7 +22,9 @@ def _import_cupy() -> tuple[Any, int]:
     try:
         import cupy
     except ImportError as error:
-        raise BackendMissingError(f"the gpu platform needs CuPy, which cannot be imported: {error}", fix=_INSTALL) from None
+        raise BackendMissingError(
+            f"the gpu platform needs CuPy, which cannot be imported: {error}", fix=_INSTALL
+        ) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:

@@ -35,9 +35,7 @@ def compile_op_by_op(program: Program, device: Device) -> Callable[[Sequence[Raw
     writes = [[slot(var) for var in eqn.outs] for eqn in program.eqns]
     out_slots = [read_slot(atom) for atom in program.outs]
     dying = _last_uses([r + w for r, w in zip(reads, writes, strict=True)], keep=set(out_slots))
-    plan = [
-        (eqn.prim, eqn.params, r, w, d) for eqn, r, w, d in zip(program.eqns, reads, writes, dying, strict=True)
-    ]
+    plan = [(eqn.prim, eqn.params, r, w, d) for eqn, r, w, d in zip(program.eqns, reads, writes, dying, strict=True)]
     call = backend.call
 
     def run(inputs: Sequence[Raw]) -> list[Raw]:

@@ -1,7 +1,7 @@
-"""What the control-flow primitives share: tracing the functions they take, and matching the types of values they carry."""
+"""What the control-flow primitives share: tracing the functions they take, and the types of values they carry."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nrx.core.array import Array
 from nrx.core.aval import Aval
@@ -70,7 +70,7 @@ def check_carry(name: str, tree: PyTreeDef, carried: Sequence[Aval], returned: S
         kind = ShapeError if any(b.shape != a.shape for _, b, a in changed) else DTypeError
         raise kind(
             f"{name}: the body must return the carry with the types it got: {listed}",
-            fix="give the initial value that type (nrx.numpy.zeros(shape, dtype)), or convert inside the body (.astype)",
+            fix="give the initial value that type (nrx.numpy.zeros(shape, dtype)), or convert in the body (.astype)",
         )
 
 

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nrx.control.bodies import Body, check_same_tree, converted, leaf_paths, trace_body
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
-from nrx.core.aval import Aval, Linear, Zero
+from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
-from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from nrx.core.errors import ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program, Var, evaluate
-from nrx.core.pytree import tree_flatten, tree_unflatten
+from nrx.core.pytree import tree_unflatten
 from nrx.core.shapes import show
-from nrx.control.bodies import Body, check_same_tree, converted, leaf_paths, trace_body
 from nrx.ops.common import NOT_YET_LOWERED
 from nrx.ops.logic import clamp, ne, select_n
-from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like, instantiate
+from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like
 from nrx.transforms.batching import Axis, batch_program
 from nrx.transforms.calls import present_tangents
 from nrx.transforms.flatten import flatten_arrays
@@ -53,7 +53,9 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
         raise ArgumentTypeError("switch: branches must be a non-empty sequence of functions")
     which = asarray(index, "the index of switch")
     if which.shape or not dtypes.is_integer(which.dtype):
-        raise ArgumentTypeError(f"switch: the index must be an integer scalar, got {which.aval}", fix="index one element")
+        raise ArgumentTypeError(
+            f"switch: the index must be an integer scalar, got {which.aval}", fix="index one element"
+        )
     which = convert_element_type(which, dtypes.int32)
     which = clamp(full_like(which, 0), which, full_like(which, len(functions) - 1))
     return _choose("switch", which, functions, operands)
@@ -163,7 +165,9 @@ def _jvp(primals: Sequence[Array], tangents: Sequence[Any], *, branches: tuple[P
     return outs[:count], with_zeros(outs[count:], forced, branches[0].out_avals)
 
 
-def _linearize(primals: Sequence[Array], tangents: Sequence[Any], *, branches: tuple[Program, ...]) -> tuple[list, list]:
+def _linearize(
+    primals: Sequence[Array], tangents: Sequence[Any], *, branches: tuple[Program, ...]
+) -> tuple[list, list]:
     """Residuals of different branches share slots of one type; a branch fills those it does not use with zeros."""
     index, *args = primals
     nonzero, present = present_tangents(tangents[1:])
@@ -250,14 +254,12 @@ def _batch(
         return cond_p.bind(index, *rest, branches=derived), [0 if force else None for force in forced]
     forced = (True,) * len(branches[0].outs)
     results = [evaluate(batch_program(b, axis, inner, forced)[0], rest) for b in branches]
-    outs = [
-        select_n(broadcast_in_dim(index, cases[0].shape, (0,)), *cases) for cases in zip(*results, strict=True)
-    ]
+    outs = [select_n(broadcast_in_dim(index, cases[0].shape, (0,)), *cases) for cases in zip(*results, strict=True)]
     return outs, [0] * len(outs)
 
 
 # Registration
 
-cond_p.define(impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch).refuse(
-    lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED
-)
+cond_p.define(
+    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch
+).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)

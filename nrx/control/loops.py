@@ -52,8 +52,8 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
         init_val: the first value, a pytree of arrays.
 
     Returns:
-        The last value. Forward-mode derivatives exist; for reverse mode the number of steps must be known: use `scan` or
-        `fori_loop` with Python integers as bounds.
+        The last value. Forward-mode derivatives exist; for reverse mode the number of steps must be known: use `scan`,
+        or `fori_loop` with Python integers as bounds.
 
     Raises:
         TreeError, ShapeError, DTypeError: the body changes the type of the value; the message names the leaf.
@@ -108,7 +108,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
     dtype, _ = dtypes.promote_types(*((b.dtype, b.weak_type) for b in bounds))
     first, last = (convert_element_type(b, dtype) for b in bounds)
     if all(isinstance(b, ConcreteArray) for b in bounds):
-        steps = max(0, int(bounds[1]) - int(bounds[0]))
+        steps = max(0, int(bounds[1]) - int(bounds[0]))  # type: ignore[call-overload]
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
             i, value = carry
@@ -194,8 +194,8 @@ def _linearize(primals: Sequence[Array], tangents: Sequence[Any], **params: Any)
 
 def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> Any:
     raise MissingRuleError(
-        "reverse mode (grad, vjp) through a while_loop, or a fori_loop whose bounds are traced: the number of steps, and "
-        "so of values to keep, is not known",
+        "reverse mode (grad, vjp) through a while_loop, or a fori_loop whose bounds are traced: the number of steps, "
+        "and so of values to keep, is not known",
         fix="use nrx.lax.scan, or fori_loop with Python integers as bounds; or forward mode (jvp, jacfwd)",
     )
 
@@ -210,7 +210,9 @@ def _batch(
     while True:
         lanes = batch_program(cond, axis, (*cond_dims, *carry_dims))[1][0] is not None
         found = batch_program(body, axis, (*body_dims, *carry_dims))[1]
-        grown = tuple(0 if lanes or a is not None or b is not None else None for a, b in zip(carry_dims, found, strict=True))
+        grown = tuple(
+            0 if lanes or a is not None or b is not None else None for a, b in zip(carry_dims, found, strict=True)
+        )
         if grown == carry_dims:
             break
         carry_dims = grown
@@ -270,6 +272,6 @@ def _has_while(program: Program) -> bool:
 
 # Registration
 
-while_p.define(impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch).refuse(
-    lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED
-)
+while_p.define(
+    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch
+).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)

@@ -9,7 +9,7 @@ from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
 from nrx.core.errors import ArgumentError, MissingRuleError, ShapeError, TreeError
 from nrx.core.primitive import Primitive
-from nrx.core.program import Program, evaluate, prune
+from nrx.core.program import Atom, Program, evaluate, prune
 from nrx.core.pytree import PyTreeDef, tree_map, tree_unflatten
 from nrx.ops.arithmetic import add
 from nrx.ops.common import NOT_YET_LOWERED
@@ -83,7 +83,9 @@ def scan(
         body = trace_body(f, (init, xs), [*avals, *slice_avals], "scan")
         pair = body.out_tree.children()
         if len(pair) != 2:
-            raise TreeError(f"scan: the body must return a pair (carry, y), got {body.out_tree}", fix="return carry, None")
+            raise TreeError(
+                f"scan: the body must return a pair (carry, y), got {body.out_tree}", fix="return carry, None"
+            )
         check_same_tree(carry_tree, pair[0], "scan: the body returns a carry of another structure than it got")
         return body, body.program.out_avals[: len(avals)]
 
@@ -282,7 +284,9 @@ def _saving(body: Program, sizes: Sizes, mask: tuple[bool, ...], out_mask: tuple
         if not varying.isdisjoint(eqn.inputs):
             varying.update(eqn.outs)
     atoms = [(known.invars if kind == "in" else known.outs)[i] for kind, i in split.sources]
-    sliced_at = {atom: known.invars.index(atom) - first_x for atom in atoms if atom in known.invars[first_x:]}
+    sliced_at: dict[Atom, int] = {
+        atom: known.invars.index(atom) - first_x for atom in atoms if atom in known.invars[first_x:]
+    }
     fixed = [i for i, atom in enumerate(atoms) if atom not in varying]
     sliced = [i for i, atom in enumerate(atoms) if atom in sliced_at]
     saved = [i for i in range(len(atoms)) if i not in fixed and i not in sliced]
@@ -306,9 +310,7 @@ def _saving(body: Program, sizes: Sizes, mask: tuple[bool, ...], out_mask: tuple
 # transpose: the loop runs backwards, carries the cotangents of the carry and adds up those of the constants
 
 
-def _transpose(
-    cts: Sequence[Any], *args: Any, body: Program, length: int, reverse: bool, sizes: Sizes
-) -> list[Any]:
+def _transpose(cts: Sequence[Any], *args: Any, body: Program, length: int, reverse: bool, sizes: Sizes) -> list[Any]:
     linear = tuple(isinstance(arg, Linear) for arg in args)
     consts_linear, carry_linear, xs_linear = sizes.split(linear)
     if not all(carry_linear) and not sizes.tangents:
@@ -318,7 +320,7 @@ def _transpose(
         )
     taken = (*consts_linear, *(True for _ in carry_linear), *xs_linear)
     backward = body.remember(("scan transpose", taken, sizes), lambda: _backward_body(body, sizes, taken))
-    consts, carry, xs = sizes.split(args)
+    consts, _, xs = sizes.split(args)
     totals = [full_like(c.aval.tangent, 0) for c in consts if isinstance(c, Linear)]
     carry_cts = [instantiate(ct) for ct in cts[: sizes.carry]]
     outs = scan_p.bind(
@@ -336,9 +338,9 @@ def _transpose(
 
 
 def _backward_body(body: Program, sizes: Sizes, linear: tuple[bool, ...]) -> Program:
-    """From residuals, sums, cotangents of carry, residual slices and cotangents of results to sums, carry and slices."""
+    """From residuals, sums, cotangents of the carry, residual slices, cotangents of results to sums, carry, slices."""
     derived, _ = transpose_program(body, linear, (True,) * len(body.outs), forced=True)
-    consts, carry, xs = sizes.split(list(zip(body.in_avals, linear, strict=True)))
+    consts, _, xs = sizes.split(list(zip(body.in_avals, linear, strict=True)))
     fixed = [a for a, is_linear in consts if not is_linear]
     summed = [a.tangent for a, is_linear in consts if is_linear]
     sliced = [a for a, is_linear in xs if not is_linear]
@@ -361,7 +363,14 @@ def _backward_body(body: Program, sizes: Sizes, linear: tuple[bool, ...]) -> Pro
 
 
 def _batch(
-    axis: Axis, args: Sequence[Array], dims: Sequence[int | None], *, body: Program, length: int, reverse: bool, sizes: Sizes
+    axis: Axis,
+    args: Sequence[Array],
+    dims: Sequence[int | None],
+    *,
+    body: Program,
+    length: int,
+    reverse: bool,
+    sizes: Sizes,
 ) -> tuple[list[Array], list[int | None]]:
     consts, carry, xs = sizes.split(args)
     const_dims, carry_dims, xs_dims = sizes.split([None if d is None else 0 for d in dims])
@@ -376,7 +385,9 @@ def _batch(
     derived = batch_program(body, axis, inner, forced)[0]
     given = sizes.split(dims)
     consts = [x if d is None else move_axis(x, d, 0) for x, d in zip(consts, given[0], strict=True)]
-    carry = [x if want is None else spread(x, d, axis.size) for x, d, want in zip(carry, given[1], carry_dims, strict=True)]
+    carry = [
+        x if want is None else spread(x, d, axis.size) for x, d, want in zip(carry, given[1], carry_dims, strict=True)
+    ]
     xs = [x if d is None else move_axis(x, d, 1) for x, d in zip(xs, given[2], strict=True)]
     outs = scan_p.bind(*consts, *carry, *xs, body=derived, length=length, reverse=reverse, sizes=sizes)
     out_dims = [(0 if number < sizes.carry else 1) if force else None for number, force in enumerate(forced)]
@@ -385,6 +396,6 @@ def _batch(
 
 # Registration
 
-scan_p.define(impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch).refuse(
-    lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED
-)
+scan_p.define(
+    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch
+).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)

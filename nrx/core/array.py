@@ -1,7 +1,7 @@
 """The immutable array.
 
-`Array` is the public type: `ConcreteArray` holds data, a `Tracer` (in `core.trace`) stands for data to come. Operators and
-methods are installed on `Array` by `nrx.numpy`, above; here is only what concerns data, conversion and identity.
+`Array` is the public type: `ConcreteArray` holds data, a `Tracer` (in `core.trace`) stands for data to come. Operators
+and methods are installed on `Array` by `nrx.numpy`, above; here is only what concerns data, conversion and identity.
 """
 
 from typing import Any
@@ -124,7 +124,7 @@ class ConcreteArray(Array):
     def numpy(self) -> np.ndarray:
         """The values as a read-only NumPy array; on the CPU a view without a copy."""
         data = self._device.backend.to_numpy(self._data)
-        owner = data
+        owner: Any = data
         while isinstance(owner, np.ndarray):  # the owner too, so that the view cannot be made writeable again
             owner.flags.writeable = False
             owner = owner.base
@@ -138,7 +138,9 @@ class ConcreteArray(Array):
             return view.astype(dtype or view.dtype)
         return view
 
-    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
         """Export to another library; a consumer that cannot promise to leave the data alone gets a copy."""
         readonly_known = max_version is not None and tuple(max_version) >= (1, 0)
         if self._device.platform != "cpu":
@@ -147,7 +149,9 @@ class ConcreteArray(Array):
         try:
             return data.__dlpack__(max_version=max_version) if readonly_known else data.__dlpack__()
         except BufferError as error:
-            raise DTypeError(f"dtype {self.dtype} has no DLPack form ({error})", fix="convert with .astype first") from None
+            raise DTypeError(
+                f"dtype {self.dtype} has no DLPack form ({error})", fix="convert with .astype first"
+            ) from None
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._data.__dlpack_device__()

@@ -14,13 +14,14 @@ _MOST_INTERNED = 1 << 16
 class Aval:
     """Shape, dtype and weak type of an array.
 
-    Avals are interned as far as memory allows: equal ones are nearly always the same object, and comparing them is fast.
+    Avals are interned as far as memory allows: equal ones are nearly always the same object, quick to compare.
     """
 
     __slots__ = ("_hash", "dtype", "shape", "weak_type")
     shape: Shape
     dtype: np.dtype
     weak_type: bool
+    _hash: int
 
     def __new__(cls, shape: Shape, dtype: np.dtype, weak_type: bool = False) -> "Aval":
         key = (shape, dtype, weak_type)
@@ -62,7 +63,9 @@ class Aval:
     def size(self) -> Any:
         return size(self.shape)
 
-    def update(self, shape: Shape | None = None, dtype: np.dtype | None = None, weak_type: bool | None = None) -> "Aval":
+    def update(
+        self, shape: Shape | None = None, dtype: np.dtype | None = None, weak_type: bool | None = None
+    ) -> "Aval":
         """The same with some fields replaced."""
         return Aval(
             self.shape if shape is None else shape,

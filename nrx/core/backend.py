@@ -1,7 +1,7 @@
 """Devices, and the protocol that a backend fulfils.
 
-A backend owns devices of one platform ("cpu", "gpu"), moves raw arrays between them and NumPy, runs single primitives and
-compiles Programs. Backends register a loader; nothing of theirs is imported before somebody asks for the platform.
+A backend owns devices of one platform ("cpu", "gpu"), moves raw arrays between them and NumPy, runs single primitives
+and compiles Programs. Backends register a loader; nothing of theirs is imported before somebody asks for the platform.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ class Backend(Protocol):
 
 
 class Runner:
-    """What the impl of a higher-order primitive gets in place of `xp`: the array module, and Programs run on a device."""
+    """What the impl of a higher-order primitive gets in place of `xp`: the array module, and a way to run Programs."""
 
     __slots__ = ("device", "xp")
 
@@ -113,7 +113,9 @@ def find_device(name: "str | Device") -> Device:
     if isinstance(name, Device):
         return name
     if not isinstance(name, str):
-        raise DeviceError(f"{name!r} is not a device", fix="pass a Device from nrx.devices(), or a name such as 'gpu:0'")
+        raise DeviceError(
+            f"{name!r} is not a device", fix="pass a Device from nrx.devices(), or a name such as 'gpu:0'"
+        )
     platform, _, number = name.partition(":")
     found = get_backend(platform).devices()
     if not (number or "0").isdecimal() or int(number or 0) >= len(found):

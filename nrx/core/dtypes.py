@@ -2,8 +2,8 @@
 
 A dtype is a `numpy.dtype`; bfloat16 and the fp8 types come from `ml_dtypes`. Promotion follows JAX's lattice: Python
 scalars (and arrays made from nothing else) are *weakly* typed and take the dtype of whatever they meet, an integer
-meeting a float takes the float's dtype, so int32 + float32 is float32. One difference from JAX: a signed and an unsigned
-64-bit integer meet in float64, whatever the default float, since 64-bit dtypes always work here.
+meeting a float takes the float's dtype, so int32 + float32 is float32. One difference from JAX: a signed and an
+unsigned 64-bit integer meet in float64, whatever the default float, since 64-bit dtypes always work here.
 
 The lattice is JAX's published type-promotion design (JAX documentation, "Type promotion semantics").
 """
@@ -179,9 +179,7 @@ def _join(a: Any, b: Any) -> Any:
     common = _bounds(a) & _bounds(b)
     least = [node for node in common if common <= _bounds(node)]
     if len(least) != 1:
-        raise DTypeError(
-            f"{a} and {b} have no common dtype", fix="convert one of them explicitly with .astype(...)"
-        )
+        raise DTypeError(f"{a} and {b} have no common dtype", fix="convert one of them explicitly with .astype(...)")
     return least[0]
 
 

@@ -90,4 +90,5 @@ def _to_text(program: Program) -> str:
 
 
 # Installed from here because the IR itself knows nothing of printing.
-Program.__str__ = Program.__repr__ = _to_text  # type: ignore[method-assign]
+Program.__str__ = _to_text  # type: ignore[method-assign, assignment]
+Program.__repr__ = _to_text  # type: ignore[method-assign, assignment]

@@ -82,7 +82,7 @@ class Program:
         name: the traced function's name.
     """
 
-    __slots__ = ("__weakref__", "constvars", "consts", "derived", "eqns", "invars", "name", "outs")
+    __slots__ = ("__weakref__", "consts", "constvars", "derived", "eqns", "invars", "name", "outs")
 
     def __init__(
         self,

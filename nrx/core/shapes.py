@@ -1,7 +1,7 @@
 """Shape arithmetic.
 
-A shape is a tuple of dimensions. A dimension is an int, or an object that behaves as one under `+ - * //` and `==`; code
-that works on shapes goes through these helpers and Python's operators only, so that a dimension may stay symbolic.
+A shape is a tuple of dimensions. A dimension is an int, or an object that behaves as one under `+ - * //` and `==`;
+code that works on shapes goes through these helpers and Python's operators only, so that a dimension may stay symbolic.
 """
 
 from collections.abc import Iterable, Sequence

@@ -24,7 +24,6 @@ from nrx.core.errors import (
     TracerIntegerError,
 )
 
-
 _debugging = config.reader("debug_checks")
 
 
@@ -32,14 +31,15 @@ class Trace:
     """How operations are treated while a transformation runs.
 
     Args:
-        parent: the trace that was current when this one started; None for evaluation.
+        parent: the trace that was current when this one started; None for evaluation, which is its own.
         name: what the user called, for messages: `"jit of loss"`.
     """
 
     __slots__ = ("alive", "name", "parent")
+    parent: "Trace"
 
     def __init__(self, parent: "Trace | None", name: str):
-        self.parent = parent
+        self.parent = parent or self
         self.name = name
         self.alive = True
 
@@ -134,13 +134,12 @@ class EvalTrace(Trace):
         raws = [arg._data if arg._device is device else move(arg, device) for arg in args]
         with device.backend.active(device):
             out = device.backend.call(prim, raws, params, device)
-        if prim.multiple_results:
-            results = [ConcreteArray(raw, aval, device, committed) for raw, aval in zip(out, out_aval, strict=True)]
-        else:
-            results = ConcreteArray(out, out_aval, device, committed)
+        if not prim.multiple_results:
+            out, out_aval = (out,), (out_aval,)
+        results = [ConcreteArray(raw, aval, device, committed) for raw, aval in zip(out, out_aval, strict=True)]
         if _debugging():
-            _check_results(prim, results if prim.multiple_results else [results])
-        return results
+            _check_results(prim, results)
+        return results if prim.multiple_results else results[0]
 
 
 def _common_device(args: tuple) -> tuple[Device, bool]:

@@ -272,46 +272,69 @@ class _Params(NamedTuple):
         return tuple(window_count(*axis) for axis in axes)
 
 
-# impl: the windows of lhs, copied into the rows of a matrix, times the kernels as another matrix. The copies are made
-# in blocks, so that they stay in the cache (on a GPU: fit into its memory).
+# impl: in the usual way, the windows of lhs are copied into the rows of a matrix and multiplied by the kernels as another
+# matrix. Where the result is much smaller than those windows, as in the gradients of strided convolutions, the elements of
+# lhs are multiplied by all taps of the kernels, and the products are added up where they belong.
+# Both go in blocks, so that the large matrix stays in the cache (on a GPU: fits into the memory).
 
 BLOCK_BYTES_CPU = 4 << 20
 BLOCK_BYTES_GPU = 256 << 20
+SHORT_RUN = 32
 
 
 def _conv_impl(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:
     p = _Params(**params)
-    (lhs_spec, rhs_spec, out_spec), counts, groups = p.dimension_numbers, p.counts(x, kernel), p.groups
+    (lhs_spec, rhs_spec, out_spec), counts = p.dimension_numbers, p.counts(x, kernel)
     dtype = p.preferred_element_type or x.dtype
     x, kernel = accumulated(dtype, x.transpose(lhs_spec), kernel.transpose(rhs_spec))
-    batch, (outputs, inputs, *window) = x.shape[0] // p.batch_group_count, kernel.shape
+    batch, outputs = x.shape[0] // p.batch_group_count, kernel.shape[0]
+    kernel = kernel.reshape((p.groups, outputs // p.groups, *kernel.shape[1:]))
     if 0 in (batch, outputs, *counts):
-        product = xp.zeros((groups, batch, *counts, outputs // groups), x.dtype)
+        product = xp.zeros((p.groups, batch, *counts, outputs // p.groups), x.dtype)
+    elif all(s == 1 for s in p.window_strides) and 2 * size(x.shape[2:]) * outputs <= size(counts) * x.shape[1]:
+        product = _scattered(xp, _grouped(xp, x, p), kernel, counts, p)
     else:
-        x = padded(xp, x, ((0, 0), (0, 0), *p.padding), (1, 1, *p.lhs_dilation), 0)
-        places, window_shape = (*x.shape[:2], *counts), (1, 1, *window)
-        windows = windows_of(xp, x, places, window_shape, (1, 1, *p.window_strides), (1, 1, *p.rhs_dilation))
-        windows = windows.reshape((p.batch_group_count, batch, p.feature_group_count, inputs, *counts, *window))
-        windows = xp.moveaxis(windows, (2, 3), (1, 3 + len(counts)))
-        windows = windows.reshape((groups, batch, *counts, inputs, *window))
-        product = _products(xp, windows, kernel.reshape((groups, outputs // groups, inputs, *window)))
+        product = _gathered(xp, x, kernel, counts, p)
     result = xp.moveaxis(product, 0, -2).reshape((batch, *counts, outputs)).astype(dtype, copy=False)
     return result.transpose(inverse_permutation((out_spec[0], *out_spec[2:], out_spec[1])))
 
 
-def _products(xp: Any, windows: Any, kernel: Any) -> Any:
-    """Windows (groups, batch, *counts, inputs, *window) with kernels (groups, outputs, inputs, *window), summed over
-    inputs and window: (groups, batch, *counts, outputs)."""
+def _grouped(xp: Any, x: Any, p: _Params) -> Any:
+    """(all batches, all features, …) as (groups, batch, inputs, …), a view."""
+    batch, features, *rest = x.shape
+    by_batch, by_features = p.batch_group_count, p.feature_group_count
+    split = x.reshape((by_batch, batch // by_batch, by_features, features // by_features, *rest))
+    return xp.moveaxis(split, 2, 1).reshape((p.groups, batch // by_batch, features // by_features, *rest))
+
+
+def _gathered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
+    """lhs (batch, features, *sizes) with kernels (groups, outputs, inputs, *window): (groups, batch, *counts, outputs)."""
     groups, outputs, inputs, *window = kernel.shape
-    rank = windows.ndim - 2 - len(window)  # of what the windows stand on: batch and counts
-    if inputs == outputs == 1 and 0 < size(window) <= size(windows.shape[2 : 1 + rank]):
+    x = padded(xp, _with_long_runs(xp, x, counts, window), ((0, 0), (0, 0), *p.padding), (1, 1, *p.lhs_dilation), 0)
+    windows = windows_of(
+        xp, x, (*x.shape[:2], *counts), (1, 1, *window), (1, 1, *p.window_strides), (1, 1, *p.rhs_dilation)
+    )
+    windows = _grouped(xp, windows.reshape((*x.shape[:2], *counts, *window)), p)
+    windows = xp.moveaxis(windows, 2, 2 + len(counts))
+    if inputs == outputs == 1 and 0 < size(window) <= size(counts):
         return _depthwise(windows, kernel)
     # Rows and columns in the order of memory make the copy fast, whatever the layout is.
+    rank = 1 + len(counts)
     order = memory_order(windows)
     rows, taps = [a for a in order if 0 < a <= rank], [a for a in order if a > rank]
     matrix = kernel.transpose((0, *(a + 1 - rank for a in taps), 1)).reshape((groups, inputs * size(window), outputs))
     product = _in_blocks(xp, windows.transpose((0, *rows, *taps)), matrix, rank)
     return product.transpose((0, *(1 + a for a in inverse_permutation([a - 1 for a in rows])), 1 + rank))
+
+
+def _with_long_runs(xp: Any, x: Any, counts: Shape, window: Shape) -> Any:
+    """`x` laid out in memory so that copying windows does not go by tiny steps: one of the longest axes last."""
+    last = window[-1] if window else 1
+    runs = [x.shape[0], x.shape[1] * last, *map(max, counts, window)]
+    longest = max(range(x.ndim), key=runs.__getitem__)
+    if runs[memory_order(x)[-1]] >= min(SHORT_RUN, runs[longest]):
+        return x
+    return xp.moveaxis(xp.ascontiguousarray(xp.moveaxis(x, longest, -1)), -1, longest)
 
 
 def _depthwise(windows: Any, kernel: Any) -> Any:
@@ -337,7 +360,7 @@ def _in_blocks(xp: Any, windows: Any, matrix: Any, rank: int) -> Any:
         before = (slice(None),) * long
         parts = [windows[(*before, slice(i, i + step))] for i in range(0, windows.shape[long], step)]
         return xp.concatenate([_in_blocks(xp, part, matrix, rank) for part in parts], axis=long)
-    if _smallest_step(windows, range(1 + rank, windows.ndim)) < _smallest_step(windows, range(1, 1 + rank)):
+    if _inner_run(windows, range(1 + rank, windows.ndim)) < _inner_run(windows, range(1, 1 + rank)):
         columns = windows.reshape((groups, size(rows), matrix.shape[1]))
     else:
         taps_first = windows.transpose((0, *range(1 + rank, windows.ndim), *range(1, 1 + rank)))
@@ -345,8 +368,36 @@ def _in_blocks(xp: Any, windows: Any, matrix: Any, rank: int) -> Any:
     return xp.matmul(columns, matrix).reshape((groups, *rows, matrix.shape[2]))
 
 
-def _smallest_step(x: Any, axes: Sequence[int]) -> float:
-    return min((abs(x.strides[axis]) for axis in axes if x.shape[axis] > 1), default=float("inf"))
+def _inner_run(x: Any, axes: Sequence[int]) -> tuple[float, int]:
+    """The step and the negative length of the longest run in memory along one of `axes`."""
+    return min(((abs(x.strides[a]), -x.shape[a]) for a in axes if x.shape[a] > 1), default=(float("inf"), 0))
+
+
+def _scattered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
+    """lhs (groups, batch, inputs, *sizes) with kernels (groups, outputs, inputs, *window) for strides of 1."""
+    (groups, batch, inputs, *sizes), (_, outputs, _, *window) = x.shape, kernel.shape
+    limit = BLOCK_BYTES_CPU if xp is np else BLOCK_BYTES_GPU
+    step = max(limit // (groups * outputs * size(window) * size(sizes) * x.dtype.itemsize), 1)
+    if step < batch:
+        parts = [x[:, i : i + step] for i in range(0, batch, step)]
+        return xp.concatenate([_scattered(xp, part, kernel, counts, p) for part in parts], axis=1)
+    taps = xp.moveaxis(kernel, (1, 2), (-2, -1)).reshape((groups, size(window) * outputs, inputs))
+    products = xp.matmul(taps, xp.moveaxis(x, 2, 1).reshape((groups, inputs, batch * size(sizes))))
+    products = products.reshape((groups, *window, outputs, batch, *sizes))
+    out = xp.zeros((groups, outputs, batch, *counts), x.dtype)
+    for tap in np.ndindex(*window):
+        offsets = [low - t * d for t, d, (low, _) in zip(tap, p.rhs_dilation, p.padding, strict=True)]
+        pairs = list(map(_overlap, sizes, counts, p.lhs_dilation, offsets))
+        sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+        out[(..., *targets)] += products[(slice(None), *tap, ..., *sources)]
+    return xp.moveaxis(out, 1, -1)
+
+
+def _overlap(length: int, count: int, dilation: int, offset: int) -> tuple[slice, slice]:
+    """The i of `length` whose offset + i * dilation lies within `count`, and those places."""
+    first = max(-(offset // dilation), 0)
+    stop = max(min((count - 1 - offset) // dilation + 1, length), first)
+    return slice(first, stop), slice(offset + first * dilation, max(offset + stop * dilation, 0), dilation)
 
 
 # abstract

@@ -208,7 +208,7 @@ def _slice_batch(axis: Any, args: Any, dims: Any, *, slice_sizes: Shape) -> tupl
         return dynamic_slice_p.bind(x, *starts, slice_sizes=inserted(slice_sizes, dim, axis.size)), dim
     indices = _stacked(starts, start_dims, axis.size)
     if dim is None:
-        numbers = GatherDimensionNumbers(range(1, x.ndim + 1), (), range(x.ndim))
+        numbers = GatherDimensionNumbers(tuple(range(1, x.ndim + 1)), (), tuple(range(x.ndim)))
         return gather(x, indices, numbers, slice_sizes, mode="clip"), 0
     numbers = _batching_numbers(len(starts))
     x = spread(x, dim, axis.size)
@@ -226,7 +226,7 @@ def _update_batch(axis: Any, args: Any, dims: Any) -> tuple[Any, int]:
 
 def _batching_numbers(ndim: int) -> GatherDimensionNumbers:
     """Of a window of `ndim` axes in each element of a batch: axis 0 of operand, indices and result."""
-    window = range(1, ndim + 1)
+    window = tuple(range(1, ndim + 1))
     return GatherDimensionNumbers(window, (), window, (0,), (0,))
 
 

@@ -124,7 +124,7 @@ def _bitwise_impl(function: str, identity: int) -> Callable:
     def impl(xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
         kept = without(range(x.ndim), axes)
         shape = without(x.shape, axes)
-        rows = x.transpose(*axes, *kept).reshape(size([x.shape[axis] for axis in axes]), *shape)
+        rows = x.transpose(*axes, *kept).reshape(size(tuple(x.shape[axis] for axis in axes)), *shape)
         if rows.shape[0] == 0:
             return xp.full(shape, identity, np.int64).astype(x.dtype)
         while (count := rows.shape[0]) > 1:  # the ufuncs' own `reduce` is missing in CuPy
@@ -193,7 +193,7 @@ def _prod_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, axes: tuple[
     if x.size == 0:
         return out, Zero(out.aval.tangent)
     order = (*axes, *without(range(x.ndim), axes))
-    rows = (size([x.shape[axis] for axis in axes]), *out.shape)
+    rows = (size(tuple(x.shape[axis] for axis in axes)), *out.shape)
     x, t = reshape(transpose(x, order), rows), reshape(transpose(t, order), rows)
     while (count := x.shape[0]) > 1:
         sizes = [count // 2, count // 2, *[1] * (count % 2)]

@@ -1,5 +1,8 @@
 """Random numbers, under the names of `jax.random`, with JAX's values for the same keys.
 
+Bits, integers, permutations, and uniform numbers but those of float64 between limits other than 0 and 1, are JAX's bit
+for bit; the others up to rounding in logarithms and the like.
+
 There is no hidden state: every draw takes a key, the same key gives the same numbers, and `split` makes new keys. Use
 each key for one draw.
 

@@ -37,9 +37,9 @@ from nrx.random.keys import draw_bits, halves, two_keys
 def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -> Array:
     """Uniform integers from [minval, maxval).
 
-    They are remainders of 64 random bits (128 in 64-bit dtypes), but of half as many where the range has more than
-    2**16 numbers (2**32 in 64-bit dtypes): of n numbers some are likelier than others by a fraction n / 2**bits. Where
-    maxval <= minval the result is `minval`.
+    Each is the remainder of 64 random bits, or of 32 where the range has more than 2**16 numbers (in 64-bit dtypes of
+    128, or of 64 beyond 2**32 numbers): of n numbers some are likelier than others by a fraction of n / 2**bits.
+    Where maxval <= minval the result is `minval`.
 
     Args:
         key: a uint32 array of shape (2,).
@@ -328,7 +328,7 @@ def choice(
     return _take(a, indices, axis) if a.ndim else indices
 
 
-def _number(name: str, x: Array) -> int:
+def _number(name: str, x: Any) -> int:
     """The number of elements that an int stands for."""
     if not dtypes.is_integer(x.dtype):
         raise ArgumentTypeError(f"{name}: an array with axes or an int is needed, got {x.aval}", fix="pass an int")
@@ -382,7 +382,7 @@ def _count_below(ascending: Array, x: Array) -> Array:
 
 
 def _shuffle(name: str, key: Any, x: Array, axis: int) -> Array:
-    """`x` sorted by random words; so often that words are equal in every round with probability 1 / size at most."""
+    """`x` sorted by random words, in rounds: two elements have equal words in all with probability 1 / size at most."""
     rounds = math.ceil(3 * math.log(max(1, x.size)) / math.log((1 << 32) - 1))
     for _ in range(rounds):
         key, subkey = two_keys(name, key)

@@ -24,6 +24,7 @@ from nrx.ops.threefry import threefry2x32
 
 _IMPLEMENTATION = "threefry2x32"
 _MOST_COUNTED = 1 << 32
+_A_KEY = "a uint32 array of shape (2,)"
 _MAKE_ONE = "make one with nrx.random.PRNGKey(0)"
 
 
@@ -38,8 +39,8 @@ def PRNGKey(seed: Any, *, impl: str | None = None) -> Array:  # noqa: N802 - JAX
         impl: None or "threefry2x32", the only generator there is.
 
     Returns:
-        A uint32 array of shape (2,): the high and the low word of the seed. Seeds of 32 bits or fewer have no high
-            word.
+        A uint32 array of shape (2,): the high and the low word of the seed. An array of 32 bits or fewer has no high
+        word.
 
     Raises:
         ArgumentTypeError: the seed is no integer.
@@ -57,8 +58,7 @@ def PRNGKey(seed: Any, *, impl: str | None = None) -> Array:  # noqa: N802 - JAX
         word = (1 << 32) - 1
         return asarray(np.array([seed >> 32 & word, seed & word], np.uint32))
     seed = _integer_scalar("PRNGKey", "the seed", seed)
-    wide = seed.dtype.itemsize == 8
-    high = shift_right_logical(seed, 32) if wide else 0
+    high = shift_right_logical(seed, 32) if seed.dtype.itemsize == 8 else 0
     return _join(_uint32(high), _uint32(seed))
 
 
@@ -288,7 +288,7 @@ def _encrypt_counts(name: str, key: Any, shape: Shape) -> list[Array]:
     return threefry2x32(*_words(name, key), _uint32(0), iota(dtypes.uint32, count))
 
 
-def _words(name: str, key: Any) -> list[Array]:
+def _words(name: str, key: Any) -> tuple[Array, Array]:
     """The two words of one key, of shape (1,)."""
     key = _check_keys(name, key)
     if key.ndim != 1:
@@ -296,22 +296,19 @@ def _words(name: str, key: Any) -> list[Array]:
             f"{name}: one key of shape (2,) is needed, got an array of keys of shape {show(key.shape)}",
             fix="pick one (keys[0]), or map over all: nrx.vmap(lambda key: ...)(keys)",
         )
-    return split_array(key, (1, 1))
+    first, second = split_array(key, (1, 1))
+    return first, second
 
 
 def _check_keys(name: str, keys: Any) -> Array:
     """Keys as an Array of shape (..., 2)."""
     if not isinstance(keys, Array | np.ndarray):
-        raise ArgumentTypeError(
-            f"{name}: a key is a uint32 array of shape (2,), got {type(keys).__name__} {keys!r}", fix=_MAKE_ONE
-        )
+        raise ArgumentTypeError(f"{name}: a key is {_A_KEY}, got {type(keys).__name__}", fix=_MAKE_ONE)
     keys = asarray(keys)
     if keys.dtype != dtypes.uint32:
-        raise DTypeError(f"{name}: a key is a uint32 array of shape (2,), got {keys.aval}", fix=_MAKE_ONE)
+        raise DTypeError(f"{name}: a key is {_A_KEY}, got {keys.aval}", fix=_MAKE_ONE)
     if not keys.shape or keys.shape[-1] != 2:
-        raise ShapeError(
-            f"{name}: a key is a uint32 array of shape (2,), got one of shape {show(keys.shape)}", fix=_MAKE_ONE
-        )
+        raise ShapeError(f"{name}: a key is {_A_KEY}, got one of shape {show(keys.shape)}", fix=_MAKE_ONE)
     return keys
 
 

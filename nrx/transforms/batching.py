@@ -89,7 +89,9 @@ def batch_flat(
     return [v for v, _ in pairs], [d for _, d in pairs]
 
 
-def vmap_flat(function: Callable, values: Sequence[Array], dims: Sequence[int | None], axis: Axis | None = None) -> list:
+def vmap_flat(
+    function: Callable, values: Sequence[Array], dims: Sequence[int | None], axis: Axis | None = None
+) -> list:
     """`function` mapped over `dims`; the axis stands first in every result."""
     axis = axis or Axis(None, next(v.shape[d] for v, d in zip(values, dims, strict=True) if d is not None))
     outs, out_dims = batch_flat(function, axis, values, dims)
@@ -141,8 +143,8 @@ def vmap(
     Args:
         function: a function of pytrees of arrays.
         in_axes: which axis of the arguments to map over: an int for all, None for an argument that is the same in
-            every call, or a tuple with an entry (an int, None, or a pytree prefix of them) for each positional argument.
-            Keyword arguments are mapped over axis 0.
+            every call, or a tuple with an entry (an int, None, or a pytree prefix of them) for each positional
+            argument. Keyword arguments are mapped over axis 0.
         out_axes: where the axis stands in the results: an int, None for a result that does not depend on the mapped
             arguments, or a pytree prefix.
         axis_name: a name by which `psum`, `pmean`, `axis_index` and other collectives inside can speak of the axis.

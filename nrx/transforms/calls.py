@@ -1,7 +1,7 @@
 """Rules shared by primitives that call a Program once: `jit` and `checkpoint`.
 
-Each rule derives a new Program (its jvp, its linearization, its transpose, its batched form, remembered with the Program)
-and calls that by the same primitive.
+Each rule derives a new Program (the jvp, the linearization, the transpose, the batched form), remembered with the old
+one, and calls that by the same primitive.
 """
 
 from collections.abc import Sequence

@@ -172,7 +172,9 @@ def _batched_pull(
     return pulled
 
 
-def _pullback_abstract(*avals: Aval, varying: tuple[bool, ...], out_avals: tuple[Aval, ...], **params: Any) -> list[Aval]:
+def _pullback_abstract(
+    *avals: Aval, varying: tuple[bool, ...], out_avals: tuple[Aval, ...], **params: Any
+) -> list[Aval]:
     return [aval for aval, varies in zip(out_avals, varying, strict=True) if varies]
 
 
@@ -208,6 +210,9 @@ class _CustomFunction:
         self._function = function
         self._nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
@@ -237,7 +242,7 @@ def _positional(function: Callable, args: tuple, kwargs: dict) -> tuple:
     bound.apply_defaults()
     if bound.kwargs:
         raise ArgumentError(
-            f"{name_of(function)} has a custom derivative and cannot take keyword-only arguments {sorted(bound.kwargs)}",
+            f"{name_of(function)} has a custom derivative and takes no keyword-only arguments: {sorted(bound.kwargs)}",
             fix="make them positional",
         )
     return bound.args
@@ -305,12 +310,12 @@ class _FlatJVPRule:
         self.out_tree: PyTreeDef
 
     def __call__(self, primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[list[Array], list[Any]]:
-        trees = [
-            tree_unflatten(self.in_tree, leaves)[0] for leaves in (primals, [public_tangent(t) for t in tangents])
-        ]
+        trees = [tree_unflatten(self.in_tree, leaves)[0] for leaves in (primals, [public_tangent(t) for t in tangents])]
         pair = self.rule(*self.static, *trees)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TreeError(f"the jvp rule of {self.name} must return a pair (value, tangent)", fix="return value, tangent")
+            raise TreeError(
+                f"the jvp rule of {self.name} must return a pair (value, tangent)", fix="return value, tangent"
+            )
         outs, self.out_tree = flatten_arrays(pair[0], f"the value of the jvp rule of {self.name}")
         leaves, tree = tree_flatten(pair[1])
         if tree != self.out_tree:
@@ -346,12 +351,12 @@ class custom_vjp(_CustomFunction):  # noqa: N801 - a decorator
         super().__init__(function, nondiff_argnums)
         self._rules: tuple[Callable, Callable] | None = None
 
-    def defvjp(
-        self, fwd: Callable, bwd: Callable, symbolic_zeros: bool = False, optimize_remat: bool = False
-    ) -> None:
+    def defvjp(self, fwd: Callable, bwd: Callable, symbolic_zeros: bool = False, optimize_remat: bool = False) -> None:
         """Set the rule."""
         if symbolic_zeros:
-            raise ArgumentError("symbolic_zeros are not passed to rules", fix="cotangents that are zero arrive as zeros")
+            raise ArgumentError(
+                "symbolic_zeros are not passed to rules", fix="cotangents that are zero arrive as zeros"
+            )
         self._rules = fwd, bwd
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -378,7 +383,9 @@ class _FlatVJPRule:
     def __call__(self, *leaves: Array) -> tuple[list[Array], list[Array], Callable]:
         pair = self.fwd(*tree_unflatten(self.in_tree, leaves)[0])
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TreeError(f"the fwd rule of {self.name} must return (value, residuals)", fix="return value, residuals")
+            raise TreeError(
+                f"the fwd rule of {self.name} must return (value, residuals)", fix="return value, residuals"
+            )
         outs, self.out_tree = flatten_arrays(pair[0], f"the value of the fwd rule of {self.name}")
         residuals, residual_tree = tree_flatten(pair[1])
         moving = [isinstance(r, Array) for r in residuals]

@@ -160,7 +160,12 @@ def _zero(aval: Aval) -> Zero:
 
 
 def _check_inputs(
-    function: Callable, values: list[Array], in_tree: PyTreeDef, numbers: Sequence[int], holomorphic: bool, allow_int: bool
+    function: Callable,
+    values: list[Array],
+    in_tree: PyTreeDef,
+    numbers: Sequence[int],
+    holomorphic: bool,
+    allow_int: bool,
 ) -> None:
     paths = [path for path, _ in tree_flatten_with_path(tree_unflatten(in_tree, values))[0]]
     for value, (_, which, *rest) in zip(values, paths, strict=True):
@@ -194,7 +199,7 @@ def _check_loss(function: Callable, flat: FlatFunction, outs: list[Array], holom
     if not holomorphic and not dtypes.is_floating(aval.dtype):
         raise NonScalarLossError(
             f"grad needs a real floating result, but {name} returned {aval.dtype}",
-            fix="take the real part or modulus of a complex result, or pass holomorphic=True; convert integers to float",
+            fix="take x.real or abs(x) of a complex result, or pass holomorphic=True; convert integers to float",
         )
     if holomorphic and not dtypes.is_complex(aval.dtype):
         raise NonScalarLossError(f"holomorphic=True, but {name} returned {aval.dtype}", fix="return a complex scalar")
@@ -222,7 +227,12 @@ def _basis(avals: Sequence[Aval], position: int) -> list[Array]:
 
 
 def _jacobian(
-    function: Callable, argnums: int | Sequence[int], has_aux: bool, holomorphic: bool, allow_int: bool, columns: Callable
+    function: Callable,
+    argnums: int | Sequence[int],
+    has_aux: bool,
+    holomorphic: bool,
+    allow_int: bool,
+    columns: Callable,
 ) -> Callable:
     """The frame of jacfwd and jacrev. `columns(flat, values)` gives the results and the flat Jacobian, one list of
     blocks a result, one block an argument leaf, each of shape result.shape + leaf.shape."""

@@ -108,7 +108,7 @@ class JitFunction:
         numbers, names = self._static
         if not numbers and not names:
             return (), args, kwargs
-        statics = [(i, self._hashable(i, args[i])) for i in numbers if i < len(args)]
+        statics: list[tuple[int | str, _Static]] = [(i, self._hashable(i, args[i])) for i in numbers if i < len(args)]
         statics += [(n, self._hashable(n, kwargs[n])) for n in sorted(names) if n in kwargs]
         dynamic = tuple(arg for i, arg in enumerate(args) if i not in numbers)
         return tuple(statics), dynamic, {n: v for n, v in kwargs.items() if n not in names}

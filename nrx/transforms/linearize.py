@@ -14,7 +14,7 @@ from nrx.core.dtypes import is_inexact
 from nrx.core.program import Program, Var, evaluate, prune
 from nrx.core.trace import Trace, bind_with, current_trace, describe_caller, new_trace
 from nrx.transforms.flatten import FlatFunction, flatten_call
-from nrx.transforms.forward import JVPTrace, JVPTracer, flatten_tangents, public_tangent, with_zeros
+from nrx.transforms.forward import JVPTrace, flatten_tangents, public_tangent, with_zeros
 from nrx.transforms.staging import StagingTrace, StagingTracer, stage
 
 
@@ -92,7 +92,7 @@ class SplitProgram(NamedTuple):
     Fields:
         known: from the arguments to the results and, after them, `saved` residuals.
         linear: from all residuals and the tangents of the arguments `wrt` to the tangents of the results `present`.
-        sources: where each residual comes from: `("in", i)`, an argument as it is, or `("out", i)`, a result of `known`.
+        sources: where each residual comes from: `("in", i)`, an argument, or `("out", i)`, a result of `known`.
         present: which results have tangents.
     """
 

@@ -5,11 +5,10 @@ from typing import Any
 
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
-from nrx.core.errors import blame
+from nrx.core.errors import TreeError, blame
 from nrx.core.program import Atom, Literal, Program, Var
-from nrx.core.pytree import structure_difference, tree_flatten, tree_flatten_with_path, keystr, tree_unflatten
+from nrx.core.pytree import keystr, structure_difference, tree_flatten, tree_flatten_with_path, tree_unflatten
 from nrx.core.trace import describe_caller, name_of
-from nrx.core.errors import TreeError
 from nrx.ops.arithmetic import add
 from nrx.transforms.forward import checked_tangent, public_tangent, with_zeros
 from nrx.transforms.staging import abstract_leaves, stage, stage_call
@@ -88,7 +87,9 @@ def transpose_program(
 
         def function(*values: Array) -> list[Array]:
             rest = iter(values[: len(fixed)])
-            args = [Linear(a) if is_linear else next(rest) for a, is_linear in zip(program.in_avals, linear, strict=True)]
+            args = [
+                Linear(a) if is_linear else next(rest) for a, is_linear in zip(program.in_avals, linear, strict=True)
+            ]
             pulled = backward(program, args, with_zeros(values[len(fixed) :], nonzero, program.out_avals))
             cts = [ct for ct in pulled if ct is not None]
             present[:] = [forced or not isinstance(ct, Zero) for ct in cts]

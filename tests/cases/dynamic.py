@@ -47,7 +47,7 @@ def updated(name: str, shape: tuple, sizes: tuple, dtype: str = "int32") -> Case
     )  # fmt: skip
 
 
-WAYS = [
+WAYS: list[Any] = [
     ("scalar", (), ()),
     ("vector", (5,), (2,)),
     ("one", (5,), (1,)),

@@ -27,14 +27,13 @@ def over(ufunc: np.ufunc, axes: tuple[int, ...]) -> Callable:
     """The oracle: NumPy's ufunc reduced in the dtype of its argument; over nothing, the identity of max and min."""
 
     def oracle(x: np.ndarray) -> np.ndarray:
-        identity = {np.maximum: -np.inf, np.minimum: np.inf}.get(ufunc)
-        if identity is None or np.prod([x.shape[a] for a in axes]):
-            return ufunc.reduce(x, axes, **({"dtype": x.dtype} if ufunc is np.multiply else {}))
+        if ufunc not in (np.maximum, np.minimum) or np.prod([x.shape[a] for a in axes]):
+            return ufunc.reduce(x, axes, dtype=x.dtype)
         if x.dtype.kind in "iu":
-            identity = np.iinfo(x.dtype).min if ufunc is np.maximum else np.iinfo(x.dtype).max
-        elif x.dtype.kind == "b":
-            identity = ufunc is np.minimum
-        return np.full(np.sum(x, axes).shape, identity, x.dtype)
+            limits = (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
+        else:
+            limits = (False, True) if x.dtype.kind == "b" else (-np.inf, np.inf)
+        return np.full(np.sum(x, axes).shape, limits[ufunc is np.minimum], x.dtype)
 
     return oracle
 

@@ -32,10 +32,6 @@ def whole(*shape: int, low: int, high: int) -> Arg:
     return Arg(shape, lambda rng, s, d: rng.integers(low, high, s), differentiable=False)
 
 
-def inverse_of_erf(x: Any) -> Any:
-    return mp.erfinv(x)
-
-
 CASES = [
     *unary("erf", mp.erf, -3, 3),
     at("erf", (0.0, INF, -INF, NAN, 9.0), (0, 1, -1, NAN, 1)),
@@ -43,12 +39,12 @@ CASES = [
     at("erfc", (0.0, INF, -INF, NAN, -9.0), (1, 0, 2, NAN, 2)),
     *unary("erf_inv", mp.erfinv, -0.9, 0.9),
     at("erf_inv", (0.0, 1.0, -1.0, 1.5, NAN), (0, INF, -INF, NAN, NAN)),
-    *unary("lgamma", mp.loggamma, 2.3, 9),
-    at("lgamma", (0.0, -1.0, -2.0, INF, -INF, NAN, 1.0, 2.0), (INF, INF, INF, INF, INF, NAN, 0, 0)),
+    *unary("lgamma", mp.loggamma, 2.6, 9),
+    at("lgamma", (0.0, -1.0, -2.0, INF, -INF, NAN, 1.0, 2.0), (INF, INF, INF, INF, INF, NAN, 0, 0), jax=""),
     Case("lgamma_negative", "lgamma", ops.lgamma, [values(-0.5, -1.3, -2.6, 0.25)],
          precise(lambda x: mp.log(abs(mp.gamma(x)))), REALS, ulp=16, jax="lax.lgamma"),
     *unary("digamma", mp.digamma, 2, 9),
-    at("digamma", (0.0, -0.0, -1.0, INF, NAN), (-INF, INF, NAN, INF, NAN)),
+    at("digamma", (0.0, -0.0, -1.0, INF, NAN), (-INF, INF, NAN, INF, NAN), jax=""),
     Case("digamma_negative", "digamma", ops.digamma, [values(-0.25, -1.75, -2.25, 0.25)], precise(mp.digamma), REALS,
          ulp=16, tolerance=1e-5, jax="lax.digamma"),
     *(Case(f"polygamma_{len(s)}d", "polygamma", ops.polygamma,
@@ -59,8 +55,7 @@ CASES = [
          [values(1, 1, 2, 1.5, -1, 1, 0), values(0.0, INF, -1.0, 2.0, 2.0, NAN, 1.0)],
          lambda m, x: np.array([INF, 0, -INF, NAN, NAN, NAN, float(mp.digamma(1))]), FLOATS32_64, order=0),
     *(Case(f"zeta_{len(s)}d", "zeta", ops.zeta,
-           [arg(*s, low=1.5, high=6, differentiable=False), arg(*s, low=0.3, high=4)], precise(mp.zeta), d, ulp=16,
-           jax="lax.zeta", smooth=True)
+           [arg(*s, low=1.5, high=6, differentiable=False), arg(*s, low=0.3, high=4)], precise(mp.zeta), d, ulp=16)  # JAX has no derivative of it
       for s, d in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))),
     Case("zeta_edges", "zeta", ops.zeta, [values(1.0, 0.5, 2.0, 2.0, NAN), values(2.0, 2.0, 0.0, INF, 1.0)],
          lambda x, q: np.array([INF, NAN, INF, 0, NAN]), FLOATS32_64, order=0),

@@ -7,17 +7,16 @@ live on one of two pretended devices. What runs on it uses nothing that CuPy lac
 import sys
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 _modules, _methods = (
     frozenset(part.split()) for part in (Path(__file__).with_name("cupy_names.txt")).read_text().split("\n\n")
 )
-_OPERATORS = (
-    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod pow rpow and rand or ror xor rxor lshift "
-    "rlshift rshift rrshift matmul rmatmul lt le gt ge eq ne neg pos abs invert"
-).split()
+_BINARY = "add sub mul truediv floordiv mod pow and or xor lshift rshift matmul"  # with reflected forms
+_PLAIN = "lt le gt ge eq ne neg pos abs invert"
+_OPERATORS = [*_BINARY.split(), *(f"r{name}" for name in _BINARY.split()), *_PLAIN.split()]
 
 
 class ndarray:  # noqa: N801 - CuPy's name
@@ -77,7 +76,7 @@ for _name in _OPERATORS:
 class Device:
     """The context manager that selects a device."""
 
-    current = [0]
+    current: ClassVar[list[int]] = [0]
 
     def __init__(self, number: int):
         self.id = number

@@ -32,7 +32,8 @@ def _one_of(*names: str) -> Callable[[Any], np.dtype]:
     return check
 
 
-def _boolean(value: Any) -> bool:
+def boolean(value: Any) -> bool:
+    """Parse a setting that is on or off."""
     if not isinstance(value, bool):
         raise ConfigError(f"expected True or False, got {value!r}")
     return value
@@ -51,11 +52,18 @@ class Config:
     def __init__(self) -> None:
         self._settings: dict[str, _Setting] = {}
         self._defaults: dict[str, Any] = {}
+        self._tracing: list[Callable[[], Any]] = []
 
-    def define(self, name: str, default: Any, parse: Callable[[Any], Any], doc: str) -> None:
-        """Declare a setting (called by the module that uses it)."""
+    def define(self, name: str, default: Any, parse: Callable[[Any], Any], doc: str, *, tracing: bool = False) -> None:
+        """Declare a setting (called by the module that uses it); `tracing` says that it changes what is traced."""
         self._settings[name] = _Setting(doc, parse, ContextVar(f"nrx_{name}", default=_UNSET))
         self._defaults[name] = default
+        if tracing:
+            self._tracing.append(self.reader(name))
+
+    def tracing_key(self) -> tuple:
+        """The settings that a traced function depends on."""
+        return tuple([read() for read in self._tracing])
 
     def _setting(self, name: str) -> _Setting:
         try:
@@ -106,6 +114,12 @@ class Config:
 
 
 config = Config()
-config.define("default_float", np.dtype("float32"), _one_of("float16", "float32", "float64"), "dtype of zeros(3), 1.5")
-config.define("default_int", np.dtype("int32"), _one_of("int32", "int64"), "dtype of arange(3), 1")
-config.define("debug_checks", False, _boolean, "type-check every Program and every eager result")
+config.define(
+    "default_float",
+    np.dtype("float32"),
+    _one_of("float16", "float32", "float64"),
+    "dtype of zeros(3), 1.5",
+    tracing=True,
+)
+config.define("default_int", np.dtype("int32"), _one_of("int32", "int64"), "dtype of arange(3), 1", tracing=True)
+config.define("debug_checks", False, boolean, "type-check every Program and every eager result")

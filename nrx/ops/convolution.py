@@ -272,9 +272,9 @@ class _Params(NamedTuple):
         return tuple(window_count(*axis) for axis in axes)
 
 
-# impl: in the usual way, the windows of lhs are copied into the rows of a matrix and multiplied by the kernels as another
-# matrix. Where the result is much smaller than those windows, as in the gradients of strided convolutions, the elements of
-# lhs are multiplied by all taps of the kernels, and the products are added up where they belong.
+# impl: as a rule, the windows of lhs are copied into the rows of a matrix, which the kernels, as another one, multiply.
+# Where lhs is larger than the windows' worth of results, as in gradients of strided convolutions, every element of lhs is
+# multiplied by all taps of the kernels, and the products are added up where they belong.
 # Both go in blocks, so that the large matrix stays in the cache (on a GPU: fits into the memory).
 
 BLOCK_BYTES_CPU = 4 << 20
@@ -308,7 +308,7 @@ def _grouped(xp: Any, x: Any, p: _Params) -> Any:
 
 
 def _gathered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
-    """lhs (batch, features, *sizes) with kernels (groups, outputs, inputs, *window): (groups, batch, *counts, outputs)."""
+    """(batch, features, *sizes) with kernels (groups, outputs, inputs, *window): (groups, batch, *counts, outputs)."""
     groups, outputs, inputs, *window = kernel.shape
     x = padded(xp, _with_long_runs(xp, x, counts, window), ((0, 0), (0, 0), *p.padding), (1, 1, *p.lhs_dilation), 0)
     windows = windows_of(
@@ -377,7 +377,8 @@ def _scattered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
     """lhs (groups, batch, inputs, *sizes) with kernels (groups, outputs, inputs, *window) for strides of 1."""
     (groups, batch, inputs, *sizes), (_, outputs, _, *window) = x.shape, kernel.shape
     limit = BLOCK_BYTES_CPU if xp is np else BLOCK_BYTES_GPU
-    step = max(limit // (groups * outputs * size(window) * size(sizes) * x.dtype.itemsize), 1)
+    bytes_each = groups * outputs * size(window) * size(sizes) * x.dtype.itemsize
+    step = max(limit // max(bytes_each, 1), 1)
     if step < batch:
         parts = [x[:, i : i + step] for i in range(0, batch, step)]
         return xp.concatenate([_scattered(xp, part, kernel, counts, p) for part in parts], axis=1)
@@ -397,7 +398,7 @@ def _overlap(length: int, count: int, dilation: int, offset: int) -> tuple[slice
     """The i of `length` whose offset + i * dilation lies within `count`, and those places."""
     first = max(-(offset // dilation), 0)
     stop = max(min((count - 1 - offset) // dilation + 1, length), first)
-    return slice(first, stop), slice(offset + first * dilation, max(offset + stop * dilation, 0), dilation)
+    return slice(first, stop), slice(offset + first * dilation, offset + stop * dilation, dilation)
 
 
 # abstract

@@ -92,7 +92,7 @@ class JitFunction:
         self._traced.clear()
 
     def _trace(self, avals: list[Aval], in_tree: PyTreeDef, statics: tuple, function: Callable) -> Traced:
-        key = (in_tree, tuple(avals), statics, config.default_float, config.default_int, named_axes())
+        key = (in_tree, tuple(avals), statics, config.tracing_key(), named_axes())
         traced = self._traced.get(key)
         if traced is None:
             self.trace_count += 1

@@ -5,6 +5,7 @@ from typing import Any
 
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
+from nrx.core.config import config
 from nrx.core.errors import TreeError, blame
 from nrx.core.program import Atom, Literal, Program, Var
 from nrx.core.pytree import keystr, structure_difference, tree_flatten, tree_flatten_with_path, tree_unflatten
@@ -12,6 +13,7 @@ from nrx.core.trace import describe_caller, name_of
 from nrx.ops.arithmetic import add
 from nrx.transforms.forward import checked_tangent, public_tangent, with_zeros
 from nrx.transforms.staging import abstract_leaves, stage, stage_call
+from nrx.transforms.strong_zeros import Masks
 
 
 def backward(program: Program, args: Sequence[Any], cts: Sequence[Any]) -> list[Any]:
@@ -45,9 +47,11 @@ def backward(program: Program, args: Sequence[Any], cts: Sequence[Any]) -> list[
             todo.append(eqn)
 
     gathered: dict[Atom, Any] = {}
+    masks = Masks()
 
-    def accumulate(atom: Atom, ct: Any) -> None:
+    def accumulate(atom: Atom, ct: Any, mask: Array | None = None) -> None:
         if ct is not None and not isinstance(ct, Zero) and atom in linear:
+            masks.add(atom, mask, atom not in gathered)
             gathered[atom] = add(gathered[atom], ct) if atom in gathered else ct
 
     for out, ct in zip(program.outs, cts, strict=True):
@@ -58,11 +62,10 @@ def backward(program: Program, args: Sequence[Any], cts: Sequence[Any]) -> list[
         out_cts = [gathered.pop(var, None) for var in eqn.outs]
         out_cts = [Zero(v.aval) if ct is None else ct for ct, v in zip(out_cts, eqn.outs, strict=True)]
         with blame(eqn.source):
-            pulled = eqn.prim.transpose(
-                out_cts if eqn.prim.multiple_results else out_cts[0], *map(read, eqn.inputs), **eqn.params
-            )
-        for atom, ct in zip(eqn.inputs, pulled, strict=True):
-            accumulate(atom, ct)
+            operands = [read(atom) for atom in eqn.inputs]
+            cts_in = eqn.prim.transpose(out_cts if eqn.prim.multiple_results else out_cts[0], *operands, **eqn.params)
+            for atom, *pulled in zip(eqn.inputs, *masks.pulled(eqn, operands[0], cts_in), strict=True):
+                accumulate(atom, *pulled)
     return [gathered.get(var, Zero(var.aval)) if var in linear else None for var in program.invars]
 
 
@@ -98,7 +101,7 @@ def transpose_program(
         ct_avals = [a.tangent for a, some in zip(program.out_avals, nonzero, strict=True) if some]
         return stage(function, [*fixed, *ct_avals], program.name, "transpose"), tuple(present)
 
-    return program.remember(("transpose", linear, nonzero, forced), derive)
+    return program.remember(("transpose", linear, nonzero, forced, config.strong_zeros), derive)
 
 
 def flatten_cotangents(tree: Any, out_tree: Any, avals: Sequence[Aval], what: str) -> list[Any]:

@@ -29,6 +29,7 @@ def over(ufunc: np.ufunc, axes: tuple[int, ...]) -> Callable:
     def oracle(x: np.ndarray) -> np.ndarray:
         if ufunc not in (np.maximum, np.minimum) or np.prod([x.shape[a] for a in axes]):
             return ufunc.reduce(x, axes, dtype=x.dtype)
+        limits: tuple[float, float]
         if x.dtype.kind in "iu":
             limits = (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
         else:

@@ -13,12 +13,12 @@ from nrx.ops import special as ops
 INF, NAN = np.inf, np.nan
 
 
-def unary(name: str, function: Callable, low: float, high: float, **options: Any) -> list[Case]:
+def unary(name: str, function: Callable, low: float, high: float, fp8: tuple = FP8, **options: Any) -> list[Case]:
     ours, options = getattr(ops, name), {"ulp": 8, "jax": f"lax.{name}"} | options
     return [
         Case(f"{name}_{'x'.join(map(str, shape))}", name, ours, [arg(*shape, low=low, high=high)], precise(function),
              dtypes, **options)
-        for shape, dtypes in (((), FLOATS32_64), ((3, 4), (*REALS, *FP8)), ((0, 2), ("float32",)))
+        for shape, dtypes in (((), FLOATS32_64), ((3, 4), (*REALS, *fp8)), ((0, 2), ("float32",)))
     ]  # fmt: skip
 
 
@@ -35,14 +35,14 @@ def whole(*shape: int, low: int, high: int) -> Arg:
 CASES = [
     *unary("erf", mp.erf, -3, 3),
     at("erf", (0.0, INF, -INF, NAN, 9.0), (0, 1, -1, NAN, 1)),
-    *unary("erfc", mp.erfc, -3, 3),
+    *unary("erfc", mp.erfc, -3, 3, fp8=()),  # JAX has none for fp8
     at("erfc", (0.0, INF, -INF, NAN, -9.0), (1, 0, 2, NAN, 2)),
     *unary("erf_inv", mp.erfinv, -0.9, 0.9),
     at("erf_inv", (0.0, 1.0, -1.0, 1.5, NAN), (0, INF, -INF, NAN, NAN)),
-    *unary("lgamma", mp.loggamma, 2.6, 9),
+    *unary("lgamma", mp.loggamma, 2.3, 9, jax=""),
     at("lgamma", (0.0, -1.0, -2.0, INF, -INF, NAN, 1.0, 2.0), (INF, INF, INF, INF, INF, NAN, 0, 0), jax=""),
     Case("lgamma_negative", "lgamma", ops.lgamma, [values(-0.5, -1.3, -2.6, 0.25)],
-         precise(lambda x: mp.log(abs(mp.gamma(x)))), REALS, ulp=16, jax="lax.lgamma"),
+         precise(lambda x: mp.log(abs(mp.gamma(x)))), REALS, ulp=16),
     *unary("digamma", mp.digamma, 2, 9),
     at("digamma", (0.0, -0.0, -1.0, INF, NAN), (-INF, INF, NAN, INF, NAN), jax=""),
     Case("digamma_negative", "digamma", ops.digamma, [values(-0.25, -1.75, -2.25, 0.25)], precise(mp.digamma), REALS,

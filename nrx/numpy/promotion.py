@@ -1,0 +1,165 @@
+"""How operands of different dtypes and shapes meet: JAX's promotion, NumPy's broadcasting.
+
+`Elementwise` is the one mechanism under the functions of several operands. Evaluated op by op, it remembers for each
+combination of operands what has to be done, and leaves the broadcasting to NumPy or CuPy.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nrx.core import dtypes
+from nrx.core.array import Array, ConcreteArray, asarray
+from nrx.core.aval import Aval
+from nrx.core.errors import DTypeError
+from nrx.core.primitive import Primitive
+from nrx.core.shapes import broadcast_shapes
+from nrx.core.trace import is_evaluating
+from nrx.ops.structural import broadcast_to, convert_element_type
+
+_MOST_PLANS = 4096
+_SCALARS = frozenset((bool, int, float, complex))
+
+
+def as_arrays(name: str, *values: Any) -> list[Array]:
+    """The operands of `name` as Arrays."""
+    return [v if isinstance(v, Array) else asarray(v, f"{name}: argument {i}") for i, v in enumerate(values)]
+
+
+def as_inexact(name: str, x: Any) -> Array:
+    """An operand of a function that is defined for floating and complex numbers: integers become the default float."""
+    (array,) = as_arrays(name, x)
+    if dtypes.is_inexact(array.dtype):
+        return array
+    dtype, weak = _inexact(array.dtype, array.weak_type)
+    return convert_element_type(array, dtype, weak)
+
+
+def promote_dtypes(name: str, *values: Any, inexact: bool = False) -> list[Array]:
+    """The operands of `name` as Arrays of their common dtype, which is floating or complex if `inexact`."""
+    arrays = as_arrays(name, *values)
+    dtype, weak = dtypes.promote_types(*[(x.dtype, x.weak_type) for x in arrays])
+    if inexact:
+        dtype, weak = _inexact(dtype, weak)
+    return [_converted(name, v, x, dtype, weak) for v, x in zip(values, arrays, strict=True)]
+
+
+def broadcast(arrays: Sequence[Array]) -> list[Array]:
+    """Arrays stretched to the shape they have together."""
+    first = arrays[0].shape
+    if all(x.shape == first for x in arrays):
+        return list(arrays)
+    shape = broadcast_shapes(*(x.shape for x in arrays))
+    return [x if x.shape == shape else broadcast_to(x, shape) for x in arrays]
+
+
+def _inexact(dtype: np.dtype, weak: bool) -> tuple[np.dtype, bool]:
+    return (dtype, weak) if dtypes.is_inexact(dtype) else (dtypes.inexact_dtype(dtype), weak)
+
+
+def _converted(name: str, value: Any, x: Array, dtype: np.dtype, weak: bool) -> Array:
+    if x.dtype == dtype and x.weak_type == weak:
+        return x
+    if type(value) is int and dtypes.is_integer(dtype) and x.dtype.itemsize > max(dtype.itemsize, 4):
+        raise DTypeError(
+            f"{name}: the integer {value} does not fit into the {dtype} of the array it meets",
+            fix="convert the array first: x.astype('int64')",
+        )
+    return convert_element_type(value if type(value) in _SCALARS else x, dtype, weak)
+
+
+class _Plan(NamedTuple):
+    """What a combination of operands needs.
+
+    Attributes:
+        out: the aval of the result.
+        casts: for each operand the dtype to convert it to, or None.
+        key: the avals by whose identity the combination is known, kept so that no other object takes it over.
+    """
+
+    out: Aval
+    casts: tuple[np.dtype | None, ...]
+    key: tuple
+
+
+class Elementwise:
+    """A function of several operands, of any dtypes and shapes that go together, over an elementwise primitive.
+
+    Args:
+        name: the name of the function in messages.
+        prim: the primitive, which takes operands of one dtype and shape.
+        inexact: whether integers are converted to the default float first.
+        selectors: how many of the first operands are not numbers to be promoted, but conditions.
+    """
+
+    __slots__ = ("_plans", "inexact", "name", "prim", "selectors")
+
+    def __init__(self, name: str, prim: Primitive, *, inexact: bool = False, selectors: int = 0):
+        self.name = name
+        self.prim = prim
+        self.inexact = inexact
+        self.selectors = selectors
+        self._plans: dict[tuple, _Plan] = {}
+
+    def __call__(self, *operands: Any) -> Array:
+        if not is_evaluating():
+            return self._apply(operands)
+        key = tuple([id(x.aval) if type(x) is ConcreteArray else type(x) for x in operands])
+        plan = self._plans.get(key)
+        if plan is not None:
+            found = self._run(plan, operands)
+            if found is not None:
+                return found
+        out = self._apply(operands)
+        if not out.weak_type:
+            self._remember(key, operands, out.aval)
+        return out
+
+    def _apply(self, operands: Sequence[Any]) -> Array:
+        """The operation by way of the primitive: promoted and broadcast as operations of their own."""
+        count = self.selectors
+        numbers = promote_dtypes(self.name, *operands[count:], inexact=self.inexact)
+        return self.prim.bind(*broadcast([*as_arrays(self.name, *operands[:count]), *numbers]))
+
+    def _run(self, plan: _Plan, operands: Sequence[Any]) -> ConcreteArray | None:
+        """The operation on the data at once, or None where that cannot be done."""
+        device, committed, raws = None, False, []
+        for x in operands:
+            if type(x) is ConcreteArray:
+                if device is None:
+                    device = x._device
+                elif x._device is not device:
+                    return None
+                committed = committed or x._committed
+        if device is None:
+            return None
+        backend = device.backend
+        with backend.active(device):
+            for x, dtype in zip(operands, plan.casts, strict=True):
+                if type(x) is ConcreteArray:
+                    raws.append(x._data if dtype is None else x._data.astype(dtype))
+                    continue
+                try:
+                    raws.append(backend.from_numpy(np.asarray(x, dtype), device))
+                except OverflowError:
+                    return None
+            return ConcreteArray(backend.call(self.prim, raws, {}, device), plan.out, device, committed)
+
+    def _remember(self, key: tuple, operands: Sequence[Any], out: Aval) -> None:
+        """Keep the plan of a combination whose result does not depend on the default dtypes."""
+        if not all(type(x) is ConcreteArray or type(x) in _SCALARS for x in operands):
+            return
+        arrays = as_arrays(self.name, *operands)
+        pairs = [(x.dtype, x.weak_type) for x in arrays[self.selectors :]]
+        dtype, weak = dtypes.promote_types(*pairs)
+        if weak or (self.inexact and not dtypes.is_inexact(dtype)):
+            return
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        targets = [x.dtype for x in arrays[: self.selectors]] + [dtype] * len(pairs)
+        casts = tuple(
+            target if type(x) is not ConcreteArray or x.dtype != target else None
+            for x, target in zip(operands, targets, strict=True)
+        )
+        self._plans[key] = _Plan(out, casts, tuple(x.aval for x in operands if type(x) is ConcreteArray))

@@ -1,0 +1,59 @@
+"""Independent answers for tests of transformations: JAX, central differences, and Python loops."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nrx
+
+
+def leaves(tree: Any) -> list[np.ndarray]:
+    """The leaves of a result as NumPy arrays."""
+    return [np.asarray(leaf) for leaf in nrx.tree_util.tree_leaves(tree)]
+
+
+def assert_same(got: Any, expected: Any, rtol: float = 1e-10, atol: float = 1e-12) -> None:
+    """Equal structures (leaf by leaf), shapes and values; NaN equals NaN."""
+    pairs = leaves(got), leaves(expected)
+    assert len(pairs[0]) == len(pairs[1])
+    for ours, theirs in zip(*pairs, strict=True):
+        assert ours.shape == theirs.shape
+        if ours.dtype != nrx.dtypes.float0:
+            np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
+
+
+def agrees_with_jax(program: Callable, *args: Any, rtol: float = 1e-10) -> None:
+    """`program(namespace, *args)` gives the same tree, dtypes, weak types and values in nrx and in JAX (with x64)."""
+    jax = pytest.importorskip("jax")
+    ours = nrx.tree_util.tree_leaves_with_path(program(nrx, *args))
+    with jax.enable_x64(True):
+        theirs = jax.tree_util.tree_leaves_with_path(program(jax, *args))
+        answers = [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in theirs]
+    assert [nrx.tree_util.keystr(path) for path, _ in ours] == [path for path, _ in answers]
+    for (path, got), (_, expected) in zip(ours, answers, strict=True):
+        result = np.asarray(got)
+        assert (result.shape, result.dtype.name) == (expected.shape, expected.dtype.name), path
+        np.testing.assert_allclose(result, expected, rtol=rtol, atol=1e-12, err_msg=path)
+
+
+def gradient(function: Callable, x: Any, step: float = 1e-3) -> np.ndarray:
+    """The gradient of a scalar function of one float64 array, by extrapolated central differences."""
+    x = np.asarray(x, np.float64)
+    result = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        unit = np.zeros_like(x)
+        unit[index] = 1
+
+        def central(h: float, unit: np.ndarray = unit) -> float:
+            return (float(function(nrx.numpy.asarray(x + h * unit))) - float(function(nrx.numpy.asarray(x - h * unit)))) / (2 * h)
+
+        result[index] = (4 * central(step / 2) - central(step)) / 3
+    return result
+
+
+def looped(function: Callable, *args: Any) -> list[np.ndarray]:
+    """What `vmap` over the first axis of every argument must give: calls one by one, stacked."""
+    rows = [leaves(function(*(arg[i] for arg in args))) for i in range(len(args[0]))]
+    return [np.stack(column) for column in zip(*rows, strict=True)]

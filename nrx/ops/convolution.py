@@ -273,8 +273,8 @@ class _Params(NamedTuple):
 
 
 # impl: as a rule, the windows of lhs are copied into the rows of a matrix, which the kernels, as another one, multiply.
-# Where lhs is larger than the windows' worth of results, as in gradients of strided convolutions, every element of lhs is
-# multiplied by all taps of the kernels, and the products are added up where they belong.
+# Where that copies much for a small result, as in gradients of strided convolutions, every element of lhs is multiplied
+# by all taps of the kernels instead, and the products are added up where they belong.
 # Both go in blocks, so that the large matrix stays in the cache (on a GPU: fits into the memory).
 
 BLOCK_BYTES_CPU = 4 << 20
@@ -291,12 +291,21 @@ def _conv_impl(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:
     kernel = kernel.reshape((p.groups, outputs // p.groups, *kernel.shape[1:]))
     if 0 in (batch, outputs, *counts):
         product = xp.zeros((p.groups, batch, *counts, outputs // p.groups), x.dtype)
-    elif all(s == 1 for s in p.window_strides) and 2 * size(x.shape[2:]) * outputs <= size(counts) * x.shape[1]:
+    elif _is_better_scattered(x.shape, kernel.shape, counts, p):
         product = _scattered(xp, _grouped(xp, x, p), kernel, counts, p)
     else:
         product = _gathered(xp, x, kernel, counts, p)
     result = xp.moveaxis(product, 0, -2).reshape((batch, *counts, outputs)).astype(dtype, copy=False)
     return result.transpose(inverse_permutation((out_spec[0], *out_spec[2:], out_spec[1])))
+
+
+def _is_better_scattered(x: Shape, kernel: Shape, counts: Shape, p: _Params) -> bool:
+    outputs, inputs = kernel[1:3]
+    return all(s == 1 for s in p.window_strides) and 2 * size(x[2:]) * outputs <= size(counts) * inputs
+
+
+def _is_depthwise(kernel: Shape, counts: Shape) -> bool:
+    return kernel[1] == kernel[2] == 1 and 0 < size(kernel[3:]) <= size(counts)
 
 
 def _grouped(xp: Any, x: Any, p: _Params) -> Any:
@@ -310,13 +319,15 @@ def _grouped(xp: Any, x: Any, p: _Params) -> Any:
 def _gathered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
     """(batch, features, *sizes) with kernels (groups, outputs, inputs, *window): (groups, batch, *counts, outputs)."""
     groups, outputs, inputs, *window = kernel.shape
-    x = padded(xp, _with_long_runs(xp, x, counts, window), ((0, 0), (0, 0), *p.padding), (1, 1, *p.lhs_dilation), 0)
+    depthwise = _is_depthwise(kernel.shape, counts)
+    x = x if depthwise else _with_long_runs(xp, x, kernel, counts, p)
+    x = padded(xp, x, ((0, 0), (0, 0), *p.padding), (1, 1, *p.lhs_dilation), 0)
     windows = windows_of(
         xp, x, (*x.shape[:2], *counts), (1, 1, *window), (1, 1, *p.window_strides), (1, 1, *p.rhs_dilation)
     )
     windows = _grouped(xp, windows.reshape((*x.shape[:2], *counts, *window)), p)
     windows = xp.moveaxis(windows, 2, 2 + len(counts))
-    if inputs == outputs == 1 and 0 < size(window) <= size(counts):
+    if depthwise:
         return _depthwise(windows, kernel)
     # Rows and columns in the order of memory make the copy fast, whatever the layout is.
     rank = 1 + len(counts)
@@ -327,10 +338,11 @@ def _gathered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
     return product.transpose((0, *(1 + a for a in inverse_permutation([a - 1 for a in rows])), 1 + rank))
 
 
-def _with_long_runs(xp: Any, x: Any, counts: Shape, window: Shape) -> Any:
-    """`x` laid out in memory so that copying windows does not go by tiny steps: one of the longest axes last."""
-    last = window[-1] if window else 1
-    runs = [x.shape[0], x.shape[1] * last, *map(max, counts, window)]
+def _with_long_runs(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
+    """`x` laid out in memory so that copying windows does not go by tiny steps: its longest axis last."""
+    inputs, *window = kernel.shape[2:]
+    together = inputs * window[-1] if window else inputs  # features are copied along with the last axis of the window
+    runs = [x.shape[0] // p.batch_group_count, together, *map(max, counts, window)]
     longest = max(range(x.ndim), key=runs.__getitem__)
     if runs[memory_order(x)[-1]] >= min(SHORT_RUN, runs[longest]):
         return x

@@ -393,7 +393,8 @@ def _gather_abstract(
     check_numbers("gather", numbers, operand, indices, slice_sizes)
     batching = numbers.operand_batching_dims
     limits = [1 if d in batching else length for d, length in enumerate(operand.shape)]
-    if any(length > limit for length, limit in zip(slice_sizes, limits, strict=True)):
+    fits = all(length <= limit for length, limit in zip(slice_sizes, limits, strict=True))
+    if not fits and 0 not in indices.shape[:-1]:  # no windows fit everywhere
         raise ShapeError(
             f"gather: slice sizes {show(slice_sizes)} do not fit into shape {show(operand.shape)}"
             + f", with 1 at the batching axes {batching}" * bool(batching),

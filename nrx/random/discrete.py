@@ -264,7 +264,7 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> A
     axis = canonical_axis(axis, max(1, x.ndim))
     if not x.ndim:
         x = iota(dtypes.scalar_dtype(int), _number("permutation", x))
-    if independent or x.ndim == 1:
+    if independent or x.ndim == 1 or not x.size:
         return _shuffle("permutation", key, x, axis)
     order = _shuffle("permutation", key, iota(dtypes.scalar_dtype(int), x.shape[axis]), 0)
     return _take(x, order, axis)

@@ -196,6 +196,8 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
 def fold_in(key: Any, data: Any) -> Array:
     """A new key from a key and a number, such as the number of a step or of a worker.
 
+    `fold_in(key, i)` is `split(key, n)[i]`: do not both split a key and fold small numbers into it.
+
     Args:
         key: a uint32 array of shape (2,).
         data: an integer of 32 bits: a Python int from 0 to 2**32 - 1, or an integer array of shape (), taken modulo

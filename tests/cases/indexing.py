@@ -15,7 +15,7 @@ COMPARED = ("float32", "float64", "bfloat16", "int8", "uint64", "bool")
 
 
 class Way(NamedTuple):
-    """An operand, indices and how they go together, in the words of gather; its result is what a scatter updates with."""
+    """An operand, indices and how they go together, in gather's words; its result is what a scatter updates with."""
 
     name: str
     operand: tuple
@@ -205,7 +205,7 @@ DISTINCT = fixed([[1], [3], [2], [0], [9]])
 INSIDE = fixed([[1], [3], [1], [0], [2]])
 SOME = ("element", "slice-of-matrix", "elements", "rows", "parts-of-columns", "windows", "middle-axis", "batched-twice")
 
-# JAX has no derivative of scatter_mul unless the indices are unique, and takes one of several updates without a start.
+# JAX has no derivative of scatter_mul unless the indices are unique.
 CASES = [
     *(gather_case(way, "clip") for way in WAYS),
     *(gather_case(way, "fill", fill=7) for way in WAYS),

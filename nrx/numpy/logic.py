@@ -1,0 +1,293 @@
+"""Comparisons, logical and bitwise operations, tests of numbers, and choice by a condition."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx import lax
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.errors import ArgumentError, DTypeError
+from nrx.numpy.promotion import Elementwise, as_arrays, broadcast, promote_dtypes
+from nrx.numpy.searching import nonzero
+from nrx.ops.logic import (
+    and_p, eq_p, ge_p, gt_p, le_p, lt_p, ne_p, or_p, select_n_p, shift_left_p, shift_right_arithmetic_p,
+    shift_right_logical_p, xor_p,
+)  # fmt: skip
+
+_equal, _not_equal = Elementwise("equal", eq_p), Elementwise("not_equal", ne_p)
+_less, _less_equal = Elementwise("less", lt_p), Elementwise("less_equal", le_p)
+_greater, _greater_equal = Elementwise("greater", gt_p), Elementwise("greater_equal", ge_p)
+_and, _or, _xor = Elementwise("bitwise_and", and_p), Elementwise("bitwise_or", or_p), Elementwise("bitwise_xor", xor_p)
+_left = Elementwise("left_shift", shift_left_p)
+_right = Elementwise("right_shift", shift_right_arithmetic_p)
+_right_unsigned = Elementwise("right_shift", shift_right_logical_p)
+_select = Elementwise("where", select_n_p, selectors=1)
+
+
+# Comparisons
+
+
+def equal(x: Any, y: Any, /) -> Array:
+    """x == y, elementwise."""
+    return _equal(x, y)
+
+
+def not_equal(x: Any, y: Any, /) -> Array:
+    """x != y, elementwise."""
+    return _not_equal(x, y)
+
+
+def less(x: Any, y: Any, /) -> Array:
+    """x < y, elementwise; complex numbers compare by real, then imaginary part."""
+    return _ordered(_less, lax.lt, x, y)
+
+
+def less_equal(x: Any, y: Any, /) -> Array:
+    """x <= y, elementwise; complex numbers compare by real, then imaginary part."""
+    return _ordered(_less_equal, lax.le, x, y)
+
+
+def greater(x: Any, y: Any, /) -> Array:
+    """x > y, elementwise; complex numbers compare by real, then imaginary part."""
+    return _ordered(_greater, lax.gt, x, y)
+
+
+def greater_equal(x: Any, y: Any, /) -> Array:
+    """x >= y, elementwise; complex numbers compare by real, then imaginary part."""
+    return _ordered(_greater_equal, lax.ge, x, y)
+
+
+def _ordered(compare: Elementwise, parts: Callable, x: Any, y: Any) -> Array:
+    if not any(getattr(v, "dtype", type(v)) in (complex, *dtypes.COMPLEX) for v in (x, y)):
+        return compare(x, y)
+    x, y = broadcast(promote_dtypes(compare.name, x, y))
+    same = lax.eq(lax.real(x), lax.real(y))
+    return lax.select(same, parts(lax.imag(x), lax.imag(y)), parts(lax.real(x), lax.real(y)))
+
+
+# Logic
+
+
+def as_condition(name: str, x: Any) -> Array:
+    """An array of booleans: whether the elements are not 0."""
+    (array,) = as_arrays(name, x)
+    return array if dtypes.is_bool(array.dtype) else lax.ne(array, lax.full_like(array, 0))
+
+
+def logical_not(x: Any, /) -> Array:
+    """Whether x is 0 or False, elementwise."""
+    return lax.bitwise_not(as_condition("logical_not", x))
+
+
+def logical_and(x: Any, y: Any, /) -> Array:
+    """Whether both x and y are not 0, elementwise."""
+    return _and(as_condition("logical_and", x), as_condition("logical_and", y))
+
+
+def logical_or(x: Any, y: Any, /) -> Array:
+    """Whether x or y is not 0, elementwise."""
+    return _or(as_condition("logical_or", x), as_condition("logical_or", y))
+
+
+def logical_xor(x: Any, y: Any, /) -> Array:
+    """Whether just one of x and y is not 0, elementwise."""
+    return _xor(as_condition("logical_xor", x), as_condition("logical_xor", y))
+
+
+# Bits
+
+
+def bitwise_and(x: Any, y: Any, /) -> Array:
+    """x & y, elementwise, of integers or booleans."""
+    return _and(x, y)
+
+
+def bitwise_or(x: Any, y: Any, /) -> Array:
+    """x | y, elementwise, of integers or booleans."""
+    return _or(x, y)
+
+
+def bitwise_xor(x: Any, y: Any, /) -> Array:
+    """x ^ y, elementwise, of integers or booleans."""
+    return _xor(x, y)
+
+
+def bitwise_not(x: Any, /) -> Array:
+    """~x, elementwise: all bits of integers flipped; not of booleans."""
+    return lax.bitwise_not(x)
+
+
+invert = bitwise_invert = bitwise_not
+
+
+def bitwise_count(x: Any, /) -> Array:
+    """The number of bits set in the magnitude of x, elementwise, as uint8."""
+    (array,) = as_arrays("bitwise_count", x)
+    if dtypes.is_bool(array.dtype):
+        return lax.convert_element_type(array, dtypes.uint8)
+    magnitude = array if dtypes.is_unsigned(array.dtype) else lax.abs(array)
+    return lax.convert_element_type(lax.population_count(magnitude), dtypes.uint8)
+
+
+def left_shift(x: Any, y: Any, /) -> Array:
+    """x with its bits shifted y places to the left, elementwise; 0 if y is not below the number of bits."""
+    return _left(*_integers("left_shift", x, y))
+
+
+def right_shift(x: Any, y: Any, /) -> Array:
+    """x with its bits shifted y places to the right, elementwise; signed integers keep their sign."""
+    x, y = _integers("right_shift", x, y)
+    unsigned = all(v.dtype == dtypes.bool_ or dtypes.is_unsigned(v.dtype) or v.weak_type for v in (x, y))
+    return (_right_unsigned if unsigned and not (x.weak_type and y.weak_type) else _right)(x, y)
+
+
+bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
+
+
+def _integers(name: str, *values: Any) -> list[Array]:
+    arrays = as_arrays(name, *values)
+    if all(dtypes.is_bool(x.dtype) for x in arrays):
+        return [lax.convert_element_type(x, dtypes.scalar_dtype(int)) for x in arrays]
+    return arrays
+
+
+# Tests of numbers
+
+
+def _test(name: str, x: Any, real: Callable[[Array], Array], join: Callable, otherwise: bool) -> Array:
+    """`real` of floats; of the parts of complex numbers, joined; of other dtypes the constant `otherwise`."""
+    (array,) = as_arrays(name, x)
+    if dtypes.is_complex(array.dtype):
+        return join(real(lax.real(array)), real(lax.imag(array)))
+    return real(array) if dtypes.is_floating(array.dtype) else lax.full_like(array, otherwise, bool)
+
+
+def _is_inf(x: Array) -> Array:
+    return lax.eq(lax.abs(x), lax.full_like(x, np.inf))
+
+
+def isnan(x: Any, /) -> Array:
+    """Whether x is NaN, elementwise."""
+    return _test("isnan", x, lambda v: lax.ne(v, v), lax.bitwise_or, False)
+
+
+def isfinite(x: Any, /) -> Array:
+    """Whether x is neither infinite nor NaN, elementwise."""
+    return _test("isfinite", x, lax.is_finite, lax.bitwise_and, True)
+
+
+def isinf(x: Any, /) -> Array:
+    """Whether x is inf or -inf, elementwise."""
+    return _test("isinf", x, _is_inf, lax.bitwise_or, False)
+
+
+def isposinf(x: Any, /) -> Array:
+    """Whether x is inf, elementwise."""
+    return _signed_infinity("isposinf", x, np.inf)
+
+
+def isneginf(x: Any, /) -> Array:
+    """Whether x is -inf, elementwise."""
+    return _signed_infinity("isneginf", x, -np.inf)
+
+
+def _signed_infinity(name: str, x: Any, infinity: float) -> Array:
+    (array,) = as_arrays(name, x)
+    if dtypes.is_complex(array.dtype):
+        raise DTypeError(f"{name} does not take complex numbers: their infinities have no sign")
+    if not dtypes.is_floating(array.dtype):
+        return lax.full_like(array, False, bool)
+    return lax.eq(array, lax.full_like(array, infinity))
+
+
+def iscomplex(x: Any) -> Array:
+    """Whether the imaginary part is not 0, elementwise."""
+    (array,) = as_arrays("iscomplex", x)
+    if not dtypes.is_complex(array.dtype):
+        return lax.full_like(array, False, bool)
+    return as_condition("iscomplex", lax.imag(array))
+
+
+def isreal(x: Any) -> Array:
+    """Whether the imaginary part is 0, elementwise."""
+    return lax.bitwise_not(iscomplex(x))
+
+
+def iscomplexobj(x: Any) -> bool:
+    """Whether the dtype is complex."""
+    return dtypes.is_complex(as_arrays("iscomplexobj", x)[0].dtype)
+
+
+def isrealobj(x: Any) -> bool:
+    """Whether the dtype is not complex."""
+    return not iscomplexobj(x)
+
+
+def isscalar(element: Any) -> bool:
+    """Whether it is a number or an array of no axes."""
+    return np.isscalar(element) or (hasattr(element, "ndim") and element.ndim == 0)
+
+
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Array:
+    """Whether |a - b| <= atol + rtol * |b|, elementwise; equal infinities are close."""
+    x, y = broadcast(promote_dtypes("isclose", a, b))
+    if not dtypes.is_inexact(x.dtype):
+        x, y = (lax.convert_element_type(v, dtypes.float64 if v.dtype.itemsize > 2 else dtypes.float32) for v in (x, y))
+    finite = lax.bitwise_and(isfinite(x), isfinite(y))
+    gap, size = lax.abs(lax.sub(x, y)), lax.abs(y)
+    rtol, atol = (lax.convert_element_type(v, gap.dtype) for v in (rtol, atol))
+    limit = lax.add(*broadcast([lax.mul(*broadcast([rtol, size])), atol]))
+    near = lax.bitwise_and(*broadcast([lax.le(*broadcast([gap, limit])), finite]))
+    near = lax.bitwise_or(*broadcast([near, lax.eq(x, y)]))
+    return lax.bitwise_or(near, lax.bitwise_and(isnan(x), isnan(y))) if equal_nan else near
+
+
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Array:
+    """Whether all elements are close, as told by `isclose`."""
+    near = isclose(a, b, rtol, atol, equal_nan)
+    return lax.reduce_and(near, range(near.ndim))
+
+
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Array:
+    """Whether two arrays have the same shape and equal elements."""
+    x, y = as_arrays("array_equal", a1, a2)
+    if x.shape != y.shape:
+        return lax.full((), False)
+    same = equal(x, y)
+    if equal_nan:
+        same = lax.bitwise_or(same, lax.bitwise_and(isnan(x), isnan(y)))
+    return lax.reduce_and(same, range(same.ndim))
+
+
+def array_equiv(a1: Any, a2: Any) -> Array:
+    """Whether two arrays have equal elements once broadcast."""
+    x, y = as_arrays("array_equiv", a1, a2)
+    try:
+        same = equal(x, y)
+    except ValueError:
+        return lax.full((), False)
+    return lax.reduce_and(same, range(same.ndim))
+
+
+# Choice
+
+
+def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """x where the condition holds, y elsewhere; without x and y, where it holds (`nonzero`)."""
+    if x is None and y is None:
+        return nonzero(condition, size=size, fill_value=fill_value)
+    if x is None or y is None:
+        raise ArgumentError("where takes both x and y, or neither", fix="where(condition, x, 0)")
+    return _select(as_condition("where", condition), y, x)
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Array:
+    """For each element the choice whose condition is the first to hold, or the default."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ArgumentError(f"select: {len(condlist)} conditions and {len(choicelist)} choices")
+    *choices, out = promote_dtypes("select", *choicelist, default)
+    for condition, choice in zip(condlist[::-1], choices[::-1], strict=True):
+        out = _select(as_condition("select", condition), out, choice)
+    return out

@@ -110,8 +110,11 @@ def test_reads_what_numpy_reads(data: Any) -> None:
     except IndexError:  # also masks whose numbers of hits differ
         with pytest.raises(IndexError):
             getitem(asarray(x), index)
-    else:
+        return
+    try:
         check(getitem(asarray(x), index), np.asarray(expected))
+    except IndexingError:
+        assert expected.size == 0  # NumPy does not check an index that reads nothing
 
 
 UFUNCS = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum, "subtract": np.subtract}
@@ -132,7 +135,11 @@ def test_updates_what_numpy_updates(data: Any) -> None:
     value = np.random.default_rng(data.draw(st.integers(0, 99))).integers(-3, 4, inner).astype(np.float64)
     expected = x.copy()
     expected[in_numpy(index)] = value
-    check(at(x, index).set(value), expected)
+    try:
+        check(at(x, index).set(value), expected)
+    except IndexingError:
+        assert 0 in target  # NumPy does not check an index that reads nothing
+        return
     how = data.draw(st.sampled_from(sorted(UFUNCS)))
     expected = x.copy()
     UFUNCS[how].at(expected, in_numpy(index), value)
@@ -154,6 +161,8 @@ def test_traced_positions_read_and_update_the_same(data: Any) -> None:
     try:
         expected = x[in_numpy(index)]
     except IndexError:
+        return
+    if expected.size == 0:
         return
     check(jit(lambda x, p: getitem(x, with_positions(p)))(x, positions), np.asarray(expected))
     updated = x.copy()
@@ -196,7 +205,7 @@ def test_take_and_take_along_axis_are_numpys(data: Any) -> None:
         (1, ["slice", "reshape"]),
         (slice(0, 2), ["slice"]),
         ((slice(None), slice(None, None, -1)), ["rev"]),
-        ((slice(2, 0, -1), 1, None), ["slice", "rev", "reshape"]),
+        ((slice(2, 0, -1), 1, None), ["slice", "rev"]),
         (np.array(1), ["slice", "reshape"]),
         ([0, 2], ["gather"]),
         (([0, 2], slice(1, 3)), ["slice", "gather"]),
@@ -329,7 +338,7 @@ def test_small_dtypes_of_positions_do_not_overflow() -> None:
     check(getitem(asarray(x), np.array([-1, 127], np.int8)), x[[-1, 127]])
     check(jit(getitem)(x, np.array([-1, 127], np.int8)), x[[-1, 127]])
     check(jit(lambda x, p: take(x, p, mode="wrap"))(x, np.array([-1, 127], np.int8)), x[[-1, 127]])
-    check(jit(lambda x, p: IndexUpdateHelper(x)[p].set(0.0))(x, np.array([255], np.uint8))[255], np.float32(0))
+    check(jit(lambda x, p: IndexUpdateHelper(x)[p].multiply(0.0))(x, np.array([255], np.uint8)), x * (x != 255))
 
 
 # --- Errors -----------------------------------------------------------------------------------------------------------

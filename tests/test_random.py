@@ -65,6 +65,9 @@ EXACT = {
     "bits-8": (lambda: random.bits(KEY, (4,), "uint8"), [162, 217, 249, 215]),
     "bits-16": (lambda: random.bits(KEY, (4,), "uint16"), [5026, 12505, 63993, 49623]),
     "bits-32": (lambda: random.bits(KEY, (4,)), [2098992034, 2919706841, 2646866425, 2409546199]),
+    "bits-of-many": (
+        lambda: np.asarray(random.bits(KEY, (100_000,)))[-3:], [2586051666, 3449018246, 1293837344],
+    ),
     "bits-64": (
         lambda: random.bits(KEY, (2, 2), "uint64"),
         [[7871734211187709741, 276886910877598708], [10591095138341673235, 13462782411356743825]],
@@ -96,6 +99,9 @@ EXACT = {
         [-145378591231461835, -3741815450302687554, -3506958169482507113],
     ),
     "permutation": (lambda: random.permutation(KEY, 10), [7, 4, 2, 5, 3, 6, 8, 9, 0, 1]),
+    "permutation-two-rounds": (
+        lambda: np.asarray(random.permutation(KEY, 3000))[:6], [2629, 116, 2048, 2566, 2509, 255],
+    ),
     "permutation-axis": (
         lambda: random.permutation(KEY, TABLE, 1), [[4, 2, 3, 0, 1], [9, 7, 8, 5, 6], [14, 12, 13, 10, 11]],
     ),

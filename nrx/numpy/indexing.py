@@ -60,8 +60,13 @@ class _Picks(NamedTuple):
 _Entry = _New | _Span | _At | _Picks
 
 
-def _entries(index: Any, shape: Shape, checked: bool) -> list[_Entry]:
-    """The entries of an index of an array of that shape; known positions are checked if `checked`."""
+def _entries(index: Any, shape: Shape, mode: Any) -> tuple[list[_Entry], bool]:
+    """The entries of an index of an array of that shape, and whether its arrays and integers stand side by side.
+
+    Without a mode, known positions are checked.
+    """
+    checked = mode is None
+    GatherScatterMode.from_any(mode)
     items = [_recognised(item) for item in (index if isinstance(index, tuple) else (index,))]
     used = [_axes_used(item) for item in items]
     dots = [i for i, item in enumerate(items) if item is ...]
@@ -72,6 +77,8 @@ def _entries(index: Any, shape: Shape, checked: bool) -> list[_Entry]:
             f"too many indices: {sum(used)} for an array of {len(shape)} axes, of shape {show(shape)}",
             fix="leave some out, or add axes with None (newaxis)",
         )
+    advanced = [i for i, item in enumerate(items) if not (item is None or item is ... or isinstance(item, slice))]
+    adjacent = not advanced or advanced[-1] - advanced[0] < len(advanced)
     split = dots[0] if dots else len(items)
     items[split : split + len(dots)] = [slice(None)] * (len(shape) - sum(used))
     entries: list[_Entry] = []
@@ -88,7 +95,7 @@ def _entries(index: Any, shape: Shape, checked: bool) -> list[_Entry]:
         else:
             entries.append(_Picks(axis, _in_bounds(item, axis, shape, checked), False))
         axis += _axes_used(item)
-    return entries
+    return entries, adjacent
 
 
 def _recognised(item: Any) -> Any:
@@ -209,10 +216,10 @@ def _reshaped(positions: Any, shape: Sequence[Any]) -> Any:
     return reshape(positions, shape) if isinstance(positions, Array) else positions.reshape(tuple(shape))
 
 
-def _block(entries: Sequence[_Entry]) -> tuple[int, Shape]:
+def _block(entries: Sequence[_Entry], adjacent: bool) -> tuple[int, Shape]:
     """Where the axes of the index arrays go in the result, and their lengths.
 
-    They replace the entries that are arrays or integers if those stand side by side, and come first otherwise.
+    They replace the arrays and integers of the index if those stand side by side, and come first otherwise.
     """
     picks = [entry.positions.shape for entry in entries if isinstance(entry, _Picks)]
     try:
@@ -220,9 +227,7 @@ def _block(entries: Sequence[_Entry]) -> tuple[int, Shape]:
     except ShapeError as error:
         raise IndexingError(f"index arrays: {error.message}", fix="their shapes must broadcast") from None
     advanced = [i for i, entry in enumerate(entries) if isinstance(entry, _Picks | _At)]
-    if not picks or advanced[-1] - advanced[0] >= len(advanced):
-        return 0, shape
-    return advanced[0], shape
+    return (advanced[0] if picks and adjacent else 0), shape
 
 
 def _mode(mode: Any, entries: Sequence[_Entry], traced: GatherScatterMode) -> GatherScatterMode:
@@ -281,12 +286,12 @@ def getitem(
     Array([[2, 0],
            [5, 3]], dtype=int32)
     """
-    entries = _entries(index, x.shape, mode is None)
+    entries, adjacent = _entries(index, x.shape, mode)
     picks = [entry for entry in entries if isinstance(entry, _Picks)]
     x = _static_part(x, entries)
     if not picks:
         return x
-    place, block = _block(entries)
+    place, block = _block(entries, adjacent)
     axes = [i for i, e in enumerate(e for e in entries if not isinstance(e, _At)) if isinstance(e, _Picks)]
     ndim = x.ndim - len(axes) + len(block)
     numbers = GatherDimensionNumbers(without(range(ndim), range(place, place + len(block))), axes, axes)
@@ -377,9 +382,9 @@ def updated(
     value = converted(value, x)
     if _is_traced_mask(index):
         return _updated_where(x, index, value, how)
-    entries = _entries(index, x.shape, mode is None)
+    entries, adjacent = _entries(index, x.shape, mode)
     picks = [entry for entry in entries if isinstance(entry, _Picks)]
-    place, block = _block(entries)
+    place, block = _block(entries, adjacent)
     spans = [entry for entry in entries if isinstance(entry, _New | _Span)]
     result = [*spans[:place], *block, *spans[place:]]
     value = _fitted(value, [_length(entry) for entry in result])

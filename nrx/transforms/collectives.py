@@ -110,8 +110,9 @@ def all_gather(x: Any, axis_name: Any, *, axis: int = 0, tiled: bool = False) ->
         leaf = asarray(leaf)
         at, size = canonical_axis(axis, leaf.ndim + (not tiled)), named_axis_size(axis_name)
         stacked = all_gather_p.bind(leaf, axis_name=(axis_name,), size=size, at=at)
-        joined = (*leaf.shape[:at], size * leaf.shape[at], *leaf.shape[at + 1 :])
-        return reshape(stacked, joined) if tiled else stacked
+        if not tiled:
+            return stacked
+        return reshape(stacked, (*leaf.shape[:at], size * leaf.shape[at], *leaf.shape[at + 1 :]))
 
     return tree_map(one, x)
 

@@ -35,7 +35,8 @@ def agrees_with_jax(program: Callable, *args: Any, rtol: float = 1e-10) -> None:
     with nrx.config.using(default_float="float64", default_int="int64"):
         ours = nrx.tree_util.tree_leaves_with_path(program(nrx, *arrays(nrx)))
     with jax.enable_x64(True):
-        theirs = jax.tree_util.tree_leaves_with_path(program(jax, *arrays(jax)))
+        compiled = jax.jit(lambda *args: program(jax, *args))
+        theirs = jax.tree_util.tree_leaves_with_path(compiled(*arrays(jax)))
         answers = [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in theirs]
     assert [nrx.tree_util.keystr(path) for path, _ in ours] == [path for path, _ in answers]
     for (path, got), (_, expected) in zip(ours, answers, strict=True):

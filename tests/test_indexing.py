@@ -43,7 +43,7 @@ def check(got: Any, expected: Any) -> None:
 
 @st.composite
 def shapes(draw: Callable, rank: int = 4) -> tuple[int, ...]:
-    return tuple(draw(st.lists(st.sampled_from([1, 2, 3, 4, 0]), max_size=rank)))
+    return tuple(draw(st.lists(st.sampled_from([1, 2, 3, 4, 1, 2, 3, 4, 0]), max_size=rank)))
 
 
 @st.composite

@@ -1,10 +1,11 @@
 """Every primitive, in every way: the case table of `tests/cases` goes through every transformation.
 
-A case `sin` of `tests/cases/elementary.py` has the id `elementary-sin`; `-k elementary` runs the family. Each family file
-holds `CASES`, a list of `Case`.
+A case `sin` of `tests/cases/elementary.py` has the id `elementary-sin`; `-k elementary` runs the family. Each family's
+file holds `CASES`, a list of `Case`.
 """
 
 import importlib
+import os
 import pkgutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -16,20 +17,16 @@ import numpy as np
 import pytest
 from cases.base import Arg, Case
 
-import nrx.backends
-import nrx.ops
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.config import config
 from nrx.core.primitive import RULES, registry
 from nrx.core.pytree import tree_flatten
+from nrx.testing import check_grads
+from nrx.transforms import jit, vjp, vmap
 
-try:
-    from nrx.testing import check_grads
-    from nrx.transforms import jit, vjp, vmap
-except ImportError:  # while the transformations are being written
-    check_grads = jit = vjp = vmap = None
-needs_transforms = pytest.mark.skipif(vmap is None, reason="the transformations are not there yet")
+# JAX compiles every case it is asked about; unoptimized, in half the time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
 BATCH = 3
 
@@ -50,7 +47,7 @@ def submodules(package: ModuleType) -> Iterator[ModuleType]:
             BROKEN[name] = error
 
 
-for _package in ("nrx.ops", "nrx.control"):
+for _package in ("nrx.ops", "nrx.transforms", "nrx.control"):
     list(submodules(importlib.import_module(_package)))
 
 FAMILIES: dict[str, list[Case]] = {
@@ -161,7 +158,6 @@ def test_oracle(case: Case, dtype: str) -> None:
 # --- jit --------------------------------------------------------------------------------------------------------------
 
 
-@needs_transforms
 @each_case_and_dtype(slow_after=1)
 def test_jit(case: Case, dtype: str) -> None:
     """jit gives the bits, shapes, dtypes and weak types of eager evaluation."""
@@ -201,7 +197,6 @@ def looped(function: Callable, args: Sequence[np.ndarray], in_axes: Sequence[int
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-@needs_transforms
 @each_case_and_dtype(slow_after=1, wanted=lambda case: case.vmap and any(a.batchable for a in case.args))
 def test_vmap(case: Case, dtype: str) -> None:
     """vmap over every operand's axes gives what a loop gives; under jit too, and for an empty batch."""
@@ -260,7 +255,6 @@ def has_gradients(case: Case) -> bool:
     return case.order > 0 and bool(double_dtypes(case)) and any(a.differentiable for a in case.args)
 
 
-@needs_transforms
 @each_case(lambda case: case.smooth and has_gradients(case))
 def test_derivatives(case: Case) -> None:
     """jvp and vjp against finite differences: of all operands up to the case's order, of each operand alone."""
@@ -275,7 +269,6 @@ def test_derivatives(case: Case) -> None:
             check_grads(function, [args[i] for i in group], order, **tolerance)
 
 
-@needs_transforms
 @each_case(lambda case: has_gradients(case) and case.vmap)
 def test_vmap_of_vjp(case: Case) -> None:
     """vjp under vmap gives the vjps of a loop; under jit too."""
@@ -319,7 +312,6 @@ def test_jax_values(case: Case, dtype: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@needs_transforms
 @each_case(lambda case: case.jax and has_gradients(case))
 def test_jax_gradients(case: Case) -> None:
     """Gradients are JAX's, at ties and boundaries too, where finite differences cannot judge."""
@@ -341,7 +333,8 @@ def test_jax_gradients(case: Case) -> None:
             return [out for out in outs if jax.numpy.issubdtype(out.dtype, jax.numpy.inexact)]
 
         with jax.enable_x64(True):
-            answers = jax.vjp(theirs, *map(jax.numpy.asarray, varied))[1](cotangents)
+            pulled = jax.jit(lambda xs, cts: jax.vjp(theirs, *xs)[1](cts))
+            answers = pulled(varied, cotangents)
         for got, answer in zip(gradients, answers, strict=True):
             assert_close(got, wide(np.asarray(answer)), max(4 * case.ulp, 64), False, dtype)
 

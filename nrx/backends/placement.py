@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from nrx.core import backend
-from nrx.core.array import ConcreteArray, asarray, put
+from nrx.core.array import Array, ConcreteArray, asarray, put
 from nrx.core.backend import Device
 from nrx.core.config import config
 from nrx.core.errors import BackendMissingError
@@ -75,3 +75,35 @@ def default_device(device: Device | str | None) -> Iterator[None]:
     """
     with config.using(default_device=device):
         yield
+
+
+def device_get(tree: Any) -> Any:
+    """The values of a pytree's arrays as NumPy arrays, read-only; what is not an Array stays as it is.
+
+    Args:
+        tree: a pytree.
+
+    Returns:
+        The same tree with `numpy.ndarray` in place of `nrx.Array`.
+
+    >>> import nrx
+    >>> nrx.device_get({"w": nrx.numpy.ones(2), "name": "dense"})
+    {'w': array([1., 1.], dtype=float32), 'name': 'dense'}
+    """
+    return tree_map(lambda leaf: leaf.numpy() if isinstance(leaf, Array) else leaf, tree)
+
+
+def block_until_ready(tree: Any) -> Any:
+    """Wait until the arrays of a pytree are computed; returns the tree.
+
+    Args:
+        tree: a pytree.
+
+    Returns:
+        The tree itself.
+
+    >>> import nrx
+    >>> nrx.block_until_ready([nrx.numpy.ones(2)])
+    [Array([1., 1.], dtype=float32)]
+    """
+    return tree_map(lambda leaf: leaf.block_until_ready() if isinstance(leaf, ConcreteArray) else leaf, tree)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from nrx.core.array import Array
 from nrx.core.aval import Aval
+from nrx.core.dtypes import promote_types
 from nrx.core.errors import DTypeError, ShapeError, TreeError
 from nrx.core.program import Program, evaluate, prune
 from nrx.core.pytree import (
@@ -74,6 +75,14 @@ def check_carry(name: str, tree: PyTreeDef, carried: Sequence[Aval], returned: S
         )
 
 
+def _grown(before: Aval, after: Aval) -> Aval:
+    """The type a weakly typed carry must start with, so that the body's result for it fits."""
+    if not before.weak_type or before.shape != after.shape:
+        return before
+    dtype, weak = promote_types((before.dtype, True), (after.dtype, after.weak_type))
+    return before.update(dtype=dtype, weak_type=weak)
+
+
 def settled_carry(init: Sequence[Array], trace: Callable[[Sequence[Aval]], tuple[Body, Sequence[Aval]]]) -> tuple:
     """The initial values, with weakly typed ones converted to what the body makes of them, and the traced body.
 
@@ -82,10 +91,7 @@ def settled_carry(init: Sequence[Array], trace: Callable[[Sequence[Aval]], tuple
     while True:
         avals = [x.aval for x in init]
         body, returned = trace(avals)
-        wanted = [
-            after if before.weak_type and before.shape == after.shape and before != after else before
-            for before, after in zip(avals, returned, strict=True)
-        ]
-        if len(returned) != len(avals) or wanted == avals:
+        wanted = [_grown(before, after) for before, after in zip(avals, returned, strict=True)]
+        if wanted == avals:
             return list(init), body
         init = [convert_element_type(x, a.dtype, a.weak_type) for x, a in zip(init, wanted, strict=True)]

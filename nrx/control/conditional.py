@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nrx.control.bodies import Body, check_same_tree, converted, leaf_paths, trace_body
+from nrx.control.loops import has_while, of_running_lane
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval, Linear
@@ -14,8 +15,9 @@ from nrx.core.program import Program, Var, evaluate
 from nrx.core.pytree import tree_unflatten
 from nrx.core.shapes import show
 from nrx.ops.common import NOT_YET_LOWERED
-from nrx.ops.logic import clamp, ne, select_n
-from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like
+from nrx.ops.logic import clamp, eq, ne, select_n
+from nrx.ops.reductions import reduce_or
+from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like, move_axis, spread
 from nrx.transforms.batching import Axis, batch_program
 from nrx.transforms.calls import present_tangents
 from nrx.transforms.flatten import flatten_arrays
@@ -25,6 +27,8 @@ from nrx.transforms.staging import stage
 from nrx.transforms.transpose import transpose_program
 
 cond_p = Primitive("cond", multiple_results=True, higher_order=True)
+
+_NONE_GIVEN: Any = object()
 
 
 # Public functions
@@ -61,7 +65,7 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     return _choose("switch", which, functions, operands)
 
 
-def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any, operand: Any = None) -> Any:
+def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any, operand: Any = _NONE_GIVEN) -> Any:
     """The result of `true_fun(*operands)` if `pred`, else of `false_fun(*operands)`.
 
     Args:
@@ -81,7 +85,7 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any, ope
     >>> nrx.lax.cond(True, lambda x: x + 1, lambda x: x - 1, 5)
     Array(6, dtype=int32, weak_type=True)
     """
-    if operand is not None:
+    if operand is not _NONE_GIVEN:
         operands = (*operands, operand)
     if not (callable(true_fun) and callable(false_fun)):
         raise ArgumentTypeError(
@@ -252,10 +256,23 @@ def _batch(
         forced = tuple(any(d is not None for d in ds) for ds in zip(*found, strict=True))
         derived = tuple(batch_program(b, axis, inner, forced)[0] for b in branches)
         return cond_p.bind(index, *rest, branches=derived), [0 if force else None for force in forced]
-    forced = (True,) * len(branches[0].outs)
-    results = [evaluate(batch_program(b, axis, inner, forced)[0], rest) for b in branches]
-    outs = [select_n(broadcast_in_dim(index, cases[0].shape, (0,)), *cases) for cases in zip(*results, strict=True)]
+    which = spread(index, dims[0], axis.size)
+    rest = [x if d is None else move_axis(x, d, 0) for x, d in zip(rest, inner, strict=True)]
+    inner = tuple(None if d is None else 0 for d in inner)
+    derived = [batch_program(b, axis, inner, (True,) * len(b.outs))[0] for b in branches]
+    results = [
+        _for_lanes(eq(which, number), b, rest, inner) if has_while(b) else evaluate(b, rest)
+        for number, b in enumerate(derived)
+    ]
+    outs = [select_n(broadcast_in_dim(which, cases[0].shape, (0,)), *cases) for cases in zip(*results, strict=True)]
     return outs, [0] * len(outs)
+
+
+def _for_lanes(chosen: Array, branch: Program, args: Sequence[Array], dims: Sequence[int | None]) -> list[Array]:
+    """A batched branch that might not end for the values of other lanes than those that chose it."""
+    given = [x if d is None else of_running_lane(x, chosen) for x, d in zip(args, dims, strict=True)]
+    skipped = stage(lambda *_: [full_like(a, 0) for a in branch.out_avals], branch.in_avals, branch.name)
+    return cond_p.bind(convert_element_type(reduce_or(chosen, [0]), dtypes.int32), *given, branches=(skipped, branch))
 
 
 # Registration

@@ -235,7 +235,7 @@ def _batch(
 def _masked(test: Program, step: Program, sizes: Sizes) -> tuple[Program, Program]:
     """Of a batched condition and body: whether any lane runs, and the body that changes only the lanes that do."""
     carry_avals = test.in_avals[sizes.cond :]
-    guarded = _has_while(step)
+    guarded = has_while(step)
 
     def running(*args: Array) -> list[Array]:
         return [reduce_or(evaluate(test, args)[0], [0])]
@@ -243,7 +243,7 @@ def _masked(test: Program, step: Program, sizes: Sizes) -> tuple[Program, Progra
     def masked(*args: Array) -> list[Array]:
         cond_consts, body_consts, carry = sizes.split(args)
         (lanes,) = evaluate(test, [*cond_consts, *carry])
-        given = [_of_running_lane(x, lanes) for x in carry] if guarded else carry
+        given = [of_running_lane(x, lanes) for x in carry] if guarded else carry
         outs = evaluate(step, [*body_consts, *given])
         return [_where_lane(lanes, new, old) for new, old in zip(outs, carry, strict=True)]
 
@@ -255,18 +255,21 @@ def _where_lane(lanes: Array, new: Array, old: Array) -> Array:
     return select(broadcast_in_dim(lanes, old.shape, (0,)), new, old)
 
 
-def _of_running_lane(x: Array, lanes: Array) -> Array:
-    """`x` with the values of a running lane in the place of finished ones.
+def of_running_lane(x: Array, lanes: Array) -> Array:
+    """`x` with the values of a running lane in the place of others.
 
-    An inner loop started from a finished lane's values might never end; nobody looks at what comes of the stand-ins.
+    An inner loop started from another lane's values might never end; nobody looks at what comes of the stand-ins.
     """
+    if not lanes.size:
+        return x
     stand_in = dynamic_index_in_dim(x, argmax(lanes, 0, dtypes.int32), 0)
     return _where_lane(lanes, x, broadcast_in_dim(stand_in, x.shape, range(x.ndim)))
 
 
-def _has_while(program: Program) -> bool:
+def has_while(program: Program) -> bool:
+    """Whether a Program has a loop that might not end."""
     return any(
-        eqn.prim is while_p or any(_has_while(inner) for inner in subprograms(eqn.params)) for eqn in program.eqns
+        eqn.prim is while_p or any(has_while(inner) for inner in subprograms(eqn.params)) for eqn in program.eqns
     )
 
 

@@ -134,4 +134,6 @@ def default_device() -> Device:
     return cpu() if chosen is None else chosen
 
 
-config.define("default_device", None, lambda v: None if v is None else find_device(v), "where new arrays are made")
+config.define(
+    "default_device", None, lambda v: None if v is None else find_device(v), "where new arrays are made", tracing=True
+)

@@ -4,17 +4,20 @@ All errors derive from `NrxError` and from the built-in exception that a NumPy o
 A message says what went wrong, where in the user's code, and the way out.
 """
 
+import contextlib
+import functools
 import linecache
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
-_FRAMES_NEVER_USERS = ("<frozen ", "<nrx ")
+#: Beginnings of the file names of frames that are not the user's; the standard library stands between nrx and nrx.
+_NEVER_USERS = (
+    str(Path(__file__).resolve().parent.parent) + "/", "<frozen ", "<nrx ", contextlib.__file__, functools.__file__,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Source:
 _replayed: ContextVar[Source | None] = ContextVar("nrx_replayed_source", default=None)
 
 
-@contextmanager
+@contextlib.contextmanager
 def blame(source: Source | None) -> Iterator[None]:
     """Inside the block, `user_source` answers `source` (None: look at the stack again)."""
     token = _replayed.set(source)
@@ -60,7 +63,7 @@ def user_source() -> Source | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not filename.startswith(_PACKAGE) and not filename.startswith(_FRAMES_NEVER_USERS):
+        if not filename.startswith(_NEVER_USERS):
             return Source(filename, frame.f_lineno, frame.f_code.co_qualname)
         frame = frame.f_back
     return None
@@ -123,6 +126,10 @@ class ArgumentError(NrxError, ValueError):
 
 class ArgumentTypeError(NrxError, TypeError):
     """An argument of a type the function does not take (for example a leaf that is not an array)."""
+
+
+class AxisNameError(ArgumentTypeError, NameError):
+    """The name of an axis that no enclosing `vmap` has."""
 
 
 class DeviceError(NrxError, ValueError, RuntimeError):

@@ -80,7 +80,12 @@ class Primitive:
         return current_trace().process(self, args, params)
 
     def infer(self, avals: tuple[Aval, ...], params: dict[str, Any]) -> Any:
-        """The Aval of the result (a tuple of them with `multiple_results`), remembered per signature."""
+        """The Aval of the result (a tuple of them with `multiple_results`), remembered per signature.
+
+        Not so for higher-order primitives: it would keep their Programs and what these hold alive.
+        """
+        if self.higher_order:
+            return tuple(self.abstract(*avals, **params))
         key = (avals, tuple(params.items())) if params else avals
         try:
             return self._inferred[key]

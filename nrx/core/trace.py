@@ -7,6 +7,7 @@ There is one current trace per context (thread or asyncio task). `Primitive.bind
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 from nrx.core.array import Array, ConcreteArray, move
@@ -14,6 +15,7 @@ from nrx.core.backend import Device, default_device
 from nrx.core.config import config
 from nrx.core.errors import (
     ArgumentTypeError,
+    AxisNameError,
     DeviceError,
     LeakedTracerError,
     ProgramError,
@@ -174,6 +176,12 @@ def _reject(prim: Any, args: tuple) -> None:
 
 def leaked(tracer: Tracer) -> LeakedTracerError:
     """The error for a tracer used outside the transformation that made it."""
+    if tracer.trace.alive:
+        return LeakedTracerError(
+            f"{tracer._explain()} is used where its transformation does not see it: by a function with a custom "
+            "derivative that closes over it, or in another thread",
+            fix="pass the array as an argument",
+        )
     return LeakedTracerError(
         f"{tracer._explain()} is used after its transformation ended: it leaked through a global, an attribute or a "
         "list filled inside the function",
@@ -256,7 +264,7 @@ def axis_size(name: Any) -> int:
     for known, size in reversed(_AXES.get()):
         if known == name:
             return size
-    raise ArgumentTypeError(
+    raise AxisNameError(
         f"no axis named {name!r} is in scope here",
         fix=f"name one: nrx.vmap(f, axis_name={name!r}); in scope now: {[n for n, _ in _AXES.get()]}",
     )
@@ -264,6 +272,8 @@ def axis_size(name: Any) -> int:
 
 def name_of(function: Any) -> str:
     """What to call a function in messages."""
+    while isinstance(function, partial):
+        function = function.func
     return getattr(function, "__name__", None) or type(function).__name__
 
 

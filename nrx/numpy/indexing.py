@@ -1,15 +1,14 @@
 """NumPy's indexing: `x[index]`, updates of `x[index]`, and `take`.
 
-An index becomes a list of entries, one for each axis it reads or makes. Reading lowers the static ones (integers and
-slices) to slice, rev and reshape, the arrays to one gather. An update is one scatter.
+Reading lowers integers and slices to slice, rev and reshape, and arrays to one gather; an update is one scatter. What can
+be worked out before the values of arrays are known is in `index_plans`.
 
 Negative indices count from the end. An index out of bounds raises IndexingError if its value is known, as in NumPy; one
 known only when the program runs (a tracer) reads the nearest element, and updates nothing.
 """
 
 from collections.abc import Callable, Sequence
-from operator import index as as_int
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,185 +17,36 @@ from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, DTypeError, IndexingError, ShapeError
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_axis, inserted, show, without
 from nrx.core.trace import Tracer
+from nrx.numpy.index_plans import (
+    hits_of,
+    index_vectors,
+    out_of_bounds,
+    plan_reading,
+    plan_updating,
+    recognised,
+    signature,
+)
 from nrx.ops import arithmetic, slicing
-from nrx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
+from nrx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode
 from nrx.ops.indexing import gather, scatter, scatter_add, scatter_max, scatter_min, scatter_mul
 from nrx.ops.logic import lt, select
 from nrx.ops.structural import broadcast_in_dim, broadcast_to, convert_element_type, full_like, reshape, rev
 
-_KINDS = "integers, slices, ..., None, and arrays or lists of integers or booleans"
-
-# The entries of an index
+# Positions
 
 
-class _New(NamedTuple):
-    """A new axis of length 1."""
-
-
-class _Span(NamedTuple):
-    """A slice of an axis."""
-
-    axis: int
-    start: int
-    step: int
-    length: int
-
-
-class _At(NamedTuple):
-    """One known position of an axis, which goes."""
-
-    axis: int
-    position: int
-
-
-class _Picks(NamedTuple):
-    """Positions of an axis in an array, whose axes replace it; `axis` None is a new axis of length 1."""
-
-    axis: int | None
-    positions: Any
-    distinct: bool
-
-
-_Entry = _New | _Span | _At | _Picks
-
-
-def _entries(index: Any, shape: Shape, mode: Any) -> tuple[list[_Entry], bool]:
-    """The entries of an index of an array of that shape, and whether its arrays and integers stand side by side.
-
-    Without a mode, known positions are checked.
-    """
-    checked = mode is None
-    GatherScatterMode.from_any(mode)
-    items = [_recognised(item) for item in (index if isinstance(index, tuple) else (index,))]
-    used = [_axes_used(item) for item in items]
-    dots = [i for i, item in enumerate(items) if item is ...]
-    if len(dots) > 1:
-        raise IndexingError("an index can have only one ellipsis (...)")
-    if sum(used) > len(shape):
-        raise IndexingError(
-            f"too many indices: {sum(used)} for an array of {len(shape)} axes, of shape {show(shape)}",
-            fix="leave some out, or add axes with None (newaxis)",
-        )
-    advanced = [i for i, item in enumerate(items) if not (item is None or item is ... or isinstance(item, slice))]
-    adjacent = not advanced or advanced[-1] - advanced[0] < len(advanced)
-    split = dots[0] if dots else len(items)
-    items[split : split + len(dots)] = [slice(None)] * (len(shape) - sum(used))
-    entries: list[_Entry] = []
-    axis = 0
-    for item in items:
-        if item is None:
-            entries.append(_New())
-        elif isinstance(item, slice):
-            entries.append(_span(item, axis, shape[axis]))
-        elif isinstance(item, int):
-            entries.append(_at(item, axis, shape, checked))
-        elif dtypes.is_bool(item.dtype):
-            entries += _hits(item, axis, shape)
-        else:
-            entries.append(_Picks(axis, _in_bounds(item, axis, shape, checked), False))
-        axis += _axes_used(item)
-    return entries, adjacent
-
-
-def _recognised(item: Any) -> Any:
-    """An item of an index as None, ..., a slice, an int, or an array of integers or booleans."""
-    if item is None or item is ... or isinstance(item, slice) or type(item) is int:
-        return item
-    if isinstance(item, bool | np.bool_):
-        return np.asarray(item)
-    if isinstance(item, list | tuple | range):
-        return _listed(item)
-    if not isinstance(item, Array | np.ndarray | np.generic) and hasattr(item, "__nrx_array__"):
-        item = asarray(item)
-    if isinstance(item, Array | np.ndarray | np.generic):
-        if not (dtypes.is_bool(item.dtype) or item.dtype.kind in "iu"):
-            raise IndexingError(
-                f"an array of {item.dtype} cannot be an index", fix=f"use {_KINDS}; convert with x.astype(int)"
-            )
-        known_integer = not item.ndim and item.dtype.kind in "iu" and not isinstance(item, Tracer)
-        return int(item) if known_integer else item
-    if hasattr(item, "__index__"):
-        return as_int(item)
-    raise IndexingError(f"{item!r} of type {type(item).__name__} cannot be an index", fix=f"use {_KINDS}")
-
-
-def _listed(items: Sequence[Any]) -> np.ndarray:
-    if any(isinstance(item, Tracer) for item in items):
-        raise IndexingError("a list with a traced array cannot be an index", fix="make an array: x[jnp.stack([...])]")
-    try:
-        array = np.asarray([item.numpy() if isinstance(item, Array) else item for item in items])
-    except ValueError:
-        raise IndexingError(f"{items!r} cannot be an index: its rows differ in length") from None
-    return _recognised(array if array.size else array.astype(np.int64))
-
-
-def _axes_used(item: Any) -> int:
-    """How many axes of the array an item reads."""
-    if item is None or item is ...:
-        return 0
-    return item.ndim if not isinstance(item, int | slice) and dtypes.is_bool(item.dtype) else 1
-
-
-def _span(item: slice, axis: int, length: int) -> _Span:
-    if any(isinstance(bound, Tracer) for bound in (item.start, item.stop, item.step)):
-        raise IndexingError(
-            "a slice with traced bounds has no known length",
-            fix="use nrx.lax.dynamic_slice(x, starts, sizes), or make the bounds static (static_argnums)",
-        )
-    try:
-        start, stop, step = item.indices(length)
-    except (TypeError, ValueError) as error:
-        raise IndexingError(
-            f"{item} cannot be an index: {error}", fix="use integers, and a step that is not 0"
-        ) from None
-    return _Span(axis, start, step, len(range(start, stop, step)))
-
-
-def _at(position: int, axis: int, shape: Shape, checked: bool) -> _Entry:
-    length = shape[axis]
-    if -length <= position < length:
-        return _At(axis, position % length)
-    if checked:
-        raise _out_of_bounds(position, axis, shape)
-    return _Picks(axis, np.asarray(position + length if position < 0 else position), False)
-
-
-def _out_of_bounds(position: int, axis: int, shape: Shape) -> IndexingError:
-    length = shape[axis]
-    return IndexingError(
-        f"index {position} is out of bounds for axis {axis} of shape {show(shape)}",
-        fix=f"use an index from {-length} to {length - 1}" if length else "the axis is empty",
-    )
-
-
-def _hits(mask: Any, axis: int, shape: Shape) -> list[_Picks]:
-    """Where a mask is True, as positions along each of its axes."""
-    if isinstance(mask, Tracer):
-        raise IndexingError(
-            f"a traced boolean array, {mask.aval}, cannot be an index: the number of elements is not known",
-            fix="use nrx.numpy.where(mask, x, 0), or the indices nrx.numpy.nonzero(mask, size=n)",
-        )
-    if not mask.ndim:
-        return [_Picks(None, np.zeros(int(bool(mask)), np.int64), True)]
-    if mask.shape != shape[axis : axis + mask.ndim]:
-        raise IndexingError(
-            f"a boolean index of shape {show(mask.shape)} does not fit axes {axis} to {axis + mask.ndim - 1} "
-            f"of shape {show(shape)}",
-            fix="a mask must have the lengths of the axes it selects from",
-        )
-    return [_Picks(axis + i, positions, True) for i, positions in enumerate(np.asarray(mask).nonzero())]
-
-
-def _in_bounds(positions: Any, axis: int, shape: Shape, checked: bool) -> Any:
-    """Positions counted from the front: known ones are checked if `checked`."""
+def _in_bounds(positions: Any, axis: int | None, shape: Shape, checked: bool) -> Any:
+    """Positions counted from the front: known ones are checked if `checked`. Those of a new axis (None) are."""
+    if axis is None:
+        return positions
     length = shape[axis]
     if not length and positions.size:
-        raise _out_of_bounds(0, axis, shape)
+        raise out_of_bounds(0, axis, shape)
     if not isinstance(positions, Tracer) and positions.size:
         values = np.asarray(positions)
         low, high = int(values.min()), int(values.max())
         if checked and not (-length <= low and high < length):
-            raise _out_of_bounds(low if low < -length else high, axis, shape)
+            raise out_of_bounds(low if low < -length else high, axis, shape)
         if low >= 0:
             return positions
     positions = _roomy(positions, length)
@@ -216,39 +66,23 @@ def _reshaped(positions: Any, shape: Sequence[Any]) -> Any:
     return reshape(positions, shape) if isinstance(positions, Array) else positions.reshape(tuple(shape))
 
 
-def _block(entries: Sequence[_Entry], adjacent: bool) -> tuple[int, Shape]:
-    """Where the axes of the index arrays go in the result, and their lengths.
-
-    They replace the arrays and integers of the index if those stand side by side, and come first otherwise.
-    """
-    picks = [entry.positions.shape for entry in entries if isinstance(entry, _Picks)]
-    try:
-        shape = broadcast_shapes(*picks)
-    except ShapeError as error:
-        raise IndexingError(f"index arrays: {error.message}", fix="their shapes must broadcast") from None
-    advanced = [i for i, entry in enumerate(entries) if isinstance(entry, _Picks | _At)]
-    return (advanced[0] if picks and adjacent else 0), shape
-
-
-def _mode(mode: Any, entries: Sequence[_Entry], traced: GatherScatterMode) -> GatherScatterMode:
-    """The mode asked for; if none is, that for traced positions if there are any, as known ones have been checked."""
+def _mode(mode: Any, positions: Sequence[Any], traced: GatherScatterMode) -> GatherScatterMode:
+    """The mode asked for; if none is, that for traced positions if there are any, as known ones are checked."""
     if mode is not None:
         return GatherScatterMode.from_any(mode)
-    unknown = any(isinstance(entry, _Picks) and isinstance(entry.positions, Tracer) for entry in entries)
-    return traced if unknown else GatherScatterMode.PROMISE_IN_BOUNDS
+    return traced if any(isinstance(p, Tracer) for p in positions) else GatherScatterMode.PROMISE_IN_BOUNDS
 
 
 def _index_vectors(columns: Sequence[Any], batch: Shape) -> Any:
-    """Arrays of positions, broadcast to the shape `batch` and stacked along a new last axis."""
+    """Positions, of which some may be traced, broadcast to the shape `batch` and stacked along a new last axis."""
     if not any(isinstance(column, Array) for column in columns):
-        vectors = np.empty((*batch, len(columns)), np.int64)
-        for i, column in enumerate(columns):
-            vectors[..., i] = column
-        return vectors
+        return index_vectors(columns, batch)
+    if len(columns) == 1:
+        return reshape(broadcast_to(columns[0], batch), (*batch, 1))
     arrays = [asarray(_roomy(column)) for column in columns]
     dtype = dtypes.promote(*(a.dtype for a in arrays))
-    vectors = [broadcast_to(convert_element_type(a, dtype), batch) for a in arrays]
-    return slicing.concatenate([reshape(v, (*batch, 1)) for v in vectors], len(batch))
+    parts = [broadcast_to(convert_element_type(a, dtype), batch) for a in arrays]
+    return slicing.concatenate([reshape(part, (*batch, 1)) for part in parts], len(batch))
 
 
 # Reading
@@ -286,47 +120,22 @@ def getitem(
     Array([[2, 0],
            [5, 3]], dtype=int32)
     """
-    entries, adjacent = _entries(index, x.shape, mode)
-    picks = [entry for entry in entries if isinstance(entry, _Picks)]
-    x = _static_part(x, entries)
-    if not picks:
+    items, positions = signature(index, mode)
+    shape, checked = x.shape, mode is None
+    plan = plan_reading(items, shape)
+    mode = _mode(mode, positions, GatherScatterMode.CLIP)
+    if plan.bounds is not None:
+        x = slicing.slice_p.bind(x, **plan.bounds)
+    if plan.reversed_axes:
+        x = rev(x, plan.reversed_axes)
+    x = reshape(x, plan.shape)
+    if not positions:
         return x
-    place, block = _block(entries, adjacent)
-    axes = [i for i, e in enumerate(e for e in entries if not isinstance(e, _At)) if isinstance(e, _Picks)]
-    ndim = x.ndim - len(axes) + len(block)
-    numbers = GatherDimensionNumbers(without(range(ndim), range(place, place + len(block))), axes, axes)
+    positions = [_in_bounds(p, axis, shape, checked) for p, axis in zip(positions, plan.axes, strict=True)]
     return gather(
-        x, _index_vectors([p.positions for p in picks], block), numbers,
-        [1 if i in axes else length for i, length in enumerate(x.shape)], indices_are_sorted=indices_are_sorted,
-        unique_indices=unique_indices or _are_distinct(picks), mode=_mode(mode, picks, GatherScatterMode.CLIP),
-        fill_value=fill_value,
+        x, _index_vectors(positions, plan.block), plan.numbers, plan.sizes, indices_are_sorted=indices_are_sorted,
+        unique_indices=unique_indices or plan.distinct, mode=mode, fill_value=fill_value,
     )  # fmt: skip
-
-
-def _static_part(x: Array, entries: Sequence[_Entry]) -> Array:
-    """`x` indexed with the integers, slices and new axes; axes with arrays stay as they are."""
-    starts, limits, steps = [0] * x.ndim, list(x.shape), [1] * x.ndim
-    reversed_axes, shape = [], []
-    for entry in entries:
-        if isinstance(entry, _At):
-            starts[entry.axis], limits[entry.axis] = entry.position, entry.position + 1
-            continue
-        if isinstance(entry, _Span):
-            axis, start, step, length = entry
-            last = start + (length - 1) * step
-            if step < 0:
-                reversed_axes.append(axis)
-                start, last, step = last, start, -step
-            starts[axis], limits[axis], steps[axis] = (start, last + 1, step) if length else (0, 0, 1)
-            shape.append(length)
-        else:
-            shape.append(1 if isinstance(entry, _New) or entry.axis is None else x.shape[entry.axis])
-    return reshape(rev(slicing.slice(x, starts, limits, steps), reversed_axes), shape)
-
-
-def _are_distinct(picks: Sequence[_Picks]) -> bool:
-    """Whether no element can be meant twice: single positions, and those of masks."""
-    return all(pick.distinct or not pick.positions.ndim for pick in picks)
 
 
 # Updating
@@ -382,62 +191,19 @@ def updated(
     value = converted(value, x)
     if _is_traced_mask(index):
         return _updated_where(x, index, value, how)
-    entries, adjacent = _entries(index, x.shape, mode)
-    picks = [entry for entry in entries if isinstance(entry, _Picks)]
-    place, block = _block(entries, adjacent)
-    spans = [entry for entry in entries if isinstance(entry, _New | _Span)]
-    result = [*spans[:place], *block, *spans[place:]]
-    value = _fitted(value, [_length(entry) for entry in result])
-    axes = [entry for entry in result if not isinstance(entry, _New)]
-    if not value.size:
-        return x
-    batch = [entry for entry in axes if not _is_window(entry)]
-    behind = sum(1 for entry in spans[place:] if not isinstance(entry, _New) and not _is_window(entry))
-    columns = _columns(entries, x.shape, batch, behind)
-    numbers = ScatterDimensionNumbers(
-        [i for i, entry in enumerate(axes) if _is_window(entry)],
-        [entry.axis for entry in entries if not _is_window(entry) and getattr(entry, "axis", None) is not None],
-        list(columns),
-    )
-    vectors = _index_vectors(list(columns.values()), tuple(map(_length, batch)))
+    items, positions = signature(index, mode)
+    plan = plan_updating(items, x.shape)
+    value = reshape(_fitted(value, plan.target), plan.shape)
+    positions = [_in_bounds(p, axis, x.shape, mode is None) for p, axis in zip(positions, plan.axes, strict=True)]
+    vectors = plan.vectors
+    if vectors is None:
+        given = (p for p, axis in zip(positions, plan.axes, strict=True) if axis is not None)
+        aligned = (_reshaped(p, p.shape + (1,) * plan.behind) for p in given)
+        vectors = _index_vectors([next(aligned) if c is None else c for c in plan.columns], plan.batch)
     return _SCATTERS[how](
-        x, vectors, reshape(value, map(_length, axes)), numbers, indices_are_sorted=indices_are_sorted,
-        unique_indices=unique_indices or _are_distinct(picks),
-        mode=_mode(mode, picks, GatherScatterMode.FILL_OR_DROP),
+        x, vectors, value, plan.numbers, indices_are_sorted=indices_are_sorted,
+        unique_indices=unique_indices or plan.distinct, mode=_mode(mode, positions, GatherScatterMode.FILL_OR_DROP),
     )  # fmt: skip
-
-
-def _length(entry: Any) -> Any:
-    """The length of an axis of the result, which is an entry or, for the axes of index arrays, the length itself."""
-    if isinstance(entry, _Span):
-        return entry.length
-    return 1 if isinstance(entry, _New) else entry
-
-
-def _is_window(entry: Any) -> bool:
-    """Whether the elements of a slice are side by side, and can be updated as a window."""
-    return isinstance(entry, _Span) and (entry.step == 1 or entry.length <= 1)
-
-
-def _columns(entries: Sequence[_Entry], shape: Shape, batch: Sequence[Any], behind: int) -> dict[int, Any]:
-    """The starts of each axis that has some, as arrays that broadcast to the batch shape.
-
-    `behind` is the number of batch axes behind those of the index arrays.
-    """
-    columns: dict[int, Any] = {}
-    for entry in entries:
-        if isinstance(entry, _At):
-            columns[entry.axis] = np.asarray(entry.position)
-        elif isinstance(entry, _Picks) and entry.axis is not None:
-            columns[entry.axis] = _reshaped(entry.positions, entry.positions.shape + (1,) * behind)
-        elif isinstance(entry, _Span) and _is_window(entry):
-            if entry.length != shape[entry.axis]:
-                columns[entry.axis] = np.asarray(entry.start)
-        elif isinstance(entry, _Span):
-            after = len(batch) - 1 - batch.index(entry)
-            positions = entry.start + entry.step * np.arange(entry.length)
-            columns[entry.axis] = positions.reshape((entry.length,) + (1,) * after)
-    return columns
 
 
 def converted(value: Any, x: Array) -> Array:
@@ -448,17 +214,17 @@ def converted(value: Any, x: Array) -> Array:
             f"a value of {value.dtype} cannot update an array of {x.dtype}, which keeps its dtype",
             fix=f"convert the value, value.astype({x.dtype.name!r}), or the array before the update",
         )
+    if value.dtype == x.dtype and not x.weak_type:
+        return value
     return convert_element_type(value, x.dtype, x.weak_type)
 
 
 def _breadth(dtype: np.dtype) -> int:
-    kinds = (dtypes.is_bool, dtypes.is_integer, dtypes.is_floating, dtypes.is_complex)
-    return [is_kind(dtype) for is_kind in kinds].index(True)
+    return 1 * dtypes.is_integer(dtype) + 2 * dtypes.is_floating(dtype) + 3 * dtypes.is_complex(dtype)
 
 
-def _fitted(value: Array, shape: Sequence[Any]) -> Array:
+def _fitted(value: Array, target: Shape) -> Array:
     """`value` broadcast to the shape of what is updated; as in NumPy it may have more axes, of length 1."""
-    target = tuple(shape)
     extra = max(value.ndim - len(target), 0)
     inner = value.shape[extra:]
     fits = zip(inner, target[len(target) - len(inner) :], strict=True)
@@ -481,7 +247,7 @@ def _updated_where(x: Array, index: Any, value: Array, how: str) -> Array:
     mask = index[0] if isinstance(index, tuple) else index
     inner = x.shape[mask.ndim :]
     if mask.shape != x.shape[: mask.ndim] or value.ndim > len(inner):
-        _hits(mask, 0, x.shape)
+        hits_of(mask)
     value = broadcast_to(_fitted(value, inner), x.shape)
     return select(broadcast_in_dim(mask, x.shape, range(mask.ndim)), _ELEMENTWISE[how](x, value), x)
 
@@ -593,7 +359,7 @@ def take_along_axis(
 
 def _integers(name: str, indices: Any) -> Any:
     """Indices as an array of integers, traced or known."""
-    found = _recognised(indices)
+    found = recognised(indices)
     if isinstance(found, int):
         return indices if isinstance(indices, Array) else np.asarray(found)
     if not isinstance(found, Array | np.ndarray) or dtypes.is_bool(found.dtype):
@@ -615,7 +381,7 @@ def _bounded(positions: Any, axis: int, shape: Shape, mode: Any) -> tuple[Any, A
     if mode not in ("clip", "wrap"):
         return _in_bounds(positions, axis, shape, False), mode
     if not shape[axis] and positions.size:
-        raise _out_of_bounds(0, axis, shape)
+        raise out_of_bounds(0, axis, shape)
     if mode == "wrap":
         positions = asarray(_roomy(positions, shape[axis]))
         remainder = arithmetic.rem(positions, full_like(positions, shape[axis]))

@@ -12,8 +12,7 @@ from nrx.core.errors import ArgumentError, DTypeError
 from nrx.numpy.promotion import Elementwise, as_arrays, broadcast, promote_dtypes
 from nrx.numpy.searching import nonzero
 from nrx.ops.logic import (
-    and_p, eq_p, ge_p, gt_p, le_p, lt_p, ne_p, or_p, select_n_p, shift_left_p, shift_right_arithmetic_p,
-    shift_right_logical_p, xor_p,
+    and_p, eq_p, ge_p, gt_p, le_p, lt_p, ne_p, or_p, select_n_p, shift_left_p, xor_p,
 )  # fmt: skip
 
 _equal, _not_equal = Elementwise("equal", eq_p), Elementwise("not_equal", ne_p)
@@ -21,8 +20,6 @@ _less, _less_equal = Elementwise("less", lt_p), Elementwise("less_equal", le_p)
 _greater, _greater_equal = Elementwise("greater", gt_p), Elementwise("greater_equal", ge_p)
 _and, _or, _xor = Elementwise("bitwise_and", and_p), Elementwise("bitwise_or", or_p), Elementwise("bitwise_xor", xor_p)
 _left = Elementwise("left_shift", shift_left_p)
-_right = Elementwise("right_shift", shift_right_arithmetic_p)
-_right_unsigned = Elementwise("right_shift", shift_right_logical_p)
 _select = Elementwise("where", select_n_p, selectors=1)
 
 
@@ -138,9 +135,8 @@ def left_shift(x: Any, y: Any, /) -> Array:
 
 def right_shift(x: Any, y: Any, /) -> Array:
     """x with its bits shifted y places to the right, elementwise; signed integers keep their sign."""
-    x, y = _integers("right_shift", x, y)
-    unsigned = all(v.dtype == dtypes.bool_ or dtypes.is_unsigned(v.dtype) or v.weak_type for v in (x, y))
-    return (_right_unsigned if unsigned and not (x.weak_type and y.weak_type) else _right)(x, y)
+    x, y = broadcast(promote_dtypes("right_shift", *_integers("right_shift", x, y)))
+    return (lax.shift_right_logical if dtypes.is_unsigned(x.dtype) else lax.shift_right_arithmetic)(x, y)
 
 
 bitwise_left_shift, bitwise_right_shift = left_shift, right_shift

@@ -301,7 +301,7 @@ def _conv_impl(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:
 
 def _is_better_scattered(x: Shape, kernel: Shape, counts: Shape, p: _Params) -> bool:
     outputs, inputs = kernel[1:3]
-    return all(s == 1 for s in p.window_strides) and 2 * size(x[2:]) * outputs <= size(counts) * inputs
+    return all(s == 1 for s in p.window_strides) and 3 * size(x[2:]) * outputs <= size(counts) * inputs
 
 
 def _is_depthwise(kernel: Shape, counts: Shape) -> bool:

@@ -168,6 +168,8 @@ def _python_scalar(value: Any) -> Any:
 
 
 class _Layout(NamedTuple):
+    shape: Shape
+    """That of the result, or of the updates."""
     batch: Shape
     moving: tuple[int, ...]
     still: tuple[int, ...]
@@ -246,10 +248,17 @@ def _places(xp: Any, layout: _Layout, starts: dict[int, Any], sizes: Shape) -> l
     return places
 
 
-def _only_window(starts: dict[int, Any], sizes: Shape) -> tuple:
-    """The one window of a batch of one, as slices of the operand."""
-    at = [int(starts[d].reshape(-1)[0]) if d in starts else 0 for d in range(len(sizes))]
-    return (*(slice(a, a + n) for a, n in zip(at, sizes, strict=True)), ...)
+def _only_window(
+    indices: Any, numbers: GatherDimensionNumbers, operand: Shape, sizes: Shape, masked: bool
+) -> tuple | None:
+    """The one window of a batch of one, as slices of the operand; None if it is left out."""
+    starts = [0] * len(sizes)
+    for d, start in zip(numbers.start_index_map, indices.reshape(-1).tolist(), strict=True):
+        last = operand[d] - sizes[d]
+        starts[d] = min(max(start, 0), last)
+        if last < 0 or (masked and starts[d] != start):
+            return None
+    return (*(slice(start, start + n) for start, n in zip(starts, sizes, strict=True)), ...)
 
 
 def _gather_impl(
@@ -266,10 +275,14 @@ def _gather_impl(
 ) -> Any:
     layout = _layout(dimension_numbers, operand.shape, indices.shape, slice_sizes)
     masked = mode is GatherScatterMode.FILL_OR_DROP
-    starts, inside = _starts(xp, indices, dimension_numbers, operand.shape, slice_sizes, masked)
+    inside = None
     if size(layout.batch) == 1:
-        picked = operand[_only_window(starts, slice_sizes)].transpose(layout.moving + layout.still)
+        window = _only_window(indices, dimension_numbers, operand.shape, slice_sizes, masked)
+        if window is None:
+            return xp.full(layout.shape, xp.asarray(_fill(operand.dtype, fill_value)))
+        picked = operand[window].transpose(layout.moving + layout.still)
     else:
+        starts, inside = _starts(xp, indices, dimension_numbers, operand.shape, slice_sizes, masked)
         still = [slice(slice_sizes[d]) if d in layout.still else slice(None) for d in range(operand.ndim)]
         view = operand[tuple(still)].transpose(layout.moving + layout.still)
         places = _places(xp, layout, starts, slice_sizes)
@@ -313,20 +326,19 @@ def _scatter_impl(function: str | None) -> Callable:
         sizes = window_sizes(numbers, operand.shape, updates.shape)
         layout = _layout(numbers, operand.shape, indices.shape, sizes)
         masked = mode is GatherScatterMode.FILL_OR_DROP
-        starts, inside = _starts(xp, indices, numbers, operand.shape, sizes, masked)
         combine = getattr(xp, function) if function else None
         old, new = (widened(operand), widened(updates)) if combine else (operand, updates)
         if size(layout.batch) == 1:
-            if inside is not None and not inside.all():
+            window = _only_window(indices, numbers, operand.shape, sizes, masked)
+            if window is None:
                 return operand
-            out = old.copy()
-            window = out[_only_window(starts, sizes)]
-            new = new.reshape(sizes)
-            window[...] = combine(window, new) if combine else new
+            out, new = old.copy(), new.reshape(sizes)
+            out[window] = combine(out[window], new) if combine else new
         else:
             count = operand.size // layout.block
             table = xp.empty((count + 1, layout.block), old.dtype)  # the last row takes what is dropped
             table[:-1] = old.reshape(count, layout.block)
+            starts, inside = _starts(xp, indices, numbers, operand.shape, sizes, masked)
             rows = _rows(xp, layout, starts, inside, sizes, count)
             _update(xp, combine, table, rows, new.transpose(layout.order).reshape(-1, layout.block), unique_indices)
             out = table[:-1].reshape(operand.shape)

@@ -48,7 +48,7 @@ def _impl(xp: Any, *words: Any) -> list[Any]:
         return [np.array(out, np.uint32).reshape(shape) for out in (zip(*pairs, strict=True) if pairs else ((), ()))]
     flat = [_flat(word) for word in words]
     out = [xp.empty(size, np.uint32) for _ in range(2)]
-    chunk = _CHUNK if xp is np else size
+    chunk = _CHUNK if xp is np else max(size, 1)  # a GPU keeps no chunk in a cache
     scratch = xp.empty(min(chunk, size), np.uint32)
     for start in range(0, size, chunk):
         part = slice(start, start + chunk)

@@ -1,8 +1,8 @@
 """Derivatives checked against finite differences.
 
-The differences are central ones, taken of the plain function in float64 at two step sizes and extrapolated (Richardson),
-so that their error is about 1e-11 for a smooth function of ordinary size. Derivatives of order n are checked as first
-derivatives of those of order n - 1, which have been checked before.
+The differences are central ones, of the plain function in float64, at two step sizes and extrapolated (Richardson), so
+that their error is about 1e-11 for a smooth function of ordinary size. A derivative of order n is checked as the first
+derivative of one of order n - 1 that has been checked before.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,12 +28,12 @@ def check_grads(
     rtol: float = 1e-6,
     eps: float = 2.0**-10,
 ) -> None:
-    """Check the derivatives of `f` at `args` against finite differences, along random directions.
+    """Check the derivatives of `f` at `args` against finite differences along random directions.
 
     Args:
-        f: a function of pytrees of arrays. It must be smooth within about `eps` of `args`.
-        args: its arguments. Floating and complex leaves are taken in float64 and complex128 and varied; others are kept.
-        order: the highest order of derivative; every sequence of the modes of that length is checked.
+        f: a function of pytrees of arrays, smooth within about `eps` of `args`.
+        args: its arguments. Floating and complex leaves are taken in float64 and complex128 and varied, others kept.
+        order: the highest order of derivative; all sequences of `modes` of that length are checked.
         modes: "fwd" for `jvp`, "rev" for `vjp`, or both.
         atol, rtol: what a derivative may differ by: `atol + rtol * |expected|`, elementwise.
         eps: the step of the differences. Where `f` itself computes in float32, pass 2**-6 and tolerances of 1e-2.
@@ -59,90 +59,83 @@ def check_grads(
         outs = map(asarray, tree_flatten(f(*tree_unflatten(treedef, full)))[0])
         return [out for out in outs if dtypes.is_inexact(out.dtype)]
 
-    check = _Check(modes, atol, rtol, eps, np.random.default_rng(0))
-    check(flat, [arrays[i] for i in varied], order, "")
+    checker = _Checker(modes, atol, rtol, eps)
+    checker.check(flat, [arrays[i] for i in varied], order, "")
 
 
-class _Check:
-    """A check of all derivatives of flat functions up to an order."""
+def finite_difference(f: Callable, xs: Sequence[Any], direction: Sequence[Any], eps: float) -> list[np.ndarray]:
+    """The derivative of `f`, from arrays to a list of arrays, at `xs` along `direction`."""
 
-    def __init__(self, modes: tuple[str, ...], atol: float, rtol: float, eps: float, rng: np.random.Generator):
+    def central(step: float) -> list[np.ndarray]:
+        up, down = (
+            f(*[asarray(np.asarray(x) + sign * step * np.asarray(v)) for x, v in zip(xs, direction, strict=True)])
+            for sign in (1, -1)
+        )
+        return [(np.asarray(a) - np.asarray(b)) / (2 * step) for a, b in zip(up, down, strict=True)]
+
+    with np.errstate(all="ignore"):
+        return [(4 * fine - coarse) / 3 for fine, coarse in zip(central(eps / 2), central(eps), strict=True)]
+
+
+class _Checker:
+    """The checks of flat functions, with their settings and their source of directions."""
+
+    def __init__(self, modes: tuple[str, ...], atol: float, rtol: float, eps: float):
         self.modes = modes
         self.atol = atol
         self.rtol = rtol
         self.eps = eps
-        self.rng = rng
+        self.rng = np.random.default_rng(0)
 
-    def __call__(self, f: Callable, xs: list[Array], order: int, path: str) -> None:
-        """Check orders 1 to `order` of `f`; `path` says which derivative `f` is already."""
+    def check(self, f: Callable, xs: list[Array], order: int, path: str) -> None:
+        """Check orders 1 to `order`; `path` says which derivative `f` is itself."""
         if order < 1:
             return
         outs = f(*xs)
-        tangents, cotangents = self._directions(xs), self._directions(outs)
+        tangents, cotangents = self.directions(xs), self.directions(outs)
         differences = finite_difference(f, xs, tangents, self.eps)
         if "fwd" in self.modes:
-            values, slopes = jvp(f, tuple(xs), tuple(tangents))
-            self._compare(f"value of jvp{path}", values, outs)
-            self._compare(f"jvp{path}", slopes, differences)
-            self(lambda *xs: jvp(f, xs, tuple(tangents))[1], xs, order - 1, f" of jvp{path}")
+            values, slopes = jvp(f, xs, tangents)
+            self.compare(f"the value that jvp{path} returns", values, outs)
+            self.compare(f"jvp{path}", slopes, differences)
+            self.check(lambda *xs: jvp(f, xs, tangents)[1], xs, order - 1, f" of jvp{path}")
         if "rev" in self.modes:
             values, pull_back = vjp(f, *xs)
-            self._compare(f"value of vjp{path}", values, outs)
             gradients = pull_back(cotangents)
-            assert [g.aval.strong for g in gradients] == [x.aval.strong for x in xs], (
-                f"vjp{path}: wrong shapes or dtypes"
-            )
-            self._compare_pairings(f"vjp{path}", gradients, tangents, cotangents, differences)
-            self(lambda *xs: list(vjp(f, *xs)[1](cotangents)), xs, order - 1, f" of vjp{path}")
+            self.compare(f"the value that vjp{path} returns", values, outs)
+            self.compare_paired(f"vjp{path}", gradients, tangents, cotangents, differences)
+            self.check(lambda *xs: list(vjp(f, *xs)[1](cotangents)), xs, order - 1, f" of vjp{path}")
 
-    def _directions(self, xs: Sequence[Array]) -> list[Array]:
-        return [asarray(_normal(self.rng, x)) for x in xs]
+    def directions(self, xs: Sequence[Array]) -> list[Array]:
+        """Random arrays like `xs`."""
+        drawn = [self.rng.standard_normal(x.shape) + 1j * self.rng.standard_normal(x.shape) for x in xs]
+        parts = [v if dtypes.is_complex(x.dtype) else v.real for v, x in zip(drawn, xs, strict=True)]
+        return [asarray(np.asarray(v).astype(x.dtype)) for v, x in zip(parts, xs, strict=True)]
 
-    def _compare(self, what: str, got: Sequence[Any], expected: Sequence[Any]) -> None:
+    def compare(self, what: str, got: Sequence[Any], expected: Sequence[Any]) -> None:
+        """Arrays, one by one."""
         for number, (a, b) in enumerate(zip(map(np.asarray, got), map(np.asarray, expected), strict=True)):
-            assert a.shape == b.shape, f"{what}: result {number} has shape {a.shape}, not {b.shape}"
+            assert a.shape == b.shape, f"{what}: result {number} has shape {a.shape}, the function's {b.shape}"
             close = np.isclose(a, b, rtol=self.rtol, atol=self.atol, equal_nan=True)
-            assert np.all(close), f"{what}: result {number} is\n{a}\nbut finite differences give\n{b}"
+            assert np.all(close), f"{what}: result {number} is\n{a}\nand by finite differences\n{b}"
 
-    def _compare_pairings(self, what: str, gradients: Any, tangents: Any, cotangents: Any, differences: Any) -> None:
-        got, expected = _pairing(gradients, tangents), _pairing(cotangents, differences)
-        scale = sum(
-            float(np.sum(np.abs(np.asarray(g) * np.asarray(t)))) for g, t in zip(gradients, tangents, strict=True)
-        )
-        close = abs(got - expected) <= self.atol + self.rtol * max(scale, abs(expected)) or got == expected
-        assert close or (np.isnan(got) and np.isnan(expected)), (
-            f"{what}: {got} along a direction, but finite differences give {expected}"
-        )
+    def compare_paired(self, what: str, gradients: Any, tangents: Any, cotangents: Any, differences: Any) -> None:
+        """Gradients, which have the shapes and dtypes of the tangents, by <gradients, tangents> = <cotangents, slopes>.
 
-
-def finite_difference(f: Callable, xs: Sequence[Any], direction: Sequence[Any], eps: float) -> list[np.ndarray]:
-    """The derivative of the flat function `f` at `xs` along `direction`, by extrapolated central differences."""
-
-    def central(step: float) -> list[np.ndarray]:
-        sides = [
-            f(*[asarray(np.asarray(x) + sign * step * np.asarray(v)) for x, v in zip(xs, direction, strict=True)])
-            for sign in (1, -1)
-        ]
-        return [(np.asarray(up) - np.asarray(down)) / (2 * step) for up, down in zip(*sides, strict=True)]
-
-    with np.errstate(all="ignore"):
-        return [(4 * fine - coarse) / 3 for fine, coarse in zip(central(eps / 2), central(eps), strict=True)]
+        The pairing is Re(sum of ct * t), without conjugation, as everywhere in nrx.
+        """
+        for number, (gradient, tangent) in enumerate(zip(gradients, tangents, strict=True)):
+            same = (gradient.shape, gradient.dtype) == (tangent.shape, tangent.dtype)
+            assert same, f"{what}: gradient {number} is {gradient.aval}, the argument {tangent.aval}"
+        terms = [np.asarray(g) * np.asarray(t) for g, t in zip(gradients, tangents, strict=True)]
+        slopes = [np.asarray(ct) * np.asarray(s) for ct, s in zip(cotangents, differences, strict=True)]
+        got, expected = (np.real(sum(np.sum(x) for x in products)) for products in (terms, slopes))
+        largest = sum(np.sum(np.abs(x)) for products in (terms, slopes) for x in products)
+        close = np.abs(got - expected) <= self.atol + self.rtol * largest or (np.isnan(got) and np.isnan(expected))
+        assert close, f"{what}: the slope is {got}, and by finite differences {expected}, for gradients\n{gradients}"
 
 
 def _in_double(x: Array) -> Array:
     if not dtypes.is_inexact(x.dtype):
         return x
     return asarray(np.asarray(x).astype(np.complex128 if dtypes.is_complex(x.dtype) else np.float64))
-
-
-def _normal(rng: np.random.Generator, x: Array) -> np.ndarray:
-    values = rng.standard_normal(x.shape)
-    return np.asarray(values + 1j * rng.standard_normal(x.shape) if dtypes.is_complex(x.dtype) else values).astype(
-        x.dtype
-    )
-
-
-def _pairing(cotangents: Sequence[Any], tangents: Sequence[Any]) -> float:
-    """Re(sum of ct * t): cotangents pair with tangents without conjugation, as everywhere in nrx."""
-    products = (np.sum(np.asarray(ct) * np.asarray(t)) for ct, t in zip(cotangents, tangents, strict=True))
-    return float(np.real(sum(products)))

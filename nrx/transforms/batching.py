@@ -64,12 +64,16 @@ class BatchTrace(Trace):
         """A value with a batch axis at `dim`."""
         return value if dim is None else BatchTracer(self, value, dim)
 
+    def may_use_name(self, prim: Any, params: dict[str, Any]) -> bool:
+        """Whether the operation speaks of the axis by its name, so that its result varies though no operand does."""
+        name = self.axis.name
+        return name is not None and (prim.higher_order or name in params.get("axis_name", ()))
+
     def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
         pairs = [self.split(arg) for arg in args]
         values = [value for value, _ in pairs]
         dims = [dim for _, dim in pairs]
-        collective = self.axis.name is not None and self.axis.name in params.get("axis_name", ())
-        if not collective and all(dim is None for dim in dims):
+        if all(dim is None for dim in dims) and not self.may_use_name(prim, params):
             return bind_with(self.parent, prim, values, params)
         with use_trace(self.parent):
             out, out_dim = prim.batch(self.axis, values, dims, **params)

@@ -55,7 +55,7 @@ def psum(x: Any, axis_name: Any) -> Any:
         The tree of the sums. `psum(1, name)` is the size of the axis, a Python number.
 
     Raises:
-        ArgumentTypeError: no axis of that name is in scope.
+        AxisNameError: no axis of that name is in scope.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: x / nrx.lax.psum(x, "i"), axis_name="i")(nrx.numpy.array([1.0, 3.0]))

@@ -224,7 +224,7 @@ class _CustomFunction:
         args = _positional(self._function, args, kwargs)
         static = argnums_tuple(self._nondiff, len(args), "nondiff_argnums")
         dynamic = [i for i in range(len(args)) if i not in static]
-        leaves, in_tree = flatten_call(self._function, tuple(args[i] for i in dynamic), {})
+        leaves, in_tree = flatten_call(self._function, tuple(args[i] for i in dynamic), {}, dynamic)
         return [args[i] for i in static], leaves, in_tree, fix_arguments(self._function, args, dynamic)
 
     def _missing(self, definition: str) -> DifferentiationError:

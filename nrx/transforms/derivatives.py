@@ -4,23 +4,19 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import NonDifferentiableInputError, NonScalarLossError
-from nrx.core.pytree import PyTreeDef, keystr, tree_flatten_with_path, tree_unflatten
+from nrx.core.pytree import PyTreeDef, tree_flatten_with_path, tree_unflatten
 from nrx.core.shapes import show
 from nrx.core.trace import describe_caller, name_of
 from nrx.ops.logic import eq
-from nrx.ops.structural import broadcasted_iota, convert_element_type, full_like, reshape, transpose
+from nrx.ops.structural import broadcasted_iota, convert_element_type, full_like, instantiate, reshape, transpose
 from nrx.transforms.batching import vmap_flat
-from nrx.transforms.flatten import (
-    FlatFunction,
-    argnums_tuple,
-    fix_arguments,
-    flatten_call,
-    positional_name,
-)
+from nrx.transforms.flatten import FlatFunction, argnums_tuple, argument_name, fix_arguments, flatten_call
 from nrx.transforms.forward import public_tangent
 from nrx.transforms.linearize import LinearFunction, linearize_flat
 from nrx.transforms.transpose import backward, flatten_cotangents
@@ -99,8 +95,8 @@ def value_and_grad(
     @functools.wraps(function)
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         numbers = argnums_tuple(argnums, len(args))
-        partial = functools.partial(fix_arguments(function, args, numbers), **kwargs)
-        values, in_tree = flatten_call(function, tuple(args[i] for i in numbers), {})
+        partial = fix_arguments(function, args, numbers, kwargs)
+        values, in_tree = flatten_call(function, tuple(args[i] for i in numbers), {}, numbers)
         _check_inputs(function, values, in_tree, numbers, holomorphic, allow_int)
         flat = FlatFunction(partial, in_tree, has_aux)
         outs, linear = linearize_flat(flat, values, name=describe_caller("grad", function))
@@ -167,18 +163,20 @@ def _check_inputs(
     holomorphic: bool,
     allow_int: bool,
 ) -> None:
-    paths = [path for path, _ in tree_flatten_with_path(tree_unflatten(in_tree, values))[0]]
-    for value, (_, which, *rest) in zip(values, paths, strict=True):
-        name = f"{positional_name(function, numbers[which.idx])}{keystr(tuple(rest))}"
+    def name(position: int) -> str:
+        paths = tree_flatten_with_path(tree_unflatten(in_tree, values))[0]
+        return f"argument {argument_name(function, paths[position][0], numbers)} of {name_of(function)}"
+
+    for position, value in enumerate(values):
         if holomorphic and not dtypes.is_complex(value.dtype):
             raise NonDifferentiableInputError(
-                f"holomorphic=True, but argument {name} of {name_of(function)} has dtype {value.dtype}",
+                f"holomorphic=True, but {name(position)} has dtype {value.dtype}",
                 fix="pass complex arguments, or leave holomorphic out",
             )
         if not dtypes.is_inexact(value.dtype) and not allow_int:
             raise NonDifferentiableInputError(
-                f"grad with respect to argument {name} of {name_of(function)}, which has dtype {value.dtype}: "
-                "integers and booleans cannot vary",
+                f"the derivative with respect to {name(position)}, which has dtype {value.dtype}: integers and booleans "
+                "cannot vary",
                 fix="convert it (x.astype(float)), choose other argnums, or pass allow_int=True for float0 gradients",
             )
 
@@ -212,18 +210,10 @@ def _is_leaf(tree: PyTreeDef) -> bool:
 # Jacobians
 
 
-def _basis(avals: Sequence[Aval], position: int) -> list[Array]:
-    """The unit directions of one leaf, stacked on a new first axis, and zeros for the others."""
-    count = avals[position].size
-    stacked = []
-    for number, aval in enumerate(avals):
-        shape = (count, *aval.shape)
-        if number != position:
-            stacked.append(full_like(aval, 0, shape=shape))
-            continue
-        rows, columns = (broadcasted_iota(dtypes.int32, (count, count), axis) for axis in (0, 1))
-        stacked.append(reshape(convert_element_type(eq(rows, columns), aval.dtype), shape))
-    return stacked
+def _basis(aval: Aval) -> Array:
+    """The unit directions of one leaf, stacked on a new first axis."""
+    rows, columns = (broadcasted_iota(dtypes.int32, (aval.size, aval.size), axis) for axis in (0, 1))
+    return reshape(convert_element_type(eq(rows, columns), aval.dtype), (aval.size, *aval.shape))
 
 
 def _jacobian(
@@ -240,8 +230,8 @@ def _jacobian(
     @functools.wraps(function)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         numbers = argnums_tuple(argnums, len(args))
-        partial = functools.partial(fix_arguments(function, args, numbers), **kwargs)
-        values, in_tree = flatten_call(function, tuple(args[i] for i in numbers), {})
+        partial = fix_arguments(function, args, numbers, kwargs)
+        values, in_tree = flatten_call(function, tuple(args[i] for i in numbers), {}, numbers)
         _check_inputs(function, values, in_tree, numbers, holomorphic, allow_int)
         flat = FlatFunction(partial, in_tree, has_aux)
         outs, blocks = columns(flat, values, describe_caller("jacobian", function), holomorphic)
@@ -253,13 +243,19 @@ def _jacobian(
 
 
 def _forward_columns(flat: FlatFunction, values: list[Array], name: str, holomorphic: bool) -> tuple[list, list]:
-    avals = [v.aval for v in values]
+    for value in values:
+        if dtypes.is_complex(value.dtype) and not holomorphic:
+            raise NonDifferentiableInputError(f"jacfwd needs real arguments, got {value.aval}", fix=_HOLOMORPHIC)
     outs, linear = linearize_flat(flat, values, name=name)
+    _check_results("jacfwd", "floating", [a for a in linear.out_avals[: flat.count] if not dtypes.is_inexact(a.dtype)])
     blocks: list[list[Any]] = [[] for _ in range(flat.count)]
     for position, value in enumerate(values):
-        basis = _basis(avals, position)
-        tangents = vmap_flat(lambda *t: [public_tangent(x) for x in linear(t)[: flat.count]], basis, [0] * len(basis))
-        for out, tangent, row in zip(outs, tangents, blocks, strict=False):
+
+        def pushed(direction: Array, position: int = position) -> list[Array]:
+            tangents = [direction if i == position else full_like(v.aval.tangent, 0) for i, v in enumerate(values)]
+            return [instantiate(t) for t in linear(tangents)[: flat.count]]
+
+        for out, tangent, row in zip(outs, vmap_flat(pushed, [_basis(value.aval)], [0]), blocks, strict=False):
             moved = transpose(tangent, (*range(1, tangent.ndim), 0))
             row.append(reshape(moved, (*out.shape, *value.shape)))
     return outs, blocks
@@ -267,20 +263,31 @@ def _forward_columns(flat: FlatFunction, values: list[Array], name: str, holomor
 
 def _reverse_columns(flat: FlatFunction, values: list[Array], name: str, holomorphic: bool) -> tuple[list, list]:
     outs, linear = linearize_flat(flat, values, name=name)
-    out_avals = [a.tangent for a in linear.out_avals]
+    differentiable, needed = (dtypes.is_complex, "complex") if holomorphic else (dtypes.is_floating, "real floating")
+    _check_results("jacrev", needed, [a for a in linear.out_avals[: flat.count] if not differentiable(a.dtype)])
     blocks = []
-    for position in range(flat.count):
-        aval = out_avals[position]
-        if dtypes.is_complex(aval.dtype) and not holomorphic:
-            raise NonScalarLossError(f"jacrev needs real results, got {aval}", fix="pass holomorphic=True")
+    for position, aval in enumerate(linear.out_avals[: flat.count]):
 
-        def pulled(*cts: Array) -> list[Array]:
-            return [public_tangent(ct) for ct in pull_back(linear, cts)]
+        def pulled(ct: Array, position: int = position) -> list[Array]:
+            cts = [ct if i == position else _zero(a) for i, a in enumerate(linear.out_avals)]
+            return [instantiate(x) for x in pull_back(linear, cts)]
 
-        basis = _basis(out_avals, position)
-        rows = vmap_flat(pulled, basis, [0] * len(basis))
-        blocks.append([reshape(r, (*aval.shape, *v.shape)) for r, v in zip(rows, values, strict=True)])
+        rows = iter(vmap_flat(pulled, [_basis(aval.tangent)], [0]))
+        shapes = [(*aval.shape, *v.shape) for v in values]
+        blocks.append([
+            reshape(next(rows), shape) if some else np.zeros(shape, dtypes.float0)
+            for shape, some in zip(shapes, linear.wrt, strict=True)
+        ])  # fmt: skip
     return outs, blocks
+
+
+_HOLOMORPHIC = "pass holomorphic=True for a complex-differentiable function, or take the real and imaginary parts"
+
+
+def _check_results(caller: str, needed: str, rejected: list[Aval]) -> None:
+    if rejected:
+        fix = _HOLOMORPHIC if dtypes.is_complex(rejected[0].dtype) else "convert it to a float, or return it as aux"
+        raise NonScalarLossError(f"{caller} needs {needed} results, got {rejected[0]}", fix=fix)
 
 
 def jacfwd(

@@ -66,8 +66,13 @@ def flatten_arrays(tree: Any, what: str) -> tuple[list[Array], PyTreeDef]:
     return leaves, treedef
 
 
-def flatten_call(function: Callable, args: tuple, kwargs: dict) -> tuple[list[Array], PyTreeDef]:
-    """The leaves of a call's arguments as Arrays, and the structure of `(args, kwargs)`."""
+def flatten_call(
+    function: Callable, args: tuple, kwargs: dict, positions: Sequence[int] | None = None
+) -> tuple[list[Array], PyTreeDef]:
+    """The leaves of a call's arguments as Arrays, and the structure of `(args, kwargs)`.
+
+    `positions` says, for messages, where `args` stand in the call, if they are not all of its arguments.
+    """
     leaves, treedef = tree_flatten((args, kwargs))
     if all(isinstance(leaf, Array) for leaf in leaves):
         return leaves, treedef
@@ -76,7 +81,7 @@ def flatten_call(function: Callable, args: tuple, kwargs: dict) -> tuple[list[Ar
             try:
                 leaves[position] = asarray(leaf)
             except ArgumentTypeError as error:
-                name = argument_name(function, tree_flatten_with_path((args, kwargs))[0][position][0])
+                name = argument_name(function, tree_flatten_with_path((args, kwargs))[0][position][0], positions)
                 raise ArgumentTypeError(
                     f"argument {name} of {name_of(function)} is not an array: {error.message}",
                     fix=error.fix or "pass an array or a number; under jit, make it static (static_argnums)",
@@ -84,12 +89,13 @@ def flatten_call(function: Callable, args: tuple, kwargs: dict) -> tuple[list[Ar
     return leaves, treedef
 
 
-def argument_name(function: Callable, path: Sequence[Any]) -> str:
+def argument_name(function: Callable, path: Sequence[Any], positions: Sequence[int] | None = None) -> str:
     """How the user would write the leaf at `path` of `(args, kwargs)`: `params['w'][0]`."""
     where, which, *rest = path
     if where.idx == 1:
         return f"{which.key}{keystr(tuple(rest))}"
-    return f"{positional_name(function, which.idx)}{keystr(tuple(rest))}"
+    position = which.idx if positions is None else positions[which.idx]
+    return f"{positional_name(function, position)}{keystr(tuple(rest))}"
 
 
 def positional_name(function: Callable, position: int) -> str:
@@ -120,14 +126,17 @@ def argnums_tuple(argnums: int | Sequence[int], count: int, what: str = "argnums
     return result
 
 
-def fix_arguments(function: Callable, args: Sequence[Any], dynamic: Sequence[int]) -> Callable:
-    """`function` of its arguments at `dynamic` only; the others are held at their values in `args`."""
+def fix_arguments(
+    function: Callable, args: Sequence[Any], dynamic: Sequence[int], kwargs: dict[str, Any] | None = None
+) -> Callable:
+    """`function` of its arguments at `dynamic` only; the others are held at their values in `args` and `kwargs`."""
+    held = kwargs or {}
 
-    def partial(*changing: Any, **kwargs: Any) -> Any:
+    def partial(*changing: Any, **more: Any) -> Any:
         full = list(args)
         for position, value in zip(dynamic, changing, strict=True):
             full[position] = value
-        return function(*full, **kwargs)
+        return function(*full, **held, **more)
 
     partial.__name__ = name_of(function)
     return partial

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -75,7 +76,7 @@ class JitFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
         partial = self._partial(args, statics) if statics else self._function
-        leaves, in_tree = flatten_call(partial, dynamic_args, dynamic_kwargs)
+        leaves, in_tree = flatten_call(partial, dynamic_args, dynamic_kwargs, self._dynamic(args) if statics else None)
         traced = self._trace([leaf.aval for leaf in leaves], in_tree, statics, partial)
         outs = jit_p.bind(*traced.consts, *leaves, program=traced.program)
         return tree_unflatten(traced.out_tree, outs)
@@ -84,7 +85,7 @@ class JitFunction:
         """The Program for arguments like these (arrays or ShapeDtypeStructs), without running it."""
         statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
         partial = self._partial(args, statics) if statics else self._function
-        avals, in_tree = abstract_leaves(partial, dynamic_args, dynamic_kwargs)
+        avals, in_tree = abstract_leaves(partial, dynamic_args, dynamic_kwargs, self._dynamic(args))
         return self._trace(avals, in_tree, statics, partial).program
 
     def clear_cache(self) -> None:
@@ -110,8 +111,12 @@ class JitFunction:
             return (), args, kwargs
         statics: list[tuple[int | str, _Static]] = [(i, self._hashable(i, args[i])) for i in numbers if i < len(args)]
         statics += [(n, self._hashable(n, kwargs[n])) for n in sorted(names) if n in kwargs]
-        dynamic = tuple(arg for i, arg in enumerate(args) if i not in numbers)
+        dynamic = tuple(args[i] for i in self._dynamic(args))
         return tuple(statics), dynamic, {n: v for n, v in kwargs.items() if n not in names}
+
+    def _dynamic(self, args: tuple) -> list[int]:
+        """Which positional arguments are not static."""
+        return [i for i in range(len(args)) if i not in self._static[0]]
 
     def _hashable(self, which: int | str, value: Any) -> _Static:
         try:
@@ -127,7 +132,7 @@ class JitFunction:
     def _partial(self, args: tuple, statics: tuple) -> Callable:
         """The function of the dynamic arguments alone."""
         fixed = {which: static.value for which, static in statics}
-        positions = [i for i in range(len(args)) if i not in fixed]
+        positions = self._dynamic(args)
 
         @functools.wraps(self._function)
         def partial(*dynamic: Any, **kwargs: Any) -> Any:
@@ -153,10 +158,10 @@ def _named_parameters(
     open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for number in numbers:
-        if not open_ended and not -len(positional) <= number < len(positional):
+        if not -len(positional) <= number < (math.inf if open_ended else len(positional)):
             raise StaticArgumentError(
                 f"jit of {name_of(function)}: {what}_argnums={argnums!r}, but it takes {len(positional)} positional "
-                f"argument{'s' * (len(positional) != 1)}",
+                f"argument{'s' * (len(positional) != 1)}" + " and more of no fixed number" * open_ended,
                 fix="number them from 0",
             )
     for name in names:
@@ -165,7 +170,7 @@ def _named_parameters(
                 f"jit of {name_of(function)}: {what}_argnames={argnames!r}, but it has no parameter {name!r}",
                 fix=f"its parameters are {', '.join(p.name for p in parameters)}",
             )
-    counted = [n % len(positional) if n < 0 else n for n in numbers]
+    counted = [n + len(positional) if n < 0 else n for n in numbers]
     all_names = {*names, *(positional[n] for n in counted if n < len(positional))}
     all_numbers = {*counted, *(positional.index(n) for n in names if n in positional)}
     return tuple(sorted(all_numbers)), frozenset(all_names)

@@ -143,13 +143,15 @@ class ShapeDtypeStruct:
         return hash(self.aval)
 
 
-def abstract_leaves(function: Callable, args: tuple, kwargs: dict) -> tuple[list[Aval], PyTreeDef]:
-    """The avals of a call's arguments, which may be arrays, scalars or ShapeDtypeStructs."""
+def abstract_leaves(
+    function: Callable, args: tuple, kwargs: dict, positions: Sequence[int] | None = None
+) -> tuple[list[Aval], PyTreeDef]:
+    """The avals of a call's arguments, which may be arrays, scalars or ShapeDtypeStructs; `positions`: see flatten_call."""
     leaves, in_tree = tree_flatten((args, kwargs))
     if all(isinstance(leaf, Array | ShapeDtypeStruct) for leaf in leaves):
         return [leaf.aval for leaf in leaves], in_tree
     stand_ins = [_StandIn(leaf.aval) if isinstance(leaf, ShapeDtypeStruct) else leaf for leaf in leaves]
-    arrays, in_tree = flatten_call(function, *tree_unflatten(in_tree, stand_ins))
+    arrays, in_tree = flatten_call(function, *tree_unflatten(in_tree, stand_ins), positions)
     return [array.aval for array in arrays], in_tree
 
 
@@ -182,7 +184,7 @@ def make_jaxpr(function: Callable, static_argnums: int | Sequence[int] = ()) -> 
         static = argnums_tuple(static_argnums, len(args), "static_argnums")
         dynamic = [i for i in range(len(args)) if i not in static]
         partial = fix_arguments(function, args, dynamic)
-        avals, in_tree = abstract_leaves(partial, tuple(args[i] for i in dynamic), kwargs)
+        avals, in_tree = abstract_leaves(function, tuple(args[i] for i in dynamic), kwargs, dynamic)
         return stage_call(partial, avals, in_tree, "make_jaxpr")[0]
 
     return make

@@ -1,4 +1,4 @@
-"""The case table: one entry a way of calling a primitive. `tests/test_primitives.py` puts every entry through everything.
+"""The case table: one entry a way of calling a primitive. `tests/test_primitives.py` puts it through everything.
 
 A family's cases stand in `tests/cases/<family>.py` as `CASES`, a list of `Case`.
 """
@@ -65,6 +65,11 @@ def distinct(gap: float = 0.1) -> Callable:
         return (values if dtype.kind in "iub" else gap * values + gap / 4).reshape(shape)
 
     return draw
+
+
+def label(shape: tuple[int, ...]) -> str:
+    """A shape as part of a case's name."""
+    return "x".join(map(str, shape)) or "scalar"
 
 
 def arg(*shape: int, low: float = -2.0, high: float = 2.0, **options: Any) -> Arg:

@@ -6,9 +6,9 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from cases.base import COMPLEXES, FLOATS32_64, FP8, INTS, REALS, Arg, Case, arg, positive, values
-from cases.precise import precise
 
+from cases.base import COMPLEXES, FLOATS32_64, FP8, INTS, REALS, Arg, Case, arg, label, positive, values
+from cases.precise import precise
 from nrx.ops import elementary as ops
 
 INF, NAN = np.inf, np.nan
@@ -21,7 +21,7 @@ def on(low: float, high: float) -> Callable[..., Arg]:
 def real(name: str, function: Callable, draw: Callable[..., Arg] = arg, **options: Any) -> list[Case]:
     ours, options = getattr(ops, name), {"ulp": 4, "jax": f"lax.{name}"} | options
     return [
-        Case(f"{name}_{'x'.join(map(str, shape))}", name, ours, [draw(*shape)], precise(function), dtypes, **options)
+        Case(f"{name}_{label(shape)}", name, ours, [draw(*shape)], precise(function), dtypes, **options)
         for shape, dtypes in (((), FLOATS32_64), ((3, 4), (*REALS, *FP8)), ((0, 2), ("float32",)))
     ]
 
@@ -31,7 +31,9 @@ def complex_(name: str, function: Callable, **options: Any) -> Case:
     return Case(f"{name}_complex", name, getattr(ops, name), [arg(2, 3)], precise(function), COMPLEXES, **options)
 
 
-def at(name: str, label: str, numbers: Sequence[Any], expected: Any, dtypes: Sequence[str] = REALS, **options: Any) -> Case:
+def at(
+    name: str, label: str, numbers: Sequence[Any], expected: Any, dtypes: Sequence[str] = REALS, **options: Any
+) -> Case:
     """Values at special points: `expected` are they, or an oracle."""
     oracle = expected if callable(expected) or expected is None else lambda x: np.array(expected, x.dtype)
     options = {"order": 0, "ulp": 4, "jax": f"lax.{name}"} | options
@@ -141,12 +143,13 @@ CASES = [
     *real("atan", mp.atan, on(-4, 4)),
     complex_("atan", mp.atan),
     edges("atan", 0, -0.0, HALF, -HALF, NAN),
-    *(Case(f"atan2_{len(s)}d", "atan2", ops.atan2, [arg(*s), arg(*s)], precise(angle), d, ulp=4, jax="lax.atan2")
+    *(Case(f"atan2_{label(s)}", "atan2", ops.atan2, [arg(*s), arg(*s)], precise(angle), d, ulp=4, jax="lax.atan2")
       for s, d in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))),
     Case("atan2_complex", "atan2", ops.atan2, [arg(2, 3), arg(2, 3)], precise(angle), COMPLEXES, ulp=16),
     Case("atan2_axes", "atan2", ops.atan2, [values(*[p[i] for p in AXES]) for i in (0, 1)],
          lambda x, y: np.array([0, HALF, np.pi, -HALF, HALF / 2]), REALS, smooth=False, jax="lax.atan2"),
-    Case("atan2_edges", "atan2", ops.atan2, [values(0.0, -0.0, -0.0, INF, NAN, 1.0), values(0.0, -0.0, 1.0, -INF, 1.0, INF)],
+    Case("atan2_edges", "atan2", ops.atan2,
+         [values(0.0, -0.0, -0.0, INF, NAN, 1.0), values(0.0, -0.0, 1.0, -INF, 1.0, INF)],
          lambda x, y: np.array([0, -np.pi, -0.0, 0.75 * np.pi, NAN, 0]), REALS, order=0, jax="lax.atan2"),
     *real("sinh", mp.sinh),
     complex_("sinh", mp.sinh),

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from cases.base import COMPLEXES, EVERY, FP8, INTS, REALS, Arg, Case, arg, integers, positive, values
 
+from cases.base import EVERY, FP8, INTS, REALS, Arg, Case, arg, integers, label, positive, values
 from nrx.ops import logic as ops
 
 ORDERED = (*REALS, *INTS, "bool", *FP8)
@@ -33,7 +33,7 @@ def comparison(name: str, oracle: Callable, dtypes: tuple[str, ...]) -> list[Cas
 def bitwise(name: str, function: str, oracle: Callable, operands: int = 2) -> list[Case]:
     ours, exact = getattr(ops, function), {"order": 0, "ulp": 0, "jax": f"lax.{function}"}
     return [
-        Case(f"{name}_{len(shape)}d", name, ours, [arg(*shape, low=-100, high=100)] * operands, oracle, BITS, **exact)
+        Case(f"{name}_{label(shape)}", name, ours, [arg(*shape, low=-100, high=100)] * operands, oracle, BITS, **exact)
         for shape in ((), (3, 4), (2, 0))
     ]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from cases.base import FLOATS32_64, FP8, REALS, Arg, Case, arg, values
-from cases.precise import precise
 
+from cases.base import FLOATS32_64, FP8, REALS, Arg, Case, arg, label, values
+from cases.precise import precise
 from nrx.ops import special as ops
 
 INF, NAN = np.inf, np.nan
@@ -16,7 +16,7 @@ INF, NAN = np.inf, np.nan
 def unary(name: str, function: Callable, low: float, high: float, fp8: tuple = FP8, **options: Any) -> list[Case]:
     ours, options = getattr(ops, name), {"ulp": 8, "jax": f"lax.{name}"} | options
     return [
-        Case(f"{name}_{'x'.join(map(str, shape))}", name, ours, [arg(*shape, low=low, high=high)], precise(function),
+        Case(f"{name}_{label(shape)}", name, ours, [arg(*shape, low=low, high=high)], precise(function),
              dtypes, **options)
         for shape, dtypes in (((), FLOATS32_64), ((3, 4), (*REALS, *fp8)), ((0, 2), ("float32",)))
     ]  # fmt: skip
@@ -47,15 +47,16 @@ CASES = [
     at("digamma", (0.0, -0.0, -1.0, INF, NAN), (-INF, INF, NAN, INF, NAN), jax=""),
     Case("digamma_negative", "digamma", ops.digamma, [values(-0.25, -1.75, -2.25, 0.25)], precise(mp.digamma), REALS,
          ulp=16, tolerance=1e-5, jax="lax.digamma"),
-    *(Case(f"polygamma_{len(s)}d", "polygamma", ops.polygamma,
+    *(Case(f"polygamma_{label(s)}", "polygamma", ops.polygamma,
            [whole(*s, low=0, high=4), arg(*s, low=2, high=6)], precise(lambda m, x: mp.polygamma(int(m), x)), d, ulp=16,
            jax="lax.polygamma")
       for s, d in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))),
     Case("polygamma_edges", "polygamma", ops.polygamma,
          [values(1, 1, 2, 1.5, -1, 1, 0), values(0.0, INF, -1.0, 2.0, 2.0, NAN, 1.0)],
          lambda m, x: np.array([INF, 0, -INF, NAN, NAN, NAN, float(mp.digamma(1))]), FLOATS32_64, order=0),
-    *(Case(f"zeta_{len(s)}d", "zeta", ops.zeta,
-           [arg(*s, low=1.5, high=6, differentiable=False), arg(*s, low=0.3, high=4)], precise(mp.zeta), d, ulp=16)  # JAX has no derivative of it
+    # JAX has no derivative of it.
+    *(Case(f"zeta_{label(s)}", "zeta", ops.zeta,
+           [arg(*s, low=1.5, high=6, differentiable=False), arg(*s, low=0.3, high=4)], precise(mp.zeta), d, ulp=16)
       for s, d in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))),
     Case("zeta_edges", "zeta", ops.zeta, [values(1.0, 0.5, 2.0, 2.0, NAN), values(2.0, 2.0, 0.0, INF, 1.0)],
          lambda x, q: np.array([INF, NAN, INF, 0, NAN]), FLOATS32_64, order=0),

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
-from cases.base import COMPLEXES, EVERY, FP8, INTS, REALS, Arg, Case, arg, values
 
+from cases.base import COMPLEXES, EVERY, FP8, INTS, REALS, Arg, Case, arg, label, values
 from nrx.ops import structural as ops
+from nrx.transforms import stop_gradient
 
 NUMBERS = tuple(d for d in EVERY if d != "bool")
 
@@ -27,11 +28,11 @@ def converted(x: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def conversion(target: str) -> Case:
-    differentiable = {"complex128": 2, "float64": 2, "float32": 1}.get(target, 0)
     return Case(
         f"convert_to_{target}", "convert_element_type", lambda x: ops.convert_element_type(x, target),
-        [arg(2, 3, low=-3, high=90)], lambda x: converted(x, target), order=differentiable, ulp=1 if target in FP8 else 0,
-        dtypes=tuple(d for d in EVERY if not (d in FP8 and target in FP8)), tolerance=1e-2 if target == "float32" else 1e-6,
+        [arg(2, 3, low=-3, high=90)], lambda x: converted(x, target),
+        dtypes=tuple(d for d in EVERY if not (d in FP8 and target in FP8)), ulp=1 if target in FP8 else 0,
+        order={"complex128": 2, "float64": 2, "float32": 1}.get(target, 0), tolerance=1e-2 if target == "float32" else 1e-6,
         jax=f"lambda x: lax.convert_element_type(x, '{target}')",
     )  # fmt: skip
 
@@ -81,7 +82,7 @@ def moved(name: str, primitive: str, function: Any, x: Arg, oracle: Any, jax: st
 
 def counting(dtype: str, shape: tuple[int, ...], dimension: int) -> Case:
     return Case(
-        f"iota_{dtype}_{'x'.join(map(str, shape))}", "iota", lambda: ops.broadcasted_iota(dtype, shape, dimension), [],
+        f"iota_{dtype}_{label(shape)}", "iota", lambda: ops.broadcasted_iota(dtype, shape, dimension), [],
         lambda: np.indices(shape)[dimension].astype(np.dtype(dtype)), dtypes=(dtype,), order=0, vmap=False, ulp=0,
         jax=f"lambda: lax.broadcasted_iota('{dtype}', {shape}, {dimension})",
     )  # fmt: skip
@@ -155,6 +156,8 @@ CASES = [
     moved("rev_empty", "rev", lambda x: ops.rev(x, (1,)), arg(2, 0), lambda x: x, "lambda x: lax.rev(x, (1,))"),
     moved("copy", "copy", ops.copy, arg(2, 3), lambda x: x, "lambda x: jax.numpy.copy(x)"),
     moved("copy_scalar", "copy", ops.copy, arg(), lambda x: x),
+    Case("stop_gradient", "stop_gradient", stop_gradient, [arg(2, 3)], lambda x: x, EVERY, smooth=False, ulp=0,
+         jax="lax.stop_gradient"),
     counting("int32", (5,), 0),
     counting("float32", (2, 3), 1),
     counting("bfloat16", (2, 3), 0),

@@ -1,0 +1,154 @@
+"""`einsum`: products of several arrays and sums over axes, in the index notation of Einstein."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from string import ascii_letters
+from typing import Any
+
+from nrx import lax
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.dtypes import canonical_dtype
+from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.shapes import Shape, show, without
+from nrx.numpy.creation import diagonal
+from nrx.numpy.products import contract
+from nrx.numpy.promotion import promote_dtypes
+
+
+def einsum(
+    subscripts: Any, /, *operands: Any, out: None = None, optimize: Any = "auto", precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Array:  # fmt: skip
+    """Products of arrays and sums over axes, in the index notation of Einstein."""
+    if out is not None:
+        raise ArgumentError("einsum: arrays are immutable, there is no `out`", fix="use the result")
+    if not isinstance(subscripts, str):
+        subscripts, operands = _from_lists((subscripts, *operands))
+    if not operands:
+        raise ArgumentError("einsum needs at least one array")
+    arrays = promote_dtypes("einsum", *operands)
+    inputs, output = _parsed(subscripts, [x.shape for x in arrays])
+    preferred = None if preferred_element_type is None else canonical_dtype(preferred_element_type)
+    terms = [_simplified(x, labels, _others(i, inputs, output)) for i, (x, labels) in enumerate(zip(arrays, inputs, strict=True))]
+    while len(terms) > 1:
+        i, j = (0, 1) if optimize is False else _cheapest(terms, output)
+        (x, a), (y, b) = terms[i], terms[j]
+        rest = [term for k, term in enumerate(terms) if k not in (i, j)]
+        needed = set(output).union(*(labels for _, labels in rest))
+        terms = [*rest, _product(x, a, y, b, needed, precision, preferred)]
+    x, labels = terms[0]
+    x = lax.transpose(x, [labels.index(label) for label in output])
+    return lax.convert_element_type(x, preferred or x.dtype)
+
+
+def _from_lists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The string form of einsum(x, [0, 1], y, [1, 2], [0, 2])."""
+    operands, lists = list(arguments[: len(arguments) // 2 * 2 : 2]), list(arguments[1::2])
+    sides = ["".join("..." if i is ... else ascii_letters[i] for i in labels) for labels in lists]
+    text = ",".join(sides)
+    if len(arguments) % 2:
+        text += "->" + "".join("..." if i is ... else ascii_letters[i] for i in arguments[-1])
+    return text, operands
+
+
+def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
+    """The labels of each operand and of the result, with letters in place of the ellipsis."""
+    text = subscripts.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(shapes):
+        raise ArgumentError(f"einsum {subscripts!r} names {len(inputs)} operands, and {len(shapes)} are given")
+    free = [c for c in ascii_letters if c not in text]
+    counts = [len(shape) - len(part.replace("...", "")) for part, shape in zip(inputs, shapes, strict=True)]
+    for part, shape, count in zip(inputs, shapes, counts, strict=True):
+        if count < 0 or (count and "..." not in part):
+            raise ShapeError(f"einsum {subscripts!r}: {part!r} does not name the axes of shape {show(shape)}")
+    ellipsis = "".join(free[: max(counts, default=0)])
+    inputs = [part.replace("...", ellipsis[len(ellipsis) - n :]) for part, n in zip(inputs, counts, strict=True)]
+    if arrow:
+        output = right.replace("...", ellipsis)
+    else:
+        joined = "".join(inputs)
+        output = ellipsis + "".join(sorted(c for c in set(joined) - set(ellipsis) if joined.count(c) == 1))
+    for part in (*inputs, output):
+        if not all(c in ascii_letters for c in part):
+            raise ArgumentError(f"einsum {subscripts!r}: axes are named by letters, got {part!r}")
+    if len(set(output)) != len(output) or not set(output) <= set("".join(inputs)):
+        raise ArgumentError(f"einsum {subscripts!r}: the result names an axis twice, or one that no operand has")
+    return inputs, output
+
+
+def _others(i: int, inputs: Sequence[str], output: str) -> set[str]:
+    return set(output).union(*(labels for j, labels in enumerate(inputs) if j != i))
+
+
+Term = tuple[Array, str]
+
+
+def _simplified(x: Array, labels: str, needed: set[str]) -> Term:
+    """An operand with one axis a label: diagonals for repeated labels, sums over labels nobody else has."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            if x.shape[first] != x.shape[second]:
+                raise ShapeError(f"einsum: axis {label!r} has lengths {x.shape[first]} and {x.shape[second]}")
+            x = diagonal(x, 0, first, second)
+            labels = "".join(without(labels, [first, second])) + label
+    gone = [i for i, label in enumerate(labels) if label not in needed]
+    return _summed(x, gone), "".join(without(labels, gone))
+
+
+def _summed(x: Array, axes: Sequence[int]) -> Array:
+    return lax.reduce_or(x, axes) if dtypes.is_bool(x.dtype) else lax.reduce_sum(x, axes)
+
+
+def _cheapest(terms: Sequence[Term], output: str) -> tuple[int, int]:
+    """The two terms whose product costs the fewest multiplications; the smaller result of equal ones."""
+
+    def cost(pair: tuple[int, int]) -> tuple[int, int]:
+        sizes: dict[str, int] = {}
+        for k in pair:
+            for label, n in zip(terms[k][1], terms[k][0].shape, strict=True):
+                sizes[label] = max(n, sizes.get(label, 1))
+        needed = set(output).union(*(labels for k, (_, labels) in enumerate(terms) if k not in pair))
+        work = result = 1
+        for label, n in sizes.items():
+            work *= n
+            result *= n if label in needed else 1
+        return work, result
+
+    return min(combinations(range(len(terms)), 2), key=cost)
+
+
+def _product(x: Array, a: str, y: Array, b: str, needed: set[str], precision: Any, preferred: Any) -> Term:
+    """The product of two terms, summed over the labels that are not needed."""
+    x, a, y, b = _aligned(x, a, y, b)
+    shared = [label for label in a if label in b]
+    batch = [label for label in shared if label in needed]
+    summed = [label for label in shared if label not in needed]
+    axes = tuple(tuple(labels.index(label) for label in summed) for labels in (a, b))
+    batch_axes = tuple(tuple(labels.index(label) for label in batch) for labels in (a, b))
+    out = contract(x, y, axes, batch_axes, precision, preferred)
+    labels = "".join([*batch, *(c for c in a if c not in shared), *(c for c in b if c not in shared)])
+    gone = [i for i, label in enumerate(labels) if label not in needed]
+    return _summed(out, gone), "".join(without(labels, gone))
+
+
+def _aligned(x: Array, a: str, y: Array, b: str) -> tuple[Array, str, Array, str]:
+    """The terms without shared axes of length 1 that the other term has longer: they broadcast."""
+    sizes = dict(zip(b, y.shape, strict=True))
+    drop_x, drop_y = [], []
+    for i, (label, n) in enumerate(zip(a, x.shape, strict=True)):
+        other = sizes.get(label, n)
+        if n == other:
+            continue
+        if 1 not in (n, other):
+            raise ShapeError(f"einsum: axis {label!r} has lengths {n} and {other}")
+        if n == 1:
+            drop_x.append(i)
+        else:
+            drop_y.append(b.index(label))
+    x, a = lax.squeeze(x, drop_x), "".join(without(a, drop_x))
+    return x, a, lax.squeeze(y, drop_y), "".join(without(b, drop_y))

@@ -1,0 +1,292 @@
+"""Joining, splitting, repeating and padding arrays."""
+
+from collections.abc import Callable, Sequence
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from nrx import lax
+from nrx.core import dtypes
+from nrx.core.array import Array, asarray as core_asarray
+from nrx.core.dtypes import canonical_dtype
+from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
+from nrx.core.shapes import canonical_axis, show, without
+from nrx.core.trace import Tracer
+from nrx.numpy.indexing import take
+from nrx.numpy.manipulation import atleast_1d, atleast_2d, atleast_3d, broadcast_to, ravel, reshape
+from nrx.numpy.promotion import as_arrays, promote_dtypes
+
+# Joining
+
+
+def _sequence(name: str, arrays: Any) -> list[Any]:
+    if isinstance(arrays, Array):
+        return unstack(arrays)
+    if isinstance(arrays, np.ndarray | Sequence) and len(arrays):
+        return list(arrays)
+    raise ArgumentError(f"{name} needs a sequence of at least one array, got {arrays!r}")
+
+
+def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Array:
+    """Arrays one after the other along an axis; flattened first if `axis` is None."""
+    parts = _sequence("concatenate", arrays)
+    joined = promote_dtypes("concatenate", *parts)
+    if axis is None:
+        joined, axis = [ravel(x) for x in joined], 0
+    if not joined[0].ndim:
+        raise ShapeError("concatenate: arrays without axes cannot be joined", fix="use stack")
+    out = lax.concatenate(joined, canonical_axis(axis, joined[0].ndim))
+    return out if dtype is None else lax.convert_element_type(out, dtype)
+
+
+concat = concatenate
+
+
+def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Array:
+    """Arrays of one shape side by side along a new axis."""
+    parts = as_arrays("stack", *_sequence("stack", arrays))
+    shapes = sorted({x.shape for x in parts})
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"stack needs arrays of one shape, got {' and '.join(map(show, shapes))}",
+            fix="broadcast or pad them first, or use concatenate",
+        )
+    at = canonical_axis(axis, parts[0].ndim + 1)
+    return concatenate([lax.expand_dims(x, [at]) for x in parts], at, dtype)
+
+
+def vstack(tup: Any, dtype: Any = None) -> Array:
+    """Arrays one below the other: along axis 0, vectors as rows."""
+    return concatenate([atleast_2d(x) for x in _sequence("vstack", tup)], 0, dtype)
+
+
+def hstack(tup: Any, dtype: Any = None) -> Array:
+    """Arrays side by side: along axis 1, vectors along axis 0."""
+    parts = [atleast_1d(x) for x in _sequence("hstack", tup)]
+    return concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype)
+
+
+def dstack(tup: Any, dtype: Any = None) -> Array:
+    """Arrays one behind the other: along axis 2, after giving all of them 3 axes."""
+    return concatenate([atleast_3d(x) for x in _sequence("dstack", tup)], 2, dtype)
+
+
+def column_stack(tup: Any) -> Array:
+    """Arrays side by side along axis 1, vectors as columns."""
+    parts = as_arrays("column_stack", *_sequence("column_stack", tup))
+    return concatenate([x if x.ndim >= 2 else reshape(x, (-1, 1)) for x in parts], 1)
+
+
+def append(arr: Any, values: Any, axis: int | None = None) -> Array:
+    """Values after the end of an array along an axis; both flattened if `axis` is None."""
+    return concatenate([arr, values], axis)
+
+
+# Splitting
+
+
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    """Equal parts along an axis, or the parts between given positions."""
+    (x,) = as_arrays("split", ary)
+    length = x.shape[canonical_axis(axis, x.ndim)]
+    if not isinstance(indices_or_sections, Sequence | np.ndarray | Array) and length % index(indices_or_sections):
+        raise ShapeError(
+            f"split: axis {axis} of shape {show(x.shape)} has no {indices_or_sections} equal parts", fix="use array_split"
+        )
+    return array_split(x, indices_or_sections, axis)
+
+
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    """Nearly equal parts along an axis, the longer ones first, or the parts between given positions."""
+    (x,) = as_arrays("array_split", ary)
+    axis = canonical_axis(axis, x.ndim)
+    length = x.shape[axis]
+    sections = indices_or_sections
+    if isinstance(sections, Tracer):
+        raise ArgumentTypeError("split: the positions must be known", fix="make them static (static_argnums)")
+    if isinstance(sections, Sequence | np.ndarray | Array) and np.ndim(sections):
+        ends = [index(i) for i in np.asarray(sections)]
+        cuts = [0, *(min(max(end + length if end < 0 else end, 0), length) for end in ends), length]
+        return [lax.slice_in_dim(x, i, max(i, j), axis=axis) for i, j in zip(cuts, cuts[1:], strict=False)]
+    count = index(sections)
+    if count <= 0:
+        raise ArgumentError(f"split: the number of parts must be positive, got {count}")
+    return lax.split(x, [length // count + (i < length % count) for i in range(count)], axis)
+
+
+def _along(name: str, ary: Any, sections: Any, axis: int, least: int) -> list[Array]:
+    (x,) = as_arrays(name, ary)
+    if x.ndim < least:
+        raise ShapeError(f"{name} needs an array of at least {least} axes, got shape {show(x.shape)}")
+    return split(x, sections, axis)
+
+
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
+    """`split` along axis 0."""
+    return _along("vsplit", ary, indices_or_sections, 0, 2)
+
+
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
+    """`split` along axis 1, of vectors along axis 0."""
+    return _along("hsplit", ary, indices_or_sections, min(1, core_asarray(ary).ndim - 1), 1)
+
+
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
+    """`split` along axis 2."""
+    return _along("dsplit", ary, indices_or_sections, 2, 3)
+
+
+def unstack(x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
+    """The slices along an axis, without that axis."""
+    (array,) = as_arrays("unstack", x)
+    if not array.ndim:
+        raise ShapeError("unstack: an array without axes has no slices")
+    at = canonical_axis(axis, array.ndim)
+    rest = without(array.shape, [at])
+    if not array.shape[at]:
+        return ()
+    return tuple(lax.reshape(part, rest) for part in lax.split(array, (1,) * array.shape[at], at))
+
+
+# Repeating
+
+
+def tile(A: Any, reps: Any) -> Array:
+    """The array repeated as a whole, `reps[i]` times along axis i (aligned at the last)."""
+    (x,) = as_arrays("tile", A)
+    counts = tuple(index(n) for n in reps) if isinstance(reps, Sequence | np.ndarray) else (index(reps),)
+    if any(n < 0 for n in counts):
+        raise ArgumentError(f"tile: repetitions must not be negative, got {reps}")
+    ndim = max(x.ndim, len(counts))
+    shape = (1,) * (ndim - x.ndim) + x.shape
+    counts = (1,) * (ndim - len(counts)) + counts
+    twice = [v for pair in zip(counts, shape, strict=True) for v in pair]
+    x = lax.broadcast_in_dim(lax.reshape(x, shape), twice, range(1, 2 * ndim, 2))
+    return lax.reshape(x, [n * c for n, c in zip(shape, counts, strict=True)])
+
+
+def repeat(
+    a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None, out_sharding: None = None
+) -> Array:
+    """Each element along an axis (of the flat array if None) repeated."""
+    (x,) = as_arrays("repeat", a)
+    if axis is None:
+        x, axis = ravel(x), 0
+    axis = canonical_axis(axis, x.ndim)
+    if isinstance(repeats, Tracer):
+        if total_repeat_length is None:
+            raise ArgumentTypeError(
+                "repeat: the length of the result depends on `repeats`, which is traced",
+                fix="pass total_repeat_length, or make repeats static",
+            )
+        return _repeated_by(x, repeats, axis, total_repeat_length)
+    counts = np.asarray(repeats)
+    if counts.size == 1 and total_repeat_length is None:
+        count = index(counts.reshape(()).item())
+        shape = (*x.shape[: axis + 1], count, *x.shape[axis + 1 :])
+        x = lax.broadcast_in_dim(x, shape, without(range(x.ndim + 1), [axis + 1]))
+        return lax.reshape(x, (*shape[:axis], shape[axis] * count, *shape[axis + 2 :]))
+    positions = np.repeat(np.arange(x.shape[axis]), counts)
+    if total_repeat_length is not None:
+        fill = positions[-1] if positions.size else 0
+        positions = np.concatenate([positions, np.full(total_repeat_length, fill)])[:total_repeat_length]
+    return take(x, positions, axis)
+
+
+def _repeated_by(x: Array, repeats: Array, axis: int, length: int) -> Array:
+    """Repetition by traced counts: position i holds the element after whose predecessors' copies i comes."""
+    counts = broadcast_to(repeats, (x.shape[axis],))
+    ends = lax.cumsum(counts, 0)
+    grid = (length, x.shape[axis])
+    places = lax.broadcasted_iota(ends.dtype, grid, 0)
+    passed = lax.ge(places, lax.broadcast_in_dim(ends, grid, (1,)))
+    return take(x, lax.reduce_sum(lax.convert_element_type(passed, dtypes.int32), [1]), axis, mode="clip")
+
+
+# Padding
+
+
+def pad(array: Any, pad_width: Any, mode: str | Callable = "constant", **options: Any) -> Array:
+    """The array with elements added before and after along each axis."""
+    (x,) = as_arrays("pad", array)
+    widths = _widths(pad_width, x.ndim)
+    if mode == "constant":
+        values = _pairs(options.pop("constant_values", 0), x.ndim)
+        _reject_options(mode, options)
+        return _constant_padded(x, widths, values)
+    kinds = {"edge": _edge, "reflect": _reflected, "symmetric": _reflected, "wrap": _wrapped}
+    if mode == "empty":
+        return _constant_padded(x, widths, [(0, 0)] * x.ndim)
+    if not isinstance(mode, str) or mode not in kinds:
+        raise ArgumentError(f"pad: unknown mode {mode!r}", fix=f"use one of constant, empty, {', '.join(kinds)}")
+    if options.pop("reflect_type", "even") != "even":
+        raise ArgumentError('pad: reflect_type must be "even"')
+    _reject_options(mode, options)
+    for axis, (before, after) in enumerate(widths):
+        if not before + after:
+            continue
+        if not x.shape[axis]:
+            raise ShapeError(f"pad: the empty axis {axis} of shape {show(x.shape)} cannot be padded in mode {mode!r}")
+        x = take(x, kinds[mode](np.arange(-before, x.shape[axis] + after), x.shape[axis], mode), axis)
+    return x
+
+
+def _reject_options(mode: str, options: dict[str, Any]) -> None:
+    if options:
+        raise ArgumentError(f"pad: mode {mode!r} takes no {', '.join(options)}")
+
+
+def _pairs(values: Any, ndim: int) -> list[tuple[Any, Any]]:
+    """(before, after) for each axis, from one value, one pair, or a pair for each axis."""
+    if not isinstance(values, Sequence | np.ndarray):
+        return [(values, values)] * ndim
+    rows = list(values)
+    if rows and not isinstance(rows[0], Sequence | np.ndarray):
+        rows = [rows] * ndim
+    elif len(rows) == 1:
+        rows = rows * ndim
+    if len(rows) != ndim or any(len(row) not in (1, 2) for row in rows):
+        raise ArgumentError(f"pad: {values!r} does not give (before, after) for each of {ndim} axes")
+    return [(row[0], row[-1]) for row in rows]
+
+
+def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
+    if isinstance(pad_width, dict):
+        rows: list[Any] = [(0, 0)] * ndim
+        for axis, width in pad_width.items():
+            rows[canonical_axis(axis, ndim)] = width if isinstance(width, Sequence) else (width, width)
+        pad_width = rows
+    widths = [(index(before), index(after)) for before, after in _pairs(pad_width, ndim)]
+    if any(w < 0 for pair in widths for w in pair):
+        raise ArgumentError(f"pad: widths must not be negative, got {pad_width}", fix="use nrx.lax.pad, or slice")
+    return widths
+
+
+def _constant_padded(x: Array, widths: list[tuple[int, int]], values: list[tuple[Any, Any]]) -> Array:
+    converted = [[lax.convert_element_type(v, x.dtype, x.weak_type) for v in pair] for pair in values]
+    first = converted[0][0] if converted else None
+    if all(v is values[0][0] or (type(v) in (int, float) and v == values[0][0]) for pair in values for v in pair):
+        return x if first is None else lax.pad(x, first, [(*pair, 0) for pair in widths])
+    for axis, ((before, after), (low, high)) in enumerate(zip(widths, converted, strict=True)):
+        none = [(0, 0, 0)] * x.ndim
+        x = lax.pad(x, low, [*none[:axis], (before, 0, 0), *none[axis + 1 :]])
+        x = lax.pad(x, high, [*none[:axis], (0, after, 0), *none[axis + 1 :]])
+    return x
+
+
+def _edge(positions: np.ndarray, length: int, mode: str) -> np.ndarray:
+    return np.clip(positions, 0, length - 1)
+
+
+def _wrapped(positions: np.ndarray, length: int, mode: str) -> np.ndarray:
+    return positions % length
+
+
+def _reflected(positions: np.ndarray, length: int, mode: str) -> np.ndarray:
+    if mode == "reflect":  # the edge is not repeated
+        period = max(2 * (length - 1), 1)
+        positions = positions % period
+        return np.where(positions < length, positions, period - positions)
+    positions = positions % (2 * length)
+    return np.where(positions < length, positions, 2 * length - 1 - positions)

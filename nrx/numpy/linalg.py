@@ -1,0 +1,114 @@
+"""Linear algebra that needs no decompositions, under the names of `numpy.linalg`."""
+
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from nrx import lax
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.shapes import canonical_axes, show
+from nrx.numpy.creation import diagonal as _diagonal
+from nrx.numpy.creation import eye
+from nrx.numpy.manipulation import matrix_transpose
+from nrx.numpy.products import cross as _cross
+from nrx.numpy.products import matmul, outer, tensordot, trace as _trace, vecdot
+from nrx.numpy.promotion import as_inexact
+from nrx.numpy.reductions import max as array_max
+from nrx.numpy.reductions import min as array_min
+from nrx.numpy.reductions import sum as array_sum
+
+__all__ = [
+    "cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "norm", "outer", "tensordot",
+    "trace", "vecdot", "vector_norm",
+]  # fmt: skip
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+    """The norm of a vector or matrix, or of those along axes."""
+    array = as_inexact("norm", x)
+    if axis is None and (ord is None or array.ndim == 1):
+        flat = lax.reshape(array, (array.size,))
+        out = vector_norm(flat, ord=2 if ord is None else ord)
+        return lax.reshape(out, (1,) * array.ndim) if keepdims else out
+    axes = canonical_axes(axis, array.ndim)
+    if len(axes) == 1:
+        return vector_norm(array, axis=axes, keepdims=keepdims, ord=2 if ord is None else ord)
+    if len(axes) != 2:
+        raise ShapeError(f"norm: a norm is taken over 1 or 2 axes, got {len(axes)} of shape {show(array.shape)}")
+    return _norm_of_matrix(array, "fro" if ord is None else ord, axes, keepdims)
+
+
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:
+    """The norm of vectors: of order 2 by default, of any order, inf or -inf."""
+    array = as_inexact("vector_norm", x)
+    axes = canonical_axes(axis, array.ndim)
+    if ord == 2:
+        square = lax.real(lax.mul(array, lax.conj(array))) if dtypes.is_complex(array.dtype) else lax.mul(array, array)
+        return lax.sqrt(array_sum(square, axes, keepdims=keepdims))
+    size = lax.abs(array)
+    if ord in (np.inf, -np.inf):
+        return (array_max if ord > 0 else array_min)(size, axes, keepdims=keepdims)
+    if ord == 0:
+        held = lax.convert_element_type(lax.ne(size, lax.full_like(size, 0)), size.dtype)
+        return array_sum(held, axes, keepdims=keepdims)
+    if ord == 1:
+        return array_sum(size, axes, keepdims=keepdims)
+    if isinstance(ord, str):
+        raise ArgumentError(f"vector_norm: {ord!r} is a norm of matrices")
+    return lax.pow(array_sum(lax.pow(size, lax.full_like(size, ord)), axes, keepdims=keepdims), 1 / ord)
+
+
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
+    """The norm of matrices, in the last two axes: "fro", 1, -1, inf or -inf."""
+    array = as_inexact("matrix_norm", x)
+    if array.ndim < 2:
+        raise ShapeError(f"matrix_norm needs an array of at least 2 axes, got shape {show(array.shape)}")
+    return _norm_of_matrix(array, ord, (array.ndim - 2, array.ndim - 1), keepdims)
+
+
+def _norm_of_matrix(x: Array, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Array:
+    rows, columns = axes
+    if ord == "fro":
+        return vector_norm(x, axis=axes, keepdims=keepdims)
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise ArgumentError(f"norm: no matrix norm of order {ord!r} here", fix='use "fro", 1, -1, inf or -inf')
+    summed, kept = (rows, columns) if ord in (1, -1) else (columns, rows)
+    sums = array_sum(lax.abs(x), summed, keepdims=True)
+    out = (array_max if ord > 0 else array_min)(sums, kept, keepdims=True)
+    return out if keepdims else lax.squeeze(out, axes)
+
+
+def matrix_power(a: Any, n: int) -> Array:
+    """A square matrix multiplied n times with itself; n must not be negative."""
+    x = as_inexact("matrix_power", a) if not dtypes.is_integer(getattr(a, "dtype", np.dtype(float))) else a
+    n = index(n)
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ShapeError(f"matrix_power needs square matrices, got shape {show(x.shape)}")
+    if n < 0:
+        raise ArgumentError(f"matrix_power: the power must not be negative here, got {n}", fix="invert the matrix first")
+    out = None
+    while n:
+        out = x if n & 1 and out is None else matmul(out, x) if n & 1 else out
+        x, n = matmul(x, x) if n > 1 else x, n >> 1
+    if out is not None:
+        return out
+    unit = eye(x.shape[-1], dtype=x.dtype)
+    return lax.broadcast_in_dim(unit, x.shape, (x.ndim - 2, x.ndim - 1))
+
+
+def diagonal(x: Any, /, *, offset: int = 0) -> Array:
+    """The diagonals of matrices, in the last two axes."""
+    return _diagonal(x, offset, -2, -1)
+
+
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Array:
+    """The sums of the diagonals of matrices, in the last two axes."""
+    return _trace(x, offset, -2, -1, dtype)
+
+
+def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
+    """The cross product of vectors of 3 numbers along an axis."""
+    return _cross(x1, x2, axis=axis)

@@ -1,0 +1,144 @@
+"""Sorting and searching."""
+
+from typing import Any
+
+import numpy as np
+
+from nrx import lax
+from nrx.core import dtypes
+from nrx.core.array import Array, wrap
+from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
+from nrx.core.shapes import canonical_axis, show
+from nrx.core.trace import Tracer
+from nrx.numpy.promotion import as_arrays, promote_dtypes
+
+
+def sort(
+    a: Any, axis: int | None = -1, *, kind: None = None, order: None = None, stable: bool = True, descending: bool = False
+) -> Array:
+    """The elements in ascending order along an axis (of the flat array if None); NaN last."""
+    x, at = _along("sort", a, axis, kind, order)
+    out = lax.sort(x, at, stable)
+    return lax.rev(out, [at]) if descending else out
+
+
+def argsort(
+    a: Any, axis: int | None = -1, *, kind: None = None, order: None = None, stable: bool = True, descending: bool = False
+) -> Array:
+    """The positions along an axis that sort the elements."""
+    x, at = _along("argsort", a, axis, kind, order)
+    positions = lax.broadcasted_iota(dtypes.scalar_dtype(int), x.shape, at)
+    if not descending:
+        return lax.sort_key_val(x, positions, at, stable)[1]
+    # Reversed before and after, so that equal elements keep their order.
+    found = lax.sort_key_val(lax.rev(x, [at]), lax.rev(positions, [at]), at, stable)[1]
+    return lax.rev(found, [at])
+
+
+def _along(name: str, a: Any, axis: int | None, kind: Any, order: Any) -> tuple[Array, int]:
+    if kind is not None or order is not None:
+        raise ArgumentError(f"{name} takes neither `kind` nor `order`", fix="use stable=False where order may vary")
+    (x,) = as_arrays(name, a)
+    if axis is None or not x.ndim:
+        return lax.reshape(x, (x.size,)), 0
+    return x, canonical_axis(axis, x.ndim)
+
+
+def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Array, ...]:
+    """The positions of the elements that are not 0, one array of indices an axis."""
+    (x,) = as_arrays("nonzero", a)
+    if not x.ndim:
+        raise ShapeError("nonzero needs an array of at least 1 axis", fix="use atleast_1d(x)")
+    integer = dtypes.scalar_dtype(int)
+    if size is None:
+        if isinstance(x, Tracer):
+            raise ArgumentTypeError(
+                f"nonzero of {x.aval}: the number of results is not known while tracing",
+                fix="pass size=n (the result is cut, or filled with fill_value), or use where(condition, x, y)",
+            )
+        return tuple(wrap(i.astype(integer)) for i in np.nonzero(np.asarray(x)))
+    flat = lax.ne(lax.reshape(x, (x.size,)), lax.full((x.size,), 0, x.dtype))
+    fills = fill_value if isinstance(fill_value, tuple) else (0 if fill_value is None else fill_value,) * x.ndim
+    found, count = _first_true(flat, size)
+    # The position along each axis of a position in the flat array.
+    strides = [int(np.prod(x.shape[i + 1 :])) for i in range(x.ndim)]
+    valid = lax.lt(lax.iota(dtypes.int32, size), lax.broadcast_in_dim(count, (size,), ()))
+    return tuple(
+        lax.select(valid, lax.rem(lax.div(found, max(stride, 1)), max(length, 1)), lax.full((size,), fill, integer))
+        for stride, length, fill in zip(strides, x.shape, fills, strict=True)
+    )
+
+
+def _first_true(flat: Array, size: int) -> tuple[Array, Array]:
+    """The positions of the first `size` true elements, and how many there are."""
+    integer = dtypes.scalar_dtype(int)
+    rank = lax.cumsum(lax.convert_element_type(flat, dtypes.int32), 0)
+    count = lax.reduce_sum(lax.convert_element_type(flat, dtypes.int32), [0])
+    place = lax.select(flat, lax.sub(rank, 1), lax.full_like(rank, size))
+    numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
+    positions = lax.iota(integer, flat.size)
+    found = lax.scatter(
+        lax.full((size,), 0, integer), lax.reshape(place, (flat.size, 1)), positions, numbers, mode="drop"
+    )  # fmt: skip
+    return found, count
+
+
+def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Array:
+    """The positions in the flat array of the elements that are not 0."""
+    (x,) = as_arrays("flatnonzero", a)
+    return nonzero(lax.reshape(x, (x.size,)), size=size, fill_value=fill_value)[0]
+
+
+def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Array:
+    """The positions of the elements that are not 0, one row of indices an element."""
+    (x,) = as_arrays("argwhere", a)
+    if not x.ndim:
+        found = nonzero(lax.reshape(x, (1,)), size=size, fill_value=fill_value)[0]
+        return lax.reshape(lax.slice_in_dim(lax.reshape(found, (found.size, 1)), 0, 0, axis=1), (found.size, 0))
+    found = nonzero(x, size=size, fill_value=fill_value)
+    return lax.concatenate([lax.reshape(i, (i.size, 1)) for i in found], 1)
+
+
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Array:
+    """Where values would have to be inserted into a sorted vector to keep it sorted."""
+    if side not in ("left", "right"):
+        raise ArgumentError(f"searchsorted: side is 'left' or 'right', got {side!r}")
+    if sorter is not None:
+        raise ArgumentError("searchsorted takes no sorter", fix="sort first: a[sorter]")
+    line, values = promote_dtypes("searchsorted", a, v)
+    if line.ndim != 1:
+        raise ShapeError(f"searchsorted needs a sorted vector, got shape {show(line.shape)}")
+    flat = lax.reshape(values, (values.size,))
+    # Sorted together, stably: those that come first of equal ones are in front.
+    n, m = line.size, flat.size
+    integer = dtypes.scalar_dtype(int)
+    pair = (flat, line) if side == "left" else (line, flat)
+    order = lax.sort_key_val(lax.concatenate(pair, 0), lax.iota(integer, n + m), 0)[1]
+    first = 0 if side == "left" else n
+    is_value = lax.bitwise_and(lax.ge(order, first), lax.lt(order, first + m))
+    passed = lax.cumsum(lax.convert_element_type(lax.bitwise_not(is_value), integer), 0)
+    # Back in the order of the values.
+    numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
+    places = lax.select(is_value, lax.sub(order, first), lax.full_like(order, m))
+    out = lax.scatter(lax.full((m,), 0, integer), lax.reshape(places, (n + m, 1)), passed, numbers, mode="drop")
+    return lax.reshape(out, values.shape)
+
+
+def unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None,
+    *, equal_nan: bool = True, size: int | None = None, fill_value: Any = None,
+) -> Any:  # fmt: skip
+    """The sorted distinct elements; the array must be known, not traced."""
+    (x,) = as_arrays("unique", ar)
+    if isinstance(x, Tracer) or size is not None:
+        raise ArgumentTypeError(
+            "unique: the number of results depends on the values, which must be known", fix="call it outside of jit"
+        )
+    found = np.unique(
+        x.numpy(), return_index=return_index, return_inverse=return_inverse, return_counts=return_counts, axis=axis,
+        equal_nan=equal_nan,
+    )  # fmt: skip
+    integer = dtypes.scalar_dtype(int)
+    if isinstance(found, tuple):
+        return (wrap(found[0]), *(wrap(part.astype(integer)) for part in found[1:]))
+    return wrap(found)

@@ -268,7 +268,8 @@ def while_loops_of_different_lengths(J, x, n):
     def f(x, n):
         return J.lax.while_loop(lambda s: s[0] < n, lambda s: (s[0] + 1, J.numpy.sin(s[1]) + x), (0, x))[1]
 
-    return J.vmap(f)(x, n), J.vmap(lambda x, n: J.jvp(lambda x: f(x, n), (x,), (1.0,)))(x, n), J.vmap(f, (0, None))(x, 3)
+    tangents = J.vmap(lambda x, n: J.jvp(lambda x: f(x, n), (x,), (1.0,)))
+    return J.vmap(f)(x, n), tangents(x, n), J.vmap(f, (0, None))(x, 3)
 
 
 @program(X, COUNTS)

@@ -15,13 +15,13 @@ NORMAL = [d for d in dtypes.ALL if d not in dtypes.FP8]
 TYPES = [(d, False) for d in NORMAL] + [(dtypes.int32, True), (dtypes.float32, True), (dtypes.complex64, True)]
 
 
-@pytest.mark.parametrize(("a", "b"), itertools.product(TYPES, TYPES))
+@pytest.mark.parametrize(("a", "b"), list(itertools.product(TYPES, TYPES)))
 def test_promotion_commutes(a, b):
     assert dtypes.promote_types(a, b) == dtypes.promote_types(b, a)
     assert dtypes.promote_types(a, a) == a
 
 
-@pytest.mark.parametrize(("a", "b"), itertools.combinations_with_replacement(NORMAL, 2))
+@pytest.mark.parametrize(("a", "b"), list(itertools.combinations_with_replacement(NORMAL, 2)))
 def test_promotion_is_jaxs(a, b):
     jax = pytest.importorskip("jax")
     with jax.enable_x64(True):

@@ -494,9 +494,10 @@ def test_narrow_floats_accumulate_in_float32() -> None:
         assert float(getitem(got, 0)) == float(np.float32(5000).astype(x.dtype))
 
 
-def test_integers_wrap() -> None:
+def test_integers_are_exact_and_wrap() -> None:
     assert at(np.zeros(1, np.uint8), [0] * 300).add(1).tolist() == [300 - 256]
     assert at(np.zeros(1, np.uint8), 0).subtract(1).tolist() == [255]
+    assert at(np.arange(4), [2, 2]).power([3, 1]).tolist() == [0, 1, 8, 3]
 
 
 # --- Derivatives and batches ------------------------------------------------------------------------------------------

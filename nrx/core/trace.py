@@ -240,6 +240,11 @@ def bind_with(trace: Trace, prim: Any, args: Any, params: dict[str, Any]) -> Any
         return trace.process(prim, tuple(args), params)
 
 
+def bind_now(prim: Any, *args: Any, **params: Any) -> Any:
+    """Apply a primitive to concrete arrays at once, whatever is being traced: for constants."""
+    return bind_with(_EVAL, prim, args, params)
+
+
 # Named axes: those of the vmaps around the current code, innermost last.
 _AXES: ContextVar[tuple[tuple[str, int], ...]] = ContextVar("nrx_axes", default=())
 

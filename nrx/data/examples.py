@@ -28,7 +28,7 @@ def shuffle(tree: Any, key: Any) -> Any:
     >>> import nrx
     >>> x = nrx.numpy.arange(4)
     >>> nrx.data.shuffle({"x": x, "y": 10 * x}, nrx.random.PRNGKey(0))
-    {'x': Array([2, 0, 1, 3], dtype=int32), 'y': Array([20,  0, 10, 30], dtype=int32)}
+    {'x': Array([0, 1, 3, 2], dtype=int32), 'y': Array([ 0, 10, 30, 20], dtype=int32)}
     """
     return take(tree, random_order(key, count_examples("shuffle", tree)))
 

@@ -72,7 +72,7 @@ def save_pickle(path: StrPath, tree: Any) -> None:
 
 
 def load_pickle(path: StrPath, device: Device | str | None = None, allow: Iterable[Any] = ()) -> Any:
-    """Unpickle a tree that `save_pickle`, or `pickle.dump`, wrote.
+    """Unpickle a tree that `save_pickle`, or `pickle.dump` (in protocol 3 or later), wrote.
 
     A pickle is a program, and `pickle.load` runs it, whoever wrote it. Here it may only build data: arrays, NumPy's
     arrays and scalars, the containers of Python, the named tuples of nrx (states of optimizers) and what you allow.

@@ -4,7 +4,7 @@
     version    u32       1
     size       u64       of the tree, in bytes
     checksum   32 bytes  SHA-256 of the tree
-    tree       msgpack   extension type 1: a tuple, as the msgpack of a list
+    tree       msgpack   extension type 1, empty, as the first item of a list: it is a tuple
                          extension type 2: an array, as the msgpack of [name of the dtype, shape]
     arrays               for each array of the tree, in its order: the elements in C order and their SHA-256
 
@@ -35,6 +35,7 @@ _VERSION = 1
 _PREFIX = struct.Struct("<8sIQ32s")
 _DIGEST_SIZE = 32
 _TUPLE, _ARRAY = 1, 2
+_TUPLE_MARK = msgpack.ExtType(_TUPLE, b"")
 _SCALARS = (type(None), bool, int, float, str, bytes)
 _DEEPEST = 250
 #: How files begin that people take for ours, and what to do with them.
@@ -145,13 +146,13 @@ def _encode(node: Any, path: KeyPath, arrays: list[Any]) -> Any:
     if type(node) is list:
         return children
     if type(node) is tuple:
-        return msgpack.ExtType(_TUPLE, msgpack.packb(children))
+        return [_TUPLE_MARK, *children]
     return {_encode_key(_name(step), path): child for step, child in zip(steps, children, strict=True)}
 
 
 def _encode_key(key: Any, path: KeyPath) -> Any:
     if type(key) is tuple:
-        return msgpack.ExtType(_TUPLE, msgpack.packb([_encode_key(part, path) for part in key]))
+        return (_TUPLE_MARK, *(_encode_key(part, path) for part in key))
     if type(key) not in _SCALARS:
         raise ArgumentTypeError(
             f"save: a key of tree{keystr(path)} is of type {type(key).__name__}, which a file cannot hold: {key!r}",
@@ -184,6 +185,7 @@ class _Reader:
         self.device = device
         self.unread = os.fstat(file.fileno()).st_size
         self.arrays = 0
+        self.marks = 0  # of tuples, not yet found in their place
 
     def read_tree(self) -> Any:
         start = self._read(min(_PREFIX.size, self.unread))
@@ -203,8 +205,8 @@ class _Reader:
         if hashlib.sha256(header).digest() != checksum:
             raise FileFormatError("damaged: the checksum of the tree is wrong")
         tree = self._unpack(header)
-        if self.unread:
-            raise FileFormatError(f"damaged: {self.unread} bytes follow after the end")
+        if self.marks or self.unread:
+            raise FileFormatError("damaged: something stands where nothing should")
         return tree
 
     def _read(self, count: int) -> bytes:
@@ -218,18 +220,27 @@ class _Reader:
 
     def _unpack(self, packed: bytes) -> Any:
         try:
-            return msgpack.unpackb(packed, ext_hook=self._extension, strict_map_key=False)
+            return msgpack.unpackb(
+                packed, ext_hook=self._extension, list_hook=self._list_or_tuple, strict_map_key=False
+            )
         except FileFormatError:
             raise
         except (ValueError, TypeError) as error:
             raise FileFormatError(f"damaged: the tree is no valid msgpack ({error})") from None
 
     def _extension(self, code: int, packed: bytes) -> Any:
-        if code == _TUPLE:
-            return tuple(self._unpack(packed))
+        if code == _TUPLE and not packed:
+            self.marks += 1
+            return _TUPLE_MARK
         if code == _ARRAY:
-            return self._read_array(*self._unpack(packed))
+            return self._read_array(*msgpack.unpackb(packed))
         raise FileFormatError(f"damaged: the extension type {code} is unknown")
+
+    def _list_or_tuple(self, items: list[Any]) -> Any:
+        if not items or items[0] is not _TUPLE_MARK:
+            return items
+        self.marks -= 1
+        return tuple(items[1:])
 
     def _read_array(self, dtype_name: str, shape: list[int]) -> Array:
         self.arrays += 1

@@ -11,18 +11,15 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, DTypeError
 from nrx.numpy.promotion import Elementwise, as_arrays, as_inexact, broadcast, promote_dtypes
-from nrx.ops.arithmetic import add_p, div_p, max_p, min_p, mul_p, nextafter_p, rem_p, sub_p
+from nrx.ops.arithmetic import add_p, div_p, max_p, min_p, mul_p, nextafter_p, sub_p
 from nrx.ops.elementary import pow_p
 from nrx.ops.logic import and_p, or_p, select_n_p
 
-_add, _subtract, _multiply = Elementwise("add", add_p), Elementwise("subtract", sub_p), Elementwise("multiply", mul_p)
+_add, _multiply = Elementwise("add", add_p, boolean=or_p), Elementwise("multiply", mul_p, boolean=and_p)
+_subtract = Elementwise("subtract", sub_p)
 _divide = Elementwise("divide", div_p, inexact=True)
-_rem = Elementwise("remainder", rem_p)
-_div = Elementwise("floor_divide", div_p)
-_power = Elementwise("power", pow_p)
 _inexact_power = Elementwise("float_power", pow_p, inexact=True)
 _maximum, _minimum = Elementwise("maximum", max_p), Elementwise("minimum", min_p)
-_or, _and = Elementwise("add", or_p), Elementwise("multiply", and_p)
 _nextafter = Elementwise("nextafter", nextafter_p, inexact=True)
 _select = Elementwise("where", select_n_p, selectors=1)
 
@@ -30,13 +27,9 @@ _select = Elementwise("where", select_n_p, selectors=1)
 # The four operations
 
 
-def _both_bool(x: Any, y: Any) -> bool:
-    return getattr(x, "dtype", type(x)) in (dtypes.bool_, bool) and getattr(y, "dtype", type(y)) in (dtypes.bool_, bool)
-
-
 def add(x: Any, y: Any, /) -> Array:
     """x + y, elementwise; of booleans `x or y`."""
-    return _or(x, y) if _both_bool(x, y) else _add(x, y)
+    return _add(x, y)
 
 
 def subtract(x: Any, y: Any, /) -> Array:
@@ -46,7 +39,7 @@ def subtract(x: Any, y: Any, /) -> Array:
 
 def multiply(x: Any, y: Any, /) -> Array:
     """x * y, elementwise; of booleans `x and y`."""
-    return _and(x, y) if _both_bool(x, y) else _multiply(x, y)
+    return _multiply(x, y)
 
 
 def divide(x: Any, y: Any, /) -> Array:

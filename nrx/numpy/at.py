@@ -12,10 +12,10 @@ from typing import Any
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import DTypeError
+from nrx.numpy.arithmetic import power
 from nrx.numpy.indexing import converted, getitem, updated
 from nrx.ops.arithmetic import div, neg
 from nrx.ops.dimension_numbers import GatherScatterMode
-from nrx.ops.elementary import pow
 from nrx.ops.structural import full_like
 
 Mode = str | GatherScatterMode | None
@@ -93,14 +93,17 @@ class IndexUpdateRef:
 
     def divide(self, values: Any, **options: Any) -> Array:
         """`x` with `x[index] /= values`; `x` must be floating or complex."""
-        self._check_inexact("divide")
+        if not dtypes.is_inexact(self.array.dtype):
+            raise DTypeError(
+                f"x.at[...].divide needs a floating or complex array, which keeps its dtype; x has {self.array.dtype}",
+                fix="convert the array first: x.astype(float)",
+            )
         return div(self.array, self._product(values, options))
 
     def power(self, values: Any, **options: Any) -> Array:
-        """`x` with `x[index] **= values`; `x` must be floating or complex."""
-        self._check_inexact("power")
+        """`x` with `x[index] **= values`."""
         exponents = IndexUpdateRef(self._product(values, options), self.index)._read(options)
-        return self.apply(lambda elements: pow(elements, exponents), **options)
+        return self.apply(lambda elements: power(elements, exponents), **options)
 
     def min(self, values: Any, **options: Any) -> Array:
         """`x` with `x[index] = minimum(x[index], values)`."""
@@ -120,10 +123,3 @@ class IndexUpdateRef:
     def _product(self, values: Any, options: dict[str, Any]) -> Array:
         """An array of ones with `values` multiplied into the elements: repeated ones count each time."""
         return updated(full_like(self.array, 1), self.index, converted(values, self.array), "mul", **options)
-
-    def _check_inexact(self, name: str) -> None:
-        if not dtypes.is_inexact(self.array.dtype):
-            raise DTypeError(
-                f"x.at[...].{name} needs a floating or complex array, which keeps its dtype; x has {self.array.dtype}",
-                fix="convert the array first: x.astype(float)",
-            )

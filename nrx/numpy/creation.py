@@ -53,7 +53,9 @@ def from_dlpack(x: Any, *, device: DeviceLike = None, copy: bool | None = None) 
     if int(platform) == 1:
         return _placed(wrap(np.array(np.from_dlpack(x), order="C")), device)
     if int(platform) not in (2, 13):
-        raise ArgumentError(f"from_dlpack: no support for DLPack device type {platform}", fix="copy it to the CPU first")
+        raise ArgumentError(
+            f"from_dlpack: no support for DLPack device type {platform}", fix="copy it to the CPU first"
+        )
     source = find_device(f"gpu:{number}")
     with source.backend.active(source):
         data = source.backend.xp.from_dlpack(x).copy()
@@ -67,7 +69,11 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
 
 def _from_data(value: Any, dtype: np.dtype | None) -> Array:
     if isinstance(value, Array):
-        return value if dtype is None or (dtype == value.dtype and not value.weak_type) else lax.convert_element_type(value, dtype)
+        return (
+            value
+            if dtype is None or (dtype == value.dtype and not value.weak_type)
+            else lax.convert_element_type(value, dtype)
+        )
     if isinstance(value, np.ndarray | np.generic):
         return wrap(np.array(value, canonical_dtype(value.dtype), order="C")) if dtype is None else _cast(value, dtype)
     if scalar_aval(value) is not None:
@@ -88,7 +94,9 @@ def _cast(data: Any, dtype: np.dtype) -> Array:
     if dtypes.is_integer(dtype) and dtypes.is_floating(source):
         return lax.convert_element_type(wrap(np.array(data, source, order="C")), dtype)
     with np.errstate(all="ignore"):
-        real = data.real if dtypes.is_complex(source) and not (dtypes.is_complex(dtype) or dtypes.is_bool(dtype)) else data
+        real = (
+            data.real if dtypes.is_complex(source) and not (dtypes.is_complex(dtype) or dtypes.is_bool(dtype)) else data
+        )
         return wrap(np.array(real.astype(dtype), order="C"))
 
 
@@ -138,7 +146,9 @@ def _numpy_of(nested: Any, dtype: np.dtype | None = None) -> np.ndarray:
     try:
         return np.array(nested, dtype)
     except ValueError as error:
-        raise ShapeError(f"array: nested lists of different lengths ({error})", fix="pad the rows to one length") from None
+        raise ShapeError(
+            f"array: nested lists of different lengths ({error})", fix="pad the rows to one length"
+        ) from None
 
 
 def _from_scalars(nested: Sequence, leaves: list, kinds: set[type], dtype: np.dtype | None) -> Array:
@@ -273,10 +283,15 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     numbers = [_concrete("arange", x) for x in (start, stop, step)]
     if not numbers[2]:
         raise ArgumentError("arange: the step is 0")
-    typed = [(x.dtype, getattr(x, "weak_type", False)) if hasattr(x, "dtype") else _scalar_type(x) for x in (start, stop, step)]
+    typed = [
+        (x.dtype, getattr(x, "weak_type", False)) if hasattr(x, "dtype") else _scalar_type(x)
+        for x in (start, stop, step)
+    ]
     dtype = dtypes.promote_types(*typed)[0] if dtype is None else canonical_dtype(dtype)
     first, last, by = numbers
-    count = max(0, math.ceil((last - first) / by)) if any(isinstance(x, float) for x in numbers) else len(range(*numbers))
+    count = (
+        max(0, math.ceil((last - first) / by)) if any(isinstance(x, float) for x in numbers) else len(range(*numbers))
+    )
     if not all(isinstance(x, int) for x in numbers) or not dtypes.is_integer(dtype):
         return _placed(_cast(first + by * np.arange(count, dtype=np.float64), dtype), device)
     out = lax.iota(dtype, count)
@@ -385,7 +400,8 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         targets = [tuple(x.size if i == p else 1 for i in range(ndim)) for x, p in zip(arrays, places, strict=True)]
         return [lax.reshape(x, shape) for x, shape in zip(arrays, targets, strict=True)]
     return [
-        lax.broadcast_in_dim(lax.reshape(x, (x.size,)), tuple(lengths), (p,)) for x, p in zip(arrays, places, strict=True)
+        lax.broadcast_in_dim(lax.reshape(x, (x.size,)), tuple(lengths), (p,))
+        for x, p in zip(arrays, places, strict=True)
     ]
 
 

@@ -30,7 +30,10 @@ def einsum(
     arrays = promote_dtypes("einsum", *operands)
     inputs, output = _parsed(subscripts, [x.shape for x in arrays])
     preferred = None if preferred_element_type is None else canonical_dtype(preferred_element_type)
-    terms = [_simplified(x, labels, _others(i, inputs, output)) for i, (x, labels) in enumerate(zip(arrays, inputs, strict=True))]
+    terms = [
+        _simplified(x, labels, _others(i, inputs, output))
+        for i, (x, labels) in enumerate(zip(arrays, inputs, strict=True))
+    ]
     while len(terms) > 1:
         i, j = (0, 1) if optimize is False else _cheapest(terms, output)
         (x, a), (y, b) = terms[i], terms[j]

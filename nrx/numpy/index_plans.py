@@ -1,6 +1,6 @@
 """Plans for NumPy's indices: what an index reads or updates, worked out once for each signature and shape.
 
-The signature of an index is all of it but the values of its arrays. Its entries are one for each axis it reads or makes.
+The signature of an index is all of it but the values of its arrays. Its entries are one for each axis read or made.
 """
 
 from collections.abc import Iterator, Sequence
@@ -343,8 +343,9 @@ def plan_updating(items: tuple, shape: Shape) -> Updating:
     )
     batch_shape = tuple(map(_length, batch))
     vectors = None
-    if not any(column is None for column in columns.values()):
-        data = index_vectors(list(columns.values()), batch_shape)
+    known = [column for column in columns.values() if column is not None]
+    if len(known) == len(columns):
+        data = index_vectors(known, batch_shape)
         vectors = ConcreteArray(data, Aval(data.shape, data.dtype), cpu())
     return Updating(
         tuple(map(_length, result)), tuple(map(_length, axes)), tuple(pick.axis for pick in picks), numbers,

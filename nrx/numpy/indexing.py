@@ -1,7 +1,7 @@
 """NumPy's indexing: `x[index]`, updates of `x[index]`, and `take`.
 
-Reading lowers integers and slices to slice, rev and reshape, and arrays to one gather; an update is one scatter. What can
-be worked out before the values of arrays are known is in `index_plans`.
+Reading lowers integers and slices to slice, rev and reshape, and arrays to one gather; an update is one scatter. What
+can be worked out before the values of arrays are known is in `index_plans`.
 
 Negative indices count from the end. An index out of bounds raises IndexingError if its value is known, as in NumPy; one
 known only when the program runs (a tracer) reads the nearest element, and updates nothing.
@@ -18,7 +18,6 @@ from nrx.core.errors import ArgumentError, DTypeError, IndexingError, ShapeError
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_axis, inserted, show, without
 from nrx.core.trace import Tracer
 from nrx.numpy.index_plans import (
-    hits_of,
     index_vectors,
     out_of_bounds,
     plan_reading,
@@ -189,8 +188,9 @@ def updated(
             `x` boolean.
     """
     value = converted(value, x)
-    if _is_traced_mask(index):
-        return _updated_where(x, index, value, how)
+    mask = _only_mask(index)
+    if mask is not None and mask.shape == x.shape[: mask.ndim] and value.ndim <= x.ndim - mask.ndim:
+        return _updated_where(x, mask, value, how)
     items, positions = signature(index, mode)
     plan = plan_updating(items, x.shape)
     value = reshape(_fitted(value, plan.target), plan.shape)
@@ -236,19 +236,16 @@ def _fitted(value: Array, target: Shape) -> Array:
     return broadcast_to(reshape(value, inner), target)
 
 
-def _is_traced_mask(index: Any) -> bool:
+def _only_mask(index: Any) -> Any:
+    """The mask that is all of the index, or None."""
     if isinstance(index, tuple) and len(index) == 1:
         (index,) = index
-    return isinstance(index, Tracer) and dtypes.is_bool(index.dtype)
+    return index if isinstance(index, Array | np.ndarray) and dtypes.is_bool(index.dtype) else None
 
 
-def _updated_where(x: Array, index: Any, value: Array, how: str) -> Array:
-    """The update of `x[mask]` for a traced mask, which is possible where the value is the same for all elements."""
-    mask = index[0] if isinstance(index, tuple) else index
-    inner = x.shape[mask.ndim :]
-    if mask.shape != x.shape[: mask.ndim] or value.ndim > len(inner):
-        hits_of(mask)
-    value = broadcast_to(_fitted(value, inner), x.shape)
+def _updated_where(x: Array, mask: Any, value: Array, how: str) -> Array:
+    """The update of `x[mask]` with what is the same for all its elements, so that their number does not matter."""
+    value = broadcast_to(_fitted(value, x.shape[mask.ndim :]), x.shape)
     return select(broadcast_in_dim(mask, x.shape, range(mask.ndim)), _ELEMENTWISE[how](x, value), x)
 
 
@@ -339,21 +336,20 @@ def take_along_axis(
         )
     others = without(range(arr.ndim), [axis])
     broadcast_shapes(*(without(shape, [axis]) for shape in (arr.shape, indices.shape)))
-    if mode == "clip":
-        mode = GatherScatterMode.CLIP
-    positions, mode = _bounded(indices, axis, arr.shape, mode)
+    positions, how = _bounded(indices, axis, arr.shape, GatherScatterMode.CLIP if mode == "clip" else mode)
     # Axes along which only the array varies are read whole, those along which it does not are left out.
     whole = [d for d in others if indices.shape[d] == 1 and arr.shape[d] != 1]
     own = [d for d in range(arr.ndim) if d == axis or arr.shape[d] != 1]
     batch = without(range(arr.ndim), whole)
     along = [d for d in own if d != axis and d not in whole]
+    place = (own.index(axis),)
     numbers = GatherDimensionNumbers(
-        whole, [own.index(axis)], [own.index(axis)], [own.index(d) for d in along], [batch.index(d) for d in along]
+        tuple(whole), place, place, tuple(own.index(d) for d in along), tuple(batch.index(d) for d in along)
     )
     lengths = tuple(indices.shape[d] for d in batch)
     return gather(
         reshape(arr, [arr.shape[d] for d in own]), _index_vectors([_reshaped(positions, lengths)], lengths), numbers,
-        [arr.shape[d] if d in whole else 1 for d in own], mode=mode, fill_value=fill_value,
+        [arr.shape[d] if d in whole else 1 for d in own], mode=how, fill_value=fill_value,
     )  # fmt: skip
 
 

@@ -92,7 +92,8 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     length = x.shape[canonical_axis(axis, x.ndim)]
     if not isinstance(indices_or_sections, Sequence | np.ndarray | Array) and length % index(indices_or_sections):
         raise ShapeError(
-            f"split: axis {axis} of shape {show(x.shape)} has no {indices_or_sections} equal parts", fix="use array_split"
+            f"split: axis {axis} of shape {show(x.shape)} has no {indices_or_sections} equal parts",
+            fix="use array_split",
         )
     return array_split(x, indices_or_sections, axis)
 

@@ -88,7 +88,9 @@ def matrix_power(a: Any, n: int) -> Array:
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"matrix_power needs square matrices, got shape {show(x.shape)}")
     if n < 0:
-        raise ArgumentError(f"matrix_power: the power must not be negative here, got {n}", fix="invert the matrix first")
+        raise ArgumentError(
+            f"matrix_power: the power must not be negative here, got {n}", fix="invert the matrix first"
+        )
     out = None
     while n:
         out = x if n & 1 and out is None else matmul(out, x) if n & 1 else out

@@ -17,12 +17,15 @@ from nrx.numpy import arithmetic, creation, joining, logic, manipulation, produc
 from nrx.numpy.at import IndexUpdateHelper
 from nrx.numpy.indexing import getitem, take
 
+_KNOWN = frozenset((ConcreteArray, bool, int, float, complex))
 _OPERANDS = (Array, np.ndarray, np.generic, bool, int, float, complex)
 _CHANGE_FIX = "arrays are immutable: `y = x.at[index].set(value)` makes a changed copy"
 
 
 def _accepts(other: Any) -> bool:
     """Whether an operator knows what to do with `other`, or leaves it to `other`'s own operators."""
+    if type(other) in _KNOWN:
+        return True
     if isinstance(other, np.ndarray):
         return other.dtype.kind not in "OSUmM"
     return isinstance(other, _OPERANDS) or hasattr(other, "__nrx_array__")

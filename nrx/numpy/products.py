@@ -19,7 +19,9 @@ def contract(x: Array, y: Array, axes: Any, batch: Any, precision: Any = None, p
     if not dtypes.is_bool(x.dtype):
         return lax.dot_general(x, y, (axes, batch), precision, preferred)
     counts = lax.dot_general(*(lax.convert_element_type(v, dtypes.int32) for v in (x, y)), (axes, batch))
-    return lax.ne(counts, lax.full_like(counts, 0)) if preferred is None else lax.convert_element_type(counts, preferred)
+    return (
+        lax.ne(counts, lax.full_like(counts, 0)) if preferred is None else lax.convert_element_type(counts, preferred)
+    )
 
 
 def _strong(x: Array) -> Array:
@@ -161,9 +163,7 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     return array_sum(diagonal(a, offset, axis1, axis2), -1, dtype, out)
 
 
-def cross(
-    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
-) -> Array:
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
     """The cross product of vectors of 3 (or 2) numbers, the other axes broadcast."""
     if axis is not None:
         axisa = axisb = axisc = axis

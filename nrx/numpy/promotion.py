@@ -73,13 +73,15 @@ class _Plan(NamedTuple):
     """What a combination of operands needs.
 
     Attributes:
+        prim: the primitive to apply.
         out: the aval of the result.
-        casts: for each operand the dtype to convert it to, or None.
+        casts: for each operand the dtype to convert it to, or None; None for all if there is nothing to convert.
         key: the avals by whose identity the combination is known, kept so that no other object takes it over.
     """
 
+    prim: Primitive
     out: Aval
-    casts: tuple[np.dtype | None, ...]
+    casts: tuple[np.dtype | None, ...] | None
     key: tuple
 
 
@@ -88,16 +90,20 @@ class Elementwise:
 
     Args:
         name: the name of the function in messages.
-        prim: the primitive, which takes operands of one dtype and shape.
+        prim: the primitive, which takes operands of one dtype and shape; its impl must broadcast.
+        boolean: the primitive that takes its place where all operands are boolean.
         inexact: whether integers are converted to the default float first.
         selectors: how many of the first operands are not numbers to be promoted, but conditions.
     """
 
-    __slots__ = ("_plans", "inexact", "name", "prim", "selectors")
+    __slots__ = ("_plans", "boolean", "inexact", "name", "prim", "selectors")
 
-    def __init__(self, name: str, prim: Primitive, *, inexact: bool = False, selectors: int = 0):
+    def __init__(
+        self, name: str, prim: Primitive, *, boolean: Primitive | None = None, inexact: bool = False, selectors: int = 0
+    ):
         self.name = name
         self.prim = prim
+        self.boolean = boolean or prim
         self.inexact = inexact
         self.selectors = selectors
         self._plans: dict[tuple, _Plan] = {}
@@ -108,11 +114,11 @@ class Elementwise:
         key = tuple([id(x.aval) if type(x) is ConcreteArray else type(x) for x in operands])
         plan = self._plans.get(key)
         if plan is not None:
-            found = self._run(plan, operands)
+            found = _run(plan, operands)
             if found is not None:
                 return found
         out = self._apply(operands)
-        if not out.weak_type:
+        if plan is None and not out.weak_type:
             self._remember(key, operands, out.aval)
         return out
 
@@ -120,31 +126,8 @@ class Elementwise:
         """The operation by way of the primitive: promoted and broadcast as operations of their own."""
         count = self.selectors
         numbers = promote_dtypes(self.name, *operands[count:], inexact=self.inexact)
-        return self.prim.bind(*broadcast([*as_arrays(self.name, *operands[:count]), *numbers]))
-
-    def _run(self, plan: _Plan, operands: Sequence[Any]) -> ConcreteArray | None:
-        """The operation on the data at once, or None where that cannot be done."""
-        device, committed, raws = None, False, []
-        for x in operands:
-            if type(x) is ConcreteArray:
-                if device is None:
-                    device = x._device
-                elif x._device is not device:
-                    return None
-                committed = committed or x._committed
-        if device is None:
-            return None
-        backend = device.backend
-        with backend.active(device):
-            for x, dtype in zip(operands, plan.casts, strict=True):
-                if type(x) is ConcreteArray:
-                    raws.append(x._data if dtype is None else x._data.astype(dtype))
-                    continue
-                try:
-                    raws.append(backend.from_numpy(np.asarray(x, dtype), device))
-                except OverflowError:
-                    return None
-            return ConcreteArray(backend.call(self.prim, raws, {}, device), plan.out, device, committed)
+        prim = self.boolean if numbers[0].dtype == dtypes.bool_ else self.prim
+        return prim.bind(*broadcast([*as_arrays(self.name, *operands[:count]), *numbers]))
 
     def _remember(self, key: tuple, operands: Sequence[Any], out: Aval) -> None:
         """Keep the plan of a combination whose result does not depend on the default dtypes."""
@@ -162,4 +145,45 @@ class Elementwise:
             target if type(x) is not ConcreteArray or x.dtype != target else None
             for x, target in zip(operands, targets, strict=True)
         )
-        self._plans[key] = _Plan(out, casts, tuple(x.aval for x in operands if type(x) is ConcreteArray))
+        avals = tuple(x.aval for x in operands if type(x) is ConcreteArray)
+        prim = self.boolean if dtype == dtypes.bool_ else self.prim
+        self._plans[key] = _Plan(prim, out, casts if any(casts) else None, avals)
+
+
+def _run(plan: _Plan, operands: Sequence[Any]) -> ConcreteArray | None:
+    """The operation on the data at once, or None where that cannot be done."""
+    prim, out, casts, _ = plan
+    if casts is None:
+        device = operands[0]._device
+        committed = False
+        for x in operands:
+            if x._device is not device:
+                return None
+            committed = committed or x._committed
+        with device.backend.active(device):
+            return ConcreteArray(
+                device.backend.call(prim, [x._data for x in operands], {}, device), out, device, committed
+            )
+    device, committed = None, False
+    for x in operands:
+        if type(x) is ConcreteArray:
+            if device is None:
+                device = x._device
+            elif x._device is not device:
+                return None
+            committed = committed or x._committed
+    if device is None:
+        return None
+    with device.backend.active(device):
+        try:
+            raws = [_raw(x, dtype, device) for x, dtype in zip(operands, casts, strict=True)]
+        except OverflowError:
+            return None
+        return ConcreteArray(device.backend.call(prim, raws, {}, device), out, device, committed)
+
+
+def _raw(x: Any, dtype: np.dtype | None, device: Any) -> Any:
+    """The data of an array or scalar as `dtype`."""
+    if type(x) is ConcreteArray:
+        return x._data if dtype is None else x._data.astype(dtype)
+    return device.backend.from_numpy(np.asarray(x, dtype), device)

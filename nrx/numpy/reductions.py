@@ -319,7 +319,9 @@ def quantile(
     axes = canonical_axes(axis, x.ndim)
     rest = without(range(x.ndim), axes)
     # The reduced axes as one, sorted, last.
-    lines = lax.reshape(lax.transpose(x, (*rest, *axes)), (*(x.shape[i] for i in rest), size(tuple(x.shape[i] for i in axes))))
+    lines = lax.reshape(
+        lax.transpose(x, (*rest, *axes)), (*(x.shape[i] for i in rest), size(tuple(x.shape[i] for i in axes)))
+    )
     if not lines.shape[-1]:
         raise ShapeError(f"quantile over an empty axis, of shape {show(x.shape)}, has no value")
     values = _interpolated(lax.sort(lines), q, method)

@@ -177,7 +177,18 @@ def issubdtype(a: Any, b: Any) -> bool:
 
 
 _ABSTRACT = frozenset(
-    (generic, number, inexact, floating, complexfloating, integer, signedinteger, unsignedinteger, np.character, np.flexible)
+    (
+        generic,
+        number,
+        inexact,
+        floating,
+        complexfloating,
+        integer,
+        signedinteger,
+        unsignedinteger,
+        np.character,
+        np.flexible,
+    )
 )
 
 

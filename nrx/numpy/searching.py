@@ -14,7 +14,13 @@ from nrx.numpy.promotion import as_arrays, promote_dtypes
 
 
 def sort(
-    a: Any, axis: int | None = -1, *, kind: None = None, order: None = None, stable: bool = True, descending: bool = False
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
 ) -> Array:
     """The elements in ascending order along an axis (of the flat array if None); NaN last."""
     x, at = _along("sort", a, axis, kind, order)
@@ -23,7 +29,13 @@ def sort(
 
 
 def argsort(
-    a: Any, axis: int | None = -1, *, kind: None = None, order: None = None, stable: bool = True, descending: bool = False
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
 ) -> Array:
     """The positions along an axis that sort the elements."""
     x, at = _along("argsort", a, axis, kind, order)

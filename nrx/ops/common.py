@@ -19,14 +19,15 @@ from nrx.core.shapes import Shape, show
 #: The reason written for the slots that later layers fill from tables of their own.
 NOT_YET_LOWERED = "the compiler and the exporters bring their own rules"
 
-ANY = frozenset(dtypes.ALL)
-FLOATING = frozenset((*dtypes.FLOATS, *dtypes.FP8))
-INEXACT = FLOATING | frozenset(dtypes.COMPLEX)
+Dtypes = frozenset[np.dtype]
+ANY: Dtypes = frozenset(dtypes.ALL)
+FLOATING: Dtypes = frozenset((*dtypes.FLOATS, *dtypes.FP8))
+COMPLEX: Dtypes = frozenset(dtypes.COMPLEX)
+INTEGERS: Dtypes = frozenset(dtypes.INTEGERS)
+INEXACT = FLOATING | COMPLEX
 NUMBERS = ANY - {dtypes.bool_}
-REAL = ANY - frozenset(dtypes.COMPLEX)
-INTEGERS = frozenset(dtypes.INTEGERS)
+REAL = ANY - COMPLEX
 BITS = INTEGERS | {dtypes.bool_}
-COMPLEX = frozenset(dtypes.COMPLEX)
 
 
 def scalar_array(value: Any, dtype: np.dtype, weak_type: bool = False) -> ConcreteArray:

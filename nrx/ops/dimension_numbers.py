@@ -48,7 +48,7 @@ class _DimensionNumbers:
 
     def __post_init__(self) -> None:
         for field in fields(self):  # type: ignore[arg-type]
-            object.__setattr__(self, field.name, tuple(int(dim) for dim in getattr(self, field.name)))
+            object.__setattr__(self, field.name, tuple(map(int, getattr(self, field.name))))
 
 
 @dataclass(frozen=True)

@@ -168,21 +168,28 @@ def _python_scalar(value: Any) -> Any:
 
 
 class _Layout(NamedTuple):
+    """Where windows are in the operand, and in the result of a gather or the updates of a scatter.
+
+    Args:
+        shape: of the result or the updates.
+        batch: its batch axes: those of the indices but the last.
+        moving, still: the axes of the operand.
+        kept: the shape (batch, moving, still) of the windows, less the axes left out.
+        order: the axes of the result or the updates in the order of `kept`.
+        block: the number of elements in the trailing whole axes, which are contiguous in the operand.
+        columns: where the window's still elements are, in blocks.
+        strides: those of the operand's other axes, in blocks.
+    """
+
     shape: Shape
-    """That of the result, or of the updates."""
     batch: Shape
     moving: tuple[int, ...]
     still: tuple[int, ...]
     kept: Shape
-    """The shape (batch, moving, still) of the windows, less the axes left out."""
     order: tuple[int, ...]
-    """The axes of the result, or of the updates, in the order of `kept`."""
     block: int
-    """The number of elements in the trailing whole axes, which are contiguous in the operand."""
     columns: np.ndarray
-    """Where the window's still elements are, in blocks."""
     strides: dict[int, int]
-    """The operand's strides in blocks."""
 
 
 @lru_cache(maxsize=1024)
@@ -205,10 +212,19 @@ def _layout(numbers: GatherDimensionNumbers, operand: Shape, indices: Shape, siz
     for d in still:
         if d < whole:
             columns = columns[..., None] + np.arange(sizes[d]) * strides[d]
-    return _Layout(
-        batch, moving, still, (*batch, *(sizes[d] for d in kept)), (*batch_places, *(place[d] for d in kept)), block,
-        columns.reshape(-1), strides,
-    )  # fmt: skip
+    lengths, order = (*batch, *(sizes[d] for d in kept)), (*batch_places, *(place[d] for d in kept))
+    shape = tuple(lengths[i] for i in inverse_permutation(order))
+    return _Layout(shape, batch, moving, still, lengths, order, block, columns.reshape(-1), strides)
+
+
+@lru_cache(maxsize=1024)
+def _scatter_layout(
+    dimension_numbers: ScatterDimensionNumbers, operand: Shape, indices: Shape, updates: Shape
+) -> tuple[GatherDimensionNumbers, Shape, _Layout]:
+    """A scatter as the gather that addresses the same: its dimension numbers, slice sizes and layout."""
+    numbers = dimension_numbers.for_gather()
+    sizes = window_sizes(numbers, operand, updates)
+    return numbers, sizes, _layout(numbers, operand, indices, sizes)
 
 
 def _starts(
@@ -244,7 +260,7 @@ def _places(xp: Any, layout: _Layout, starts: dict[int, Any], sizes: Shape) -> l
     for position, d in enumerate(layout.moving, len(layout.batch)):
         start = starts[d].reshape(starts[d].shape + (1,) * len(layout.moving))
         place = start + _along(xp, sizes[d], position, len(full)) if sizes[d] != 1 else start
-        places.append(xp.broadcast_to(place, full).reshape(-1))
+        places.append((place if place.shape == full else xp.broadcast_to(place, full)).reshape(-1))
     return places
 
 
@@ -275,18 +291,16 @@ def _gather_impl(
 ) -> Any:
     layout = _layout(dimension_numbers, operand.shape, indices.shape, slice_sizes)
     masked = mode is GatherScatterMode.FILL_OR_DROP
-    inside = None
     if size(layout.batch) == 1:
         window = _only_window(indices, dimension_numbers, operand.shape, slice_sizes, masked)
         if window is None:
             return xp.full(layout.shape, xp.asarray(_fill(operand.dtype, fill_value)))
-        picked = operand[window].transpose(layout.moving + layout.still)
-    else:
-        starts, inside = _starts(xp, indices, dimension_numbers, operand.shape, slice_sizes, masked)
-        still = [slice(slice_sizes[d]) if d in layout.still else slice(None) for d in range(operand.ndim)]
-        view = operand[tuple(still)].transpose(layout.moving + layout.still)
-        places = _places(xp, layout, starts, slice_sizes)
-        picked = view[tuple(places)] if places else xp.broadcast_to(view, (*layout.batch, *view.shape))
+        return operand[window].reshape(layout.shape)
+    starts, inside = _starts(xp, indices, dimension_numbers, operand.shape, slice_sizes, masked)
+    still = [slice(slice_sizes[d]) if d in layout.still else slice(None) for d in range(operand.ndim)]
+    view = operand[tuple(still)].transpose(layout.moving + layout.still)
+    places = _places(xp, layout, starts, slice_sizes)
+    picked = view[tuple(places)] if places else xp.broadcast_to(view, (*layout.batch, *view.shape))
     picked = picked.reshape(layout.kept)
     if inside is not None:
         inside = inside.reshape(layout.batch + (1,) * (len(layout.kept) - len(layout.batch)))
@@ -322,9 +336,7 @@ def _scatter_impl(function: str | None) -> Callable:
     ) -> Any:
         if operand.size == 0 or updates.size == 0:
             return operand
-        numbers = dimension_numbers.for_gather()
-        sizes = window_sizes(numbers, operand.shape, updates.shape)
-        layout = _layout(numbers, operand.shape, indices.shape, sizes)
+        numbers, sizes, layout = _scatter_layout(dimension_numbers, operand.shape, indices.shape, updates.shape)
         masked = mode is GatherScatterMode.FILL_OR_DROP
         combine = getattr(xp, function) if function else None
         old, new = (widened(operand), widened(updates)) if combine else (operand, updates)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nrx.core import dtypes
-from nrx.core.array import Array, asarray
+from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import AxisError, DTypeError, ShapeError
 from nrx.core.primitive import Primitive
@@ -24,6 +24,7 @@ from nrx.core.shapes import (
     size,
     without,
 )
+from nrx.core.trace import bind_now
 from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, scalar_array, widened
 
 convert_element_type_p = Primitive("convert_element_type", elementwise=True)
@@ -52,6 +53,8 @@ def convert_element_type(x: Any, dtype: Any, weak_type: bool = False) -> Array:
     (x,) = as_arrays("convert_element_type", x)
     if x.aval.dtype == dtype and x.aval.weak_type == weak_type:
         return x
+    if isinstance(x, ConcreteArray) and not x.aval.shape:  # a constant is converted now, not in every run
+        return bind_now(convert_element_type_p, x, dtype=dtype, weak_type=weak_type)
     return convert_element_type_p.bind(x, dtype=dtype, weak_type=weak_type)
 
 
@@ -195,10 +198,11 @@ def spread(x: Array, dim: int | None, size: Any, at: int = 0) -> Array:
 def _convert_impl(xp: Any, x: Any, *, dtype: np.dtype, weak_type: bool) -> Any:
     if x.dtype.kind == "c" and dtype.kind not in "cb":
         x = x.real
+    x = widened(x)  # not every narrow type casts to every other one
     if not (dtypes.is_integer(dtype) and dtypes.is_floating(x.dtype)):
-        return x.astype(dtype)
-    # Casting what does not fit gives what the machine likes, so it is done here.
-    x, low, high = widened(x), dtypes.iinfo(dtype).min, dtypes.iinfo(dtype).max
+        return x.astype(dtype, copy=False)
+    # What does not fit, NumPy casts as the machine likes.
+    low, high = dtypes.iinfo(dtype).min, dtypes.iinfo(dtype).max
     nearest = xp.where(x > 0, dtype.type(high), xp.where(x < 0, dtype.type(low), dtype.type(0)))
     return xp.where((x >= low) & (x < float(high + 1)), x.astype(dtype), nearest)
 
@@ -216,8 +220,8 @@ def _broadcast_impl(xp: Any, x: Any, *, shape: Shape, placement: tuple[int, ...]
     aligned = [1] * len(shape)
     for axis, dim in enumerate(placement):
         aligned[dim] = x.shape[axis]
-    order = np.argsort(placement, kind="stable") if len(placement) > 1 else range(len(placement))
-    return xp.broadcast_to(x.transpose(tuple(order)).reshape(aligned), shape)
+    order = sorted(range(x.ndim), key=placement.__getitem__)
+    return xp.broadcast_to(x.transpose(order).reshape(aligned), shape)
 
 
 def _reduce_sum_impl(xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:

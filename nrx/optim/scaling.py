@@ -193,9 +193,9 @@ def add_decayed_weights(
 
     >>> import nrx
     >>> decay = nrx.optim.add_decayed_weights(0.1, mask={"kernel": True, "bias": False})
-    >>> params = {"kernel": nrx.numpy.array(5.0), "bias": nrx.numpy.array(5.0)}
+    >>> params = {"kernel": nrx.numpy.array([5.0]), "bias": nrx.numpy.array([5.0])}
     >>> decay.update(params, decay.init(params), params)[0]
-    {'bias': Array(5., dtype=float32), 'kernel': Array(5.5, dtype=float32)}
+    {'bias': Array([5.], dtype=float32), 'kernel': Array([5.5], dtype=float32)}
     """
 
     def decay(updates: Any, params: Any) -> Any:

@@ -175,8 +175,8 @@ def _check_inputs(
             )
         if not dtypes.is_inexact(value.dtype) and not allow_int:
             raise NonDifferentiableInputError(
-                f"the derivative with respect to {name(position)}, which has dtype {value.dtype}: integers and booleans "
-                "cannot vary",
+                f"the derivative with respect to {name(position)}, which has dtype {value.dtype}: "
+                "integers and booleans cannot vary",
                 fix="convert it (x.astype(float)), choose other argnums, or pass allow_int=True for float0 gradients",
             )
 

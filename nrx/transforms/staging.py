@@ -146,7 +146,7 @@ class ShapeDtypeStruct:
 def abstract_leaves(
     function: Callable, args: tuple, kwargs: dict, positions: Sequence[int] | None = None
 ) -> tuple[list[Aval], PyTreeDef]:
-    """The avals of a call's arguments, which may be arrays, scalars or ShapeDtypeStructs; `positions`: see flatten_call."""
+    """`flatten_call` for arguments that may be ShapeDtypeStructs; their avals."""
     leaves, in_tree = tree_flatten((args, kwargs))
     if all(isinstance(leaf, Array | ShapeDtypeStruct) for leaf in leaves):
         return [leaf.aval for leaf in leaves], in_tree

@@ -31,8 +31,9 @@ def conversion(target: str) -> Case:
     return Case(
         f"convert_to_{target}", "convert_element_type", lambda x: ops.convert_element_type(x, target),
         [arg(2, 3, low=-3, high=90)], lambda x: converted(x, target),
-        dtypes=tuple(d for d in EVERY if not (d in FP8 and target in FP8)), ulp=1 if target in FP8 else 0,
-        order={"complex128": 2, "float64": 2, "float32": 1}.get(target, 0), tolerance=1e-2 if target == "float32" else 1e-6,
+        dtypes=EVERY, ulp=1 if target in FP8 else 0,
+        order={"complex128": 2, "float64": 2, "float32": 1}.get(target, 0),
+        tolerance=1e-2 if target == "float32" else 1e-6,
         jax=f"lambda x: lax.convert_element_type(x, '{target}')",
     )  # fmt: skip
 

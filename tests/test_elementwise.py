@@ -125,24 +125,24 @@ def test_refused_dtypes(name: str, refused: tuple[str, ...]) -> None:
         assert caught.value.fix
 
 
-X, I = array([1.0, 2.0]), array([1, 2], "int32")
+X, N = array([1.0, 2.0]), array([1, 2], "int32")
 
 
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: arithmetic.add(X, I), DTypeError, "float64"),
-        (lambda: arithmetic.add(I, 1.5), DTypeError, "int32"),
+        (lambda: arithmetic.add(X, N), DTypeError, "float64"),
+        (lambda: arithmetic.add(N, 1.5), DTypeError, "int32"),
         (lambda: arithmetic.add(X, array([1.0, 2.0], "float32")), DTypeError, "float32"),
         (lambda: arithmetic.add(X, array([1.0])), ShapeError, "(1,)"),
         (lambda: arithmetic.add(X, array(1.0)), ShapeError, "()"),
         (lambda: arithmetic.integer_pow(X, 2.0), ArgumentError, "2.0"),
-        (lambda: arithmetic.integer_pow(I, -1), DTypeError, "power -1"),
+        (lambda: arithmetic.integer_pow(N, -1), DTypeError, "power -1"),
         (lambda: arithmetic.round(X, 2), ArgumentError, "method"),
-        (lambda: elementary.pow(I, 2), DTypeError, "int32"),
+        (lambda: elementary.pow(N, 2), DTypeError, "int32"),
         (lambda: elementary.pow(X, array([1.0, 2.0], "float32")), DTypeError, "float32"),
         (lambda: elementary.pow(X, array([1, 2, 3], "int32")), ShapeError, "(3,)"),
-        (lambda: logic.select_n(I), ShapeError, "at least one"),
+        (lambda: logic.select_n(N), ShapeError, "at least one"),
         (lambda: logic.select_n(X, X, X), DTypeError, "bool or int32"),
         (lambda: logic.select_n(array([True, True], "bool"), X, X, X), DTypeError, "2 cases"),
         (lambda: logic.select_n(array([True], "bool"), X, X), ShapeError, "(1,)"),

@@ -23,7 +23,7 @@ from nrx.core.config import config
 from nrx.core.primitive import RULES, registry
 from nrx.core.pytree import tree_flatten
 from nrx.testing import check_grads
-from nrx.transforms import jit, vjp, vmap
+from nrx.transforms import jit, linear_transpose, vjp, vmap
 
 # JAX compiles every case it is asked about; unoptimized, in half the time.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
@@ -287,6 +287,35 @@ def test_vmap_of_vjp(case: Case) -> None:
         for outs in (mapped(*map(asarray, args)), jit(mapped)(*map(asarray, args))):
             for got, answer in zip(results(outs), expected, strict=True):
                 assert_close(got, answer, max(case.ulp, 16), is_elementwise(case), dtype)
+
+
+def direction(rng: np.random.Generator, like: np.ndarray) -> np.ndarray:
+    values = rng.standard_normal(like.shape)
+    return (values + 1j * rng.standard_normal(like.shape) if like.dtype.kind == "c" else values).astype(like.dtype)
+
+
+def is_linear(function: Callable, x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether `function` has a result that adds up at x and y."""
+    at_sum, at_x, at_y, at_minus_x = (np.asarray(function(asarray(v))[0]) for v in (x + 2 * y, x, y, -x))
+    return at_x.size > 0 and np.allclose(at_sum, at_x + 2 * at_y) and np.allclose(at_minus_x, -at_x)
+
+
+@each_case(lambda case: case.smooth and has_gradients(case) and registry[case.primitive].has("transpose"))
+def test_transpose(case: Case) -> None:
+    """The transpose with respect to each operand in which the primitive is linear: <ct, f(x)> = <transpose(ct), x>."""
+    for dtype in double_dtypes(case):
+        args, rng = draw(case, dtype), generator(case)
+        for i in differentiable(case, args):
+            function = of_positions(case.function, [asarray(x) for x in args], [i])
+            x = direction(rng, args[i])
+            if not is_linear(function, args[i], x):
+                continue
+            out = np.asarray(function(asarray(x))[0])
+            ct = direction(rng, out)
+            (transposed,) = linear_transpose(lambda v, f=function: f(v)[0], asarray(x))(asarray(ct))
+            np.testing.assert_allclose(
+                np.sum(np.asarray(transposed) * x).real, np.sum(ct * out).real, rtol=1e-6, atol=1e-6
+            )
 
 
 # --- JAX --------------------------------------------------------------------------------------------------------------

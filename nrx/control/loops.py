@@ -108,7 +108,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
     dtype, _ = dtypes.promote_types(*((b.dtype, b.weak_type) for b in bounds))
     first, last = (convert_element_type(b, dtype) for b in bounds)
     if all(isinstance(b, ConcreteArray) for b in bounds):
-        steps = max(0, int(bounds[1]) - int(bounds[0]))  # type: ignore[call-overload]
+        steps = max(0, int(bounds[1]) - int(bounds[0]))
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
             i, value = carry

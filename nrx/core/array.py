@@ -4,7 +4,7 @@
 and methods are installed on `Array` by `nrx.numpy`, above; here is only what concerns data, conversion and identity.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,17 @@ class Array:
     __slots__ = ("__weakref__",)
     __array_priority__ = 100
     aval: Aval
+
+    if TYPE_CHECKING:  # for type checkers: what nrx.numpy.methods installs
+        _installed: Any = None
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _installed
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __pow__ = __rpow__ = _installed
+        __matmul__ = __rmatmul__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _installed
+        __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = __neg__ = __pos__ = __abs__ = __invert__ = _installed
+        __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _installed
+        __round__ = __iter__ = __contains__ = __getitem__ = _installed
+
+        def __getattr__(self, name: str) -> Any: ...
 
     @property
     def shape(self) -> Shape:

@@ -171,7 +171,7 @@ def _name(step: Any) -> Any:
 
 def _raw_bytes(data: np.ndarray) -> memoryview:
     """The memory of a C-contiguous array of any dtype, bfloat16 included."""
-    return memoryview(data.reshape(-1).view(np.uint8))
+    return data.reshape(-1).view(np.uint8).data
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------

@@ -201,9 +201,8 @@ def _pooling(name: str, shape: Shape, window: Sizes, strides: Sizes | None, padd
         raise ShapeError(f"{name} needs an array of shape (n, *spatial, features), got {show(shape)}")
     window = _each(name, "window", window, spatial)
     strides = window if strides is None else _each(name, "strides", strides, spatial)
-    if not isinstance(padding, str):
-        padding = ((0, 0), *map(tuple, padding), (0, 0))
-    return (1, *window, 1), (1, *strides, 1), padding
+    pads = padding if isinstance(padding, str) else ((0, 0), *padding, (0, 0))
+    return (1, *window, 1), (1, *strides, 1), pads
 
 
 def _each(name: str, what: str, value: Sizes, count: int) -> tuple[int, ...]:

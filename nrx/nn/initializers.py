@@ -210,7 +210,7 @@ def _fans(shape: tuple[int, ...], in_axis: Axes, out_axis: Axes, batch_axis: Axe
         )
     inputs, outputs, batch = (canonical_axes(axes, len(shape)) for axes in (in_axis, out_axis, batch_axis))
     window = size(without(shape, (*inputs, *outputs, *batch)))
-    fan_in, fan_out = (window * size([shape[axis] for axis in axes]) for axes in (inputs, outputs))
+    fan_in, fan_out = (window * size(tuple(shape[axis] for axis in axes)) for axes in (inputs, outputs))
     return fan_in, fan_out
 
 

@@ -141,7 +141,7 @@ def _extremum(
     axes = canonical_axes(axis, x.ndim)
     if where is not None and initial is None:
         raise ArgumentError(f"{name} with `where` needs `initial`, the result where nothing is left")
-    if initial is None and any(x.shape[i] == 0 for i in axes):
+    if initial is None and 0 in [x.shape[i] for i in axes]:
         raise ShapeError(
             f"{name} over an empty axis, of shape {show(x.shape)}, has no value", fix=f"pass {name}(x, initial=...)"
         )

@@ -33,7 +33,7 @@ class ScalarType:
         return asarray(value, dtype=self.dtype)
 
     @property
-    def __name__(self) -> str:  # type: ignore[override]
+    def __name__(self) -> str:
         return self.dtype.name
 
     def __repr__(self) -> str:

@@ -145,10 +145,7 @@ def _div_impl(xp: Any, x: Any, y: Any) -> Any:
 def _rem_impl(xp: Any, x: Any, y: Any) -> Any:
     if x.dtype.kind not in "iu":
         return xp.fmod(x, y)
-    # A remainder by -1 is 0; asking the processor for that of the smallest integer would trap.
-    trivial = (y == 0) | (y == y.dtype.type(0) - y.dtype.type(1)) if x.dtype.kind == "i" else y == 0
-    remainder = xp.fmod(x, xp.where(trivial, y.dtype.type(1), y))
-    return xp.where(y == 0, x, remainder)
+    return xp.where(y == 0, x, xp.fmod(x, xp.where(y == 0, y.dtype.type(1), y)))
 
 
 def _integer_pow_impl(xp: Any, x: Any, *, y: int) -> Any:

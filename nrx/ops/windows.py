@@ -19,12 +19,11 @@ from nrx.core.errors import ArgumentError
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, inserted, size
 from nrx.ops import arithmetic
-from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, REAL, as_arrays, check_dtype, check_same_dtype, filled, widened
+from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, REAL, as_arrays, check_dtype, check_same_dtype, widened
 from nrx.ops.indexing import GatherDimensionNumbers, gather
 from nrx.ops.logic import lt, select
 from nrx.ops.reductions import highest, lowest
 from nrx.ops.rules import as_peer, discrete, nonlinear
-from nrx.ops.slicing import pad
 from nrx.ops.sliding import (
     Padding,
     canonical_padding,
@@ -60,8 +59,8 @@ def reduce_window(
 ) -> Array:
     """`init_value` and the elements of each window put together by `computation`: `add`, `max` or `min`.
 
-    The lengths, strides and dilations are one number an axis; the padding is 'SAME', 'VALID' or (low, high) pairs and,
-    like the gaps that `base_dilation` makes, consists of `init_value`s.
+    The lengths, strides and dilations are one number an axis; the padding is 'SAME', 'VALID' or (low, high) pairs.
+    Padding, and the gaps that `base_dilation` makes, do not count.
     """
     if computation not in _COMPUTATIONS:
         raise ArgumentError(
@@ -74,12 +73,9 @@ def reduce_window(
     init = as_peer(init_value, init, x.aval.update(shape=()))
     check_same_dtype("reduce_window", x.aval, init.aval)
     geometry = _geometry("reduce_window", x, window_dimensions, window_strides, padding, base_dilation, window_dilation)
-    if isinstance(init, ConcreteArray) and init.numpy() == identity(x.dtype):
-        return prim.bind(x, **geometry)
-    gaps = [step - 1 for step in geometry["base_dilation"]]
-    x = pad(x, init, [(*pair, gap) for pair, gap in zip(geometry["padding"], gaps, strict=True)])
-    geometry |= {"padding": filled(x.shape, (0, 0)), "base_dilation": filled(x.shape, 1)}
     out = prim.bind(x, **geometry)
+    if isinstance(init, ConcreteArray) and init.numpy() == identity(x.dtype):
+        return out
     return combine(out, broadcast_in_dim(init, out.shape, ()))
 
 

@@ -21,7 +21,7 @@ class TraceState(NamedTuple):
 class ScaleByAdamState(NamedTuple):
     """The number of updates so far, and the running averages of the gradients and of their squares."""
 
-    count: Array
+    count: Array  # type: ignore[assignment] # hides tuple.count
     mu: Any
     nu: Any
 
@@ -29,7 +29,7 @@ class ScaleByAdamState(NamedTuple):
 class ScaleByScheduleState(NamedTuple):
     """The number of updates so far."""
 
-    count: Array
+    count: Array  # type: ignore[assignment] # hides tuple.count
 
 
 def scale(step_size: Any) -> GradientTransformation:
@@ -164,7 +164,8 @@ def scale_by_adam(b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8, eps_root: Any
         count = _increment(state.count)
         mu = tree_map(lambda g, m: ((1 - b1) * g + b1 * m).astype(m.dtype), updates, state.mu)
         nu = tree_map(lambda g, v: ((1 - b2) * abs_square(g) + b2 * v).astype(v.dtype), updates, state.nu)
-        mu_share, nu_share = 1 - b1**count, 1 - b2**count
+        steps = count.astype(jnp.float64)  # in float32, 1 - 0.999**t would have three digits less
+        mu_share, nu_share = 1 - b1**steps, 1 - b2**steps
 
         def rescale(m: Any, v: Any) -> Any:
             m, v = m / mu_share.astype(m.dtype), v / nu_share.astype(v.dtype)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from nrx.core.array import Array
 from nrx.core.errors import AxisError, ShapeError, TreeError
 from nrx.core.program import Program
-from nrx.core.pytree import PyTreeDef, broadcast_prefix, tree_flatten_with_path, tree_unflatten
+from nrx.core.pytree import PyTreeDef, tree_flatten_with_path, tree_unflatten
 from nrx.core.shapes import canonical_axis, inserted, show, without
 from nrx.core.trace import (
     Trace,
@@ -22,7 +22,7 @@ from nrx.core.trace import (
     use_trace,
 )
 from nrx.ops.structural import move_axis, spread
-from nrx.transforms.flatten import FlatFunction, argument_name, flatten_call
+from nrx.transforms.flatten import FlatFunction, argument_name, flatten_call, prefix_leaves
 from nrx.transforms.staging import stage
 
 
@@ -185,7 +185,7 @@ def vmap(
         axis = Axis(axis_name, _mapped_size(function, values, dims, axis_size, names))
         flat = FlatFunction(function, in_tree)
         outs, found = batch_flat(flat, axis, values, dims, describe_caller("vmap", function))
-        wanted = _prefix_leaves(out_axes, tree_unflatten(flat.out_tree, outs), f"out_axes of vmap({name_of(function)})")
+        wanted = prefix_leaves(out_axes, tree_unflatten(flat.out_tree, outs), f"out_axes of vmap({name_of(function)})")
         results = [_placed(out, dim, want, axis) for out, dim, want in zip(outs, found, wanted, strict=True)]
         return tree_unflatten(flat.out_tree, results)
 
@@ -203,17 +203,10 @@ class _LeafNames:
         return argument_name(self.function, paths[position][0])
 
 
-def _prefix_leaves(prefix: Any, tree: Any, what: str) -> list[Any]:
-    try:
-        return broadcast_prefix(prefix, tree, is_leaf=lambda x: x is None)
-    except TreeError as error:
-        raise TreeError(f"{what} does not fit: {error.message}", fix=error.fix) from None
-
-
 def _in_dims(
     function: Callable, in_axes: Any, args: tuple, kwargs: dict, values: list[Array], names: _LeafNames
 ) -> list[int | None]:
-    axes = _prefix_leaves(in_axes, args, f"in_axes of vmap({name_of(function)})") if args else []
+    axes = prefix_leaves(in_axes, args, f"in_axes of vmap({name_of(function)})") if args else []
     axes += [0] * (len(values) - len(axes))
     dims: list[int | None] = []
     for position, (axis, value) in enumerate(zip(axes, values, strict=True)):

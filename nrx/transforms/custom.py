@@ -7,22 +7,24 @@ function by its Program and keeps the rules as functions, which run when the Pro
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval, Zero
 from nrx.core.backend import Raw, Runner
 from nrx.core.dtypes import float0, is_inexact
-from nrx.core.errors import ArgumentError, DifferentiationError, TreeError, blame
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DifferentiationError, TreeError, blame
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program
-from nrx.core.pytree import PyTreeDef, structure_difference, tree_flatten, tree_map, tree_unflatten
+from nrx.core.pytree import PyTreeDef, structure_difference, tree_flatten, tree_leaves, tree_map, tree_unflatten
 from nrx.core.trace import Tracer, name_of
 from nrx.ops.common import ANY, NOT_YET_LOWERED
 from nrx.ops.rules import discrete, elementwise
 from nrx.ops.structural import instantiate, move_axis, reduce_sum
 from nrx.transforms.batching import Axis, vmap_flat
-from nrx.transforms.flatten import FlatFunction, argnums_tuple, fix_arguments, flatten_arrays, flatten_call
+from nrx.transforms.flatten import (
+    FlatFunction, argnums_tuple, fix_arguments, flatten_arrays, flatten_call, positional_name, prefix_leaves,
+)  # fmt: skip
 from nrx.transforms.forward import checked_tangent, public_tangent
 from nrx.transforms.staging import stage
 
@@ -202,6 +204,27 @@ def _forward_only(*args: Any, name: str, **params: Any) -> Any:
 # Public
 
 
+class _Call(NamedTuple):
+    """A call of a function with a custom derivative: its arguments, by position, and the leaves that may vary.
+
+    Fields:
+        args: all arguments.
+        static: the values of those that are passed on as they are.
+        dynamic: the positions of the others.
+        leaves, in_tree: the leaves and the structure of the others.
+    """
+
+    args: tuple
+    static: list[Any]
+    dynamic: list[int]
+    leaves: list[Array]
+    in_tree: PyTreeDef
+
+    def of_dynamic(self, function: Callable) -> Callable:
+        """`function` of the dynamic arguments alone."""
+        return fix_arguments(function, self.args, self.dynamic)
+
+
 class _CustomFunction:
     """What custom_jvp and custom_vjp objects have in common: the split into static and differentiable arguments."""
 
@@ -219,13 +242,19 @@ class _CustomFunction:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {name_of(self._function)}>"
 
-    def _split(self, args: tuple, kwargs: dict) -> tuple[list[Any], list[Array], PyTreeDef, Callable]:
-        """The static arguments, the leaves and tree of the others, and the function of the others alone."""
+    def _split(self, args: tuple, kwargs: dict) -> _Call:
         args = _positional(self._function, args, kwargs)
         static = argnums_tuple(self._nondiff, len(args), "nondiff_argnums")
+        for position in static:
+            if any(isinstance(leaf, Tracer) for leaf in tree_leaves(args[position])):
+                raise ArgumentTypeError(
+                    f"argument {positional_name(self._function, position)} of {name_of(self._function)} is one of "
+                    f"nondiff_argnums={self._nondiff} and holds a traced array",
+                    fix="leave it out of nondiff_argnums; its derivative may be zero (a cotangent None)",
+                )
         dynamic = [i for i in range(len(args)) if i not in static]
         leaves, in_tree = flatten_call(self._function, tuple(args[i] for i in dynamic), {}, dynamic)
-        return [args[i] for i in static], leaves, in_tree, fix_arguments(self._function, args, dynamic)
+        return _Call(args, [args[i] for i in static], dynamic, leaves, in_tree)
 
     def _missing(self, definition: str) -> DifferentiationError:
         return DifferentiationError(
@@ -294,10 +323,10 @@ class custom_jvp(_CustomFunction):  # noqa: N801 - a decorator
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._rule is None:
             raise self._missing(f"{name_of(self._function)}.defjvp")
-        static, leaves, in_tree, partial = self._split(args, kwargs)
-        flat = FlatFunction(partial, in_tree)
-        rule = _FlatJVPRule(self._rule, static, in_tree, name_of(self._function))
-        outs = custom_jvp_p.bind(*leaves, call=flat, rule=rule, name=name_of(self._function))
+        call = self._split(args, kwargs)
+        flat = FlatFunction(call.of_dynamic(self._function), call.in_tree)
+        rule = _FlatJVPRule(self._rule, call.static, call.in_tree, name_of(self._function))
+        outs = custom_jvp_p.bind(*call.leaves, call=flat, rule=rule, name=name_of(self._function))
         tree = flat.out_tree if hasattr(flat, "out_tree") else rule.out_tree
         return tree_unflatten(tree, outs)
 
@@ -362,13 +391,10 @@ class custom_vjp(_CustomFunction):  # noqa: N801 - a decorator
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._rules is None:
             raise self._missing(f"{name_of(self._function)}.defvjp")
-        args = _positional(self._function, args, kwargs)
-        static, leaves, in_tree, partial = self._split(args, {})
-        dynamic = [i for i in range(len(args)) if i not in argnums_tuple(self._nondiff, len(args), "nondiff_argnums")]
-        flat = FlatFunction(partial, in_tree)
-        fwd = fix_arguments(self._rules[0], args, dynamic)
-        forward = _FlatVJPRule(fwd, self._rules[1], static, in_tree, name_of(self._function))
-        outs = custom_vjp_p.bind(*leaves, call=flat, forward=forward, name=name_of(self._function))
+        call = self._split(args, kwargs)
+        flat = FlatFunction(call.of_dynamic(self._function), call.in_tree)
+        forward = _FlatVJPRule(self._function, *self._rules, call)
+        outs = custom_vjp_p.bind(*call.leaves, call=flat, forward=forward, name=name_of(self._function))
         tree = flat.out_tree if hasattr(flat, "out_tree") else forward.out_tree
         return tree_unflatten(tree, outs)
 
@@ -376,8 +402,10 @@ class custom_vjp(_CustomFunction):  # noqa: N801 - a decorator
 class _FlatVJPRule:
     """The user's pair of rules on flat lists: `forward(*args) -> (outs, residuals, pull)`."""
 
-    def __init__(self, fwd: Callable, bwd: Callable, static: Sequence[Any], in_tree: PyTreeDef, name: str):
-        self.fwd, self.bwd, self.static, self.in_tree, self.name = fwd, bwd, static, in_tree, name
+    def __init__(self, function: Callable, fwd: Callable, bwd: Callable, call: _Call):
+        self.function, self.name = function, name_of(function)
+        self.fwd, self.bwd, self.static = call.of_dynamic(fwd), bwd, call.static
+        self.dynamic, self.in_tree = call.dynamic, call.in_tree
         self.out_tree: PyTreeDef
 
     def __call__(self, *leaves: Array) -> tuple[list[Array], list[Array], Callable]:
@@ -401,28 +429,26 @@ class _FlatVJPRule:
         return outs, [r for r, moves in zip(residuals, moving, strict=True) if moves], pull
 
     def _flat_cotangents(self, cts: Any, avals: Sequence[Aval]) -> list[Any]:
-        names = self.in_tree.children()[0].children()
-        if not isinstance(cts, tuple | list) or len(cts) != len(names):
+        trees = self.in_tree.children()[0].children()
+        if not isinstance(cts, tuple | list) or len(cts) != len(trees):
+            got = f"{len(cts)}" if isinstance(cts, tuple | list) else f"a {type(cts).__name__}"
             raise TreeError(
-                f"the bwd rule of {self.name} must return a tuple of {len(names)} cotangents, one for each argument",
+                f"the bwd rule of {self.name} must return a tuple of {len(trees)} cotangents, one for each argument; it "
+                f"returned {got}",
                 fix="return (ct,) for one argument, None for a cotangent that is zero",
             )
         flat: list[Any] = []
-        for number, (ct, tree) in enumerate(zip(cts, names, strict=True)):
+        for position, ct, tree in zip(self.dynamic, cts, trees, strict=True):
             expected = avals[len(flat) : len(flat) + tree.num_leaves]
-            what = f"the cotangent of argument {number} that the bwd rule of {self.name} returned"
-            if ct is None:
-                flat += [Zero(a.tangent) for a in expected]
-                continue
-            leaves, given = tree_flatten(ct)
-            if given != tree:
-                raise TreeError(f"{what} has another structure: {structure_difference(tree, given)}")
+            name = positional_name(self.function, position)
+            what = f"the cotangent of {name} that the bwd rule of {self.name} returned"
+            leaves = prefix_leaves(ct, tree_unflatten(tree, range(tree.num_leaves)), what)
             flat += [_cotangent(leaf, aval, what) for leaf, aval in zip(leaves, expected, strict=True)]
         return flat
 
 
 def _cotangent(leaf: Any, aval: Aval, what: str) -> Any:
-    return Zero(aval.tangent) if not is_inexact(aval.dtype) else checked_tangent(leaf, aval, what)
+    return Zero(aval.tangent) if leaf is None or not is_inexact(aval.dtype) else checked_tangent(leaf, aval, what)
 
 
 def stop_gradient(tree: Any) -> Any:

@@ -108,7 +108,7 @@ def value_and_grad(
         ]
         gradients = tree_unflatten(in_tree, leaves)[0]
         value = (flat.result(outs), flat.aux(outs)) if has_aux else flat.result(outs)
-        return value, gradients[0] if isinstance(argnums, int) else gradients
+        return value, gradients if isinstance(argnums, Sequence) else gradients[0]
 
     return value_and_gradient
 
@@ -236,7 +236,7 @@ def _jacobian(
         flat = FlatFunction(partial, in_tree, has_aux)
         outs, blocks = columns(flat, values, describe_caller("jacobian", function), holomorphic)
         rows = [tree_unflatten(in_tree, row)[0] for row in blocks]
-        tree = tree_unflatten(flat.out_tree, [row[0] if isinstance(argnums, int) else row for row in rows])
+        tree = tree_unflatten(flat.out_tree, [row if isinstance(argnums, Sequence) else row[0] for row in rows])
         return (tree, flat.aux(outs)) if has_aux else tree
 
     return jacobian

@@ -4,9 +4,11 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentTypeError, StaticArgumentError, TreeError
-from nrx.core.pytree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
+from nrx.core.pytree import PyTreeDef, broadcast_prefix, keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
 from nrx.core.trace import name_of
 
 
@@ -89,6 +91,14 @@ def flatten_call(
     return leaves, treedef
 
 
+def prefix_leaves(prefix: Any, tree: Any, what: str) -> list[Any]:
+    """The leaves of a prefix of `tree`, None being one, each repeated for the leaves of the subtree it stands for."""
+    try:
+        return broadcast_prefix(prefix, tree, is_leaf=lambda x: x is None)
+    except TreeError as error:
+        raise TreeError(f"{what} does not fit: {error.message}", fix=error.fix) from None
+
+
 def argument_name(function: Callable, path: Sequence[Any], positions: Sequence[int] | None = None) -> str:
     """How the user would write the leaf at `path` of `(args, kwargs)`: `params['w'][0]`."""
     where, which, *rest = path
@@ -113,14 +123,14 @@ def positional_name(function: Callable, position: int) -> str:
 
 def argnums_tuple(argnums: int | Sequence[int], count: int, what: str = "argnums") -> tuple[int, ...]:
     """`argnums` as a tuple of positions from the front, checked against the number of positional arguments."""
-    given = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    given = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
     for number in given:
-        if not isinstance(number, int) or isinstance(number, bool) or not -count <= number < count:
+        if not isinstance(number, int | np.integer) or isinstance(number, bool) or not -count <= number < count:
             raise StaticArgumentError(
                 f"{what}={argnums!r} but the function was called with {count} positional argument{'s' * (count != 1)}",
                 fix="number the positional arguments from 0; pass the argument by position, not by keyword",
             )
-    result = tuple(number % count for number in given)
+    result = tuple(int(number) % count for number in given)
     if len(set(result)) != len(result):
         raise StaticArgumentError(f"{what}={argnums!r} names an argument twice", fix="name each argument once")
     return result

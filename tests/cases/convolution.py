@@ -98,13 +98,14 @@ def _geometry(
 
 
 def special(
-    name: str, function: Callable, strides: Any, padding: Any, a: Any, b: Any, jax: str, dtypes: Any = ("float64",)
+    name: str, function: Callable, strides: Any, padding: Any, a: Any, b: Any, jax: str, **options: Any
 ) -> Case:
     """A case of one of the functions without groups, for arrays (2, 3, 6) and (2, 3, 3)."""
     geometry = _geometry(strides, padding, a, b)
+    options = {"dtypes": ("float64",), "order": 1} | options
     return Case(
         name, "conv_general_dilated", function, [arg(2, 3, 6), arg(2, 3, 3)], lambda x, w: loops(x, w, **geometry),
-        dtypes, order=1, jax=jax,
+        jax=jax, **options,
     )  # fmt: skip
 
 
@@ -225,6 +226,6 @@ CASES = [
     special(
         "narrow-as-float32",
         lambda x, w: convolution.conv_general_dilated(x, w, (1,), "VALID", preferred_element_type="float32"),
-        (1,), ((0, 0),), (1,), (1,), "", ("bfloat16", "float16"),
+        (1,), ((0, 0),), (1,), (1,), "", dtypes=("bfloat16", "float16"), order=0,
     ),
 ]  # fmt: skip

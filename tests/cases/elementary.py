@@ -186,6 +186,7 @@ CASES = [
     powers("of_zero", values(0.0, 0.0, 0.0), values(1.0, 2.0, 3.0, differentiable=False), tolerance=1e-5),
     powers("grid", values(*[x for x, _ in PAIRS]), values(*[y for _, y in PAIRS]), FLOATS32_64, smooth=False,
            oracle=np.power),
+    powers("to_zero", values(0.5, 2.0), values(0.0, 0.0)),
     powers("zero_to_zero", values(0.0, 0.0, 2.0, INF), values(0.0, 0.0, 0.0, 0.0), order=0),
     *(powers(f"integer_{d}", positive(3, 4), arg(3, 4, low=0 if d[0] == "u" else -3, high=4, dtype=d),
              (*REALS, *COMPLEXES)) for d in INTS),

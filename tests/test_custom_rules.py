@@ -1,0 +1,357 @@
+"""custom_jvp, custom_vjp, stop_gradient and checkpoint.
+
+Rules in these tests are wrong on purpose, by a factor: only then can it be seen that they are used.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles import assert_same
+
+import nrx
+import nrx.numpy as jnp
+from nrx import lax
+from nrx.core.dtypes import float0
+from nrx.core.errors import LeakedTracerError
+from nrx.core.program import Program, subprograms
+from nrx.transforms.linearize import linearize_flat
+
+X = jnp.asarray(np.linspace(0.3, 1.1, 4))
+Y = jnp.asarray(np.linspace(-1.2, 0.9, 4))
+N = jnp.asarray(np.arange(4))
+ROWS = jnp.stack([X, Y])
+
+
+def doubled_jvp() -> Any:
+    """sin, with twice its derivative."""
+
+    @nrx.custom_jvp
+    def f(x: Any) -> Any:
+        return jnp.sin(x)
+
+    @f.defjvp
+    def rule(primals: tuple, tangents: tuple) -> tuple:
+        return f(primals[0]), 2 * jnp.cos(primals[0]) * tangents[0]
+
+    return f
+
+
+def tripled_vjp() -> Any:
+    """sin, with three times its derivative."""
+    f = nrx.custom_vjp(lambda x: jnp.sin(x))
+    f.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: (3 * jnp.cos(x) * ct,))
+    return f
+
+
+COS = jnp.cos(X)
+SIN = jnp.sin(X)
+
+
+# Both kinds of rules, under every transformation
+
+
+@pytest.mark.parametrize(("make", "factor"), [(doubled_jvp, 2), (tripled_vjp, 3)])
+def test_the_rule_is_used_everywhere(make: Any, factor: int) -> None:
+    f = make()
+    total = lambda g: lambda x: jnp.sum(g(x))
+    slope = factor * COS
+    assert_same([f(X), nrx.jit(f)(X), nrx.vmap(f)(X)], [SIN] * 3)
+    calls = {
+        "grad": nrx.grad(total(f)),
+        "jit outside": nrx.jit(nrx.grad(total(f))),
+        "jit inside": nrx.grad(total(nrx.jit(f))),
+        "twice": nrx.grad(total(nrx.jit(nrx.jit(f)))),
+        "vmap outside": nrx.vmap(nrx.grad(f)),
+        "vmap inside": nrx.grad(total(nrx.vmap(f))),
+        "vmap between": nrx.jit(nrx.grad(total(nrx.jit(nrx.vmap(nrx.jit(f)))))),
+        "checkpoint": nrx.grad(total(nrx.checkpoint(f))),
+        "cond": nrx.grad(total(lambda x: lax.cond(x[0] > 0, f, jnp.tanh, x))),
+        "switch": nrx.vmap(nrx.grad(lambda x: lax.switch(1, [jnp.tanh, f], x))),
+        "map": nrx.grad(total(lambda x: lax.map(f, x))),
+        "scan": nrx.grad(total(lambda x: lax.scan(lambda c, t: (c, f(t)), 0.0, x)[1])),
+        "carry": nrx.grad(total(lambda x: lax.fori_loop(0, 1, lambda i, v: f(v), x))),
+        "linearize": lambda x: nrx.vjp(f, x)[1](jnp.ones_like(x))[0],
+        "jacobian": lambda x: jnp.diagonal(nrx.jacrev(f)(x)),
+    }
+    for name, call in calls.items():
+        np.testing.assert_allclose(call(X), slope, rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(("make", "factor"), [(doubled_jvp, 2), (tripled_vjp, 3)])
+def test_second_derivatives_are_those_of_the_rule(make: Any, factor: int) -> None:
+    f = make()
+    total = lambda x: jnp.sum(f(x))
+    curvature = np.diag(-factor * SIN)
+    assert_same(nrx.hessian(total)(X), curvature)
+    assert_same(nrx.jacrev(nrx.jacrev(total))(X), curvature)
+    assert_same(nrx.jit(nrx.hessian(nrx.jit(total)))(X), curvature)
+    assert_same(nrx.vmap(nrx.hessian(total))(ROWS)[0], curvature)
+    assert_same(nrx.hessian(lambda x: jnp.sum(nrx.vmap(f)(x)))(X), curvature)
+    assert float(nrx.grad(nrx.grad(nrx.grad(f)))(0.5)) == pytest.approx(-factor * np.cos(0.5), rel=1e-6)
+
+
+def test_forward_mode_uses_a_jvp_rule() -> None:
+    f = doubled_jvp()
+    for g in (
+        f,
+        nrx.jit(f),
+        nrx.vmap(f),
+        nrx.checkpoint(f),
+        lambda x: lax.while_loop(lambda s: s[0] < 1, lambda s: (s[0] + 1, f(s[1])), (0, x))[1],
+    ):
+        assert_same(nrx.jvp(g, (X,), (Y,)), (SIN, 2 * COS * Y))
+    assert_same(nrx.jacfwd(f)(X), np.diag(2 * COS))
+
+
+def test_a_loop_gives_what_its_unrolled_form_gives() -> None:
+    f = doubled_jvp()
+
+    def unrolled(x: Any) -> Any:
+        c, ys = x[0], 0.0
+        for i in range(4):
+            ys, c = ys + c, f(c * x[i])
+        return ys
+
+    rolled = lambda x: jnp.sum(lax.scan(lambda c, t: (f(c * t), c), x[0], x)[1])
+    assert_same(rolled(X), unrolled(X))
+    for transform in (
+        nrx.grad,
+        nrx.hessian,
+        lambda f: nrx.jacfwd(nrx.grad(f)),
+        lambda f: nrx.jit(nrx.jacrev(nrx.grad(f))),
+    ):
+        assert_same(transform(rolled)(X), transform(unrolled)(X))
+
+
+def test_the_function_itself_runs_where_nothing_is_differentiated() -> None:
+    ran = []
+    f = nrx.custom_vjp(lambda x: (ran.append("call"), x * 1)[1])
+    f.defvjp(lambda x: (ran.append("fwd"), (x * 1, None))[1], lambda _, ct: (ran.append("bwd"), (ct,))[1])
+    f(X)
+    nrx.vmap(f)(X)
+    nrx.grad(lambda x: jnp.sum(x * f(Y)))(X)
+    assert set(ran) == {"call"}
+    ran.clear()
+    nrx.grad(lambda x: jnp.sum(f(x)))(X)
+    assert ran == ["fwd", "bwd"]
+
+
+# Arguments
+
+
+def test_nondiff_arguments_of_a_jvp_rule() -> None:
+    @nrx.custom_jvp
+    def apply(g: Any, x: Any, power: int) -> Any:
+        return g(x) ** power
+
+    apply.__init__(apply.__wrapped__, nondiff_argnums=(0, 2))
+
+    @apply.defjvp
+    def rule(g: Any, power: int, primals: tuple, tangents: tuple) -> tuple:
+        assert isinstance(power, int)
+        return apply(g, *primals, power), 10 * tangents[0]
+
+    for f in (lambda x: apply(jnp.sin, x, 2), lambda x: apply(jnp.sin, power=2, x=x)):
+        assert_same(f(X), SIN**2)
+        assert_same(nrx.jit(nrx.vmap(nrx.grad(f)))(X), np.full(4, 10.0))
+
+
+def test_nondiff_arguments_of_a_vjp_rule() -> None:
+    @nrx.custom_vjp
+    def plain(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
+        return x
+
+    f = nrx.custom_vjp(plain.__wrapped__, nondiff_argnums=(1, 2))
+    f.defvjp(lambda x, low, high: (x, None), lambda low, high, _, ct: (jnp.clip(ct, low, high),))
+    assert_same(nrx.grad(lambda x: jnp.sum(5 * f(x)))(X), np.ones(4))
+    assert_same(nrx.grad(lambda x: jnp.sum(5 * f(x, high=2.0)))(X), np.full(4, 2.0))
+    assert_same(nrx.jit(nrx.grad(lambda x: jnp.sum(-5 * f(x, -3.0, 1.0))))(X), np.full(4, -3.0))
+
+
+def test_trees_in_arguments_results_and_residuals() -> None:
+    @nrx.custom_vjp
+    def f(params: dict, x: Any) -> dict:
+        return {"y": params["w"] * x, "n": params["n"]}
+
+    def fwd(params: dict, x: Any) -> tuple:
+        return f(params, x), {"params": params, "x": [x], "static": "text", "count": 3}
+
+    def bwd(kept: dict, ct: dict) -> tuple:
+        assert (kept["static"], kept["count"]) == ("text", 3)
+        assert ct["n"].dtype == float0
+        return {"w": 7 * ct["y"], "n": None, "none": None}, ct["y"] * kept["params"]["w"]
+
+    f.defvjp(fwd, bwd)
+    loss = lambda p, x: jnp.sum(f(p, x)["y"])
+    params = {"w": X, "n": N, "none": None}
+    for transform in (lambda f: f, nrx.jit):
+        by_params, by_x = transform(nrx.grad(loss, (0, 1), allow_int=True))(params, Y)
+        assert_same([by_params["w"], by_x], [np.full(4, 7.0), X])
+        assert by_params["n"].dtype == float0
+
+
+def test_trees_in_a_jvp_rule() -> None:
+    @nrx.custom_jvp
+    def f(t: dict) -> tuple:
+        return t["a"] * t["n"], [t["n"]]
+
+    @f.defjvp
+    def rule(primals: tuple, tangents: tuple) -> tuple:
+        (t,), (dt,) = primals, tangents
+        assert dt["n"].dtype == float0
+        return f(t), (5 * dt["a"], [dt["n"]])
+
+    tree, tangent = {"a": X, "n": N}, {"a": Y, "n": np.zeros(4, float0)}
+    (value, _), (out, (integer,)) = nrx.jvp(f, (tree,), (tangent,))
+    assert_same([value, out], [X * np.arange(4), 5 * Y])
+    assert integer.dtype == float0
+    loss = lambda a, n: jnp.sum(f({"a": a, "n": n})[0])
+    assert_same(nrx.grad(loss)(X, N), np.full(4, 5.0))
+    assert_same(nrx.jit(nrx.vmap(nrx.grad(loss)))(X, N), np.full(4, 5.0))
+    assert_same(
+        nrx.grad(lambda a: jnp.sum(lax.scan(lambda c, n: (c, f({"a": c, "n": n})[0]), a, N)[1]))(2.0), np.float32(20.0)
+    )
+
+
+def test_none_is_a_zero_cotangent() -> None:
+    f = nrx.custom_vjp(lambda x, t, n: x * t["a"] * n)
+    f.defvjp(lambda x, t, n: (f(x, t, n), None), lambda _, ct: (ct, None, None))
+    args = X, {"a": Y, "b": X}, N
+    by_x, by_t = nrx.grad(lambda *a: jnp.sum(f(*a)), (0, 1))(*args)
+    assert_same([by_x, by_t["a"], by_t["b"]], [np.ones(4), np.zeros(4), np.zeros(4)])
+    by_x, by_t = nrx.jit(nrx.vmap(nrx.grad(f, (0, 1))))(*args)
+    assert_same([by_x, by_t["a"]], [np.ones(4), np.zeros(4)])
+
+
+def test_an_argument_shared_by_the_batch_gets_the_sum() -> None:
+    f = nrx.custom_vjp(lambda x, w: x * w)
+    f.defvjp(lambda x, w: (x * w, (x, w)), lambda r, ct: (ct * r[1], 100 * jnp.sum(ct * r[0])))
+    loss = lambda w: jnp.sum(nrx.vmap(f, (0, None))(X, w))
+    assert float(nrx.grad(loss)(jnp.asarray(np.float64(2.0)))) == pytest.approx(100 * float(jnp.sum(X)))
+    both = nrx.grad(lambda x, w: jnp.sum(nrx.vmap(f, (1, 0), out_axes=1)(x, w)), (0, 1))(ROWS, X)
+    assert_same(both, (np.broadcast_to(X, (2, 4)), 100 * np.asarray(ROWS).sum(0)))
+
+
+def test_defjvps() -> None:
+    f = nrx.custom_jvp(lambda x, y, n: x * y * n)
+    f.defjvps(lambda t, out, x, y, n: 2 * t * y, lambda t, out, x, y, n: 3 * t * out, None)
+    assert_same(nrx.jvp(f, (X, Y, 2.0), (X, Y, 1.0))[1], 2 * X * Y + 3 * Y * (X * Y * 2))
+
+
+def test_methods_with_rules() -> None:
+    class Model:
+        @nrx.custom_vjp
+        def sin(self, x: Any) -> Any:
+            return jnp.sin(x)
+
+    with pytest.raises(nrx.errors.DifferentiationError, match="before its derivative was defined"):
+        Model().sin(X)
+
+
+# Closures
+
+
+def test_a_rule_may_close_over_arrays() -> None:
+    f = nrx.custom_vjp(lambda x: x * Y)
+    f.defvjp(lambda x: (x * Y, None), lambda _, ct: (ct * Y * 5,))
+    for call in (lambda x: jnp.sum(f(x)), nrx.jit(lambda x: jnp.sum(f(x)))):
+        assert_same(nrx.grad(call)(X), 5 * Y)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, nrx.jit])
+@pytest.mark.parametrize("outside", [nrx.grad, nrx.jit, nrx.vmap])
+def test_a_rule_must_not_close_over_tracers(wrap: Any, outside: Any) -> None:
+    def loss(x: Any) -> Any:
+        f = nrx.custom_jvp(lambda y: y * x)
+        f.defjvp(lambda p, t: (p[0] * x, t[0] * x))
+        return wrap(f)(2.0 * x)
+
+    if outside is nrx.jit and wrap is not nrx.jit:
+        pytest.skip("under jit alone the whole function is one program")
+    with pytest.raises((LeakedTracerError, nrx.errors.DifferentiationError), match=r"closes over|ended"):
+        outside(loss)(jnp.asarray(2.0) if outside is not nrx.vmap else X)
+
+
+# stop_gradient
+
+
+def test_stop_gradient() -> None:
+    f = lambda x: jnp.sum(x * lax.stop_gradient({"a": jnp.sin(x), "n": 3})["a"])
+    assert_same(nrx.grad(f)(X), SIN)
+    assert_same(nrx.jit(nrx.hessian(f))(X), np.zeros((4, 4)))
+    assert_same(nrx.jvp(lax.stop_gradient, (X,), (Y,)), (X, np.zeros(4)))
+    assert lax.stop_gradient(N).dtype == N.dtype
+
+
+def test_stop_gradient_makes_a_while_loop_a_constant() -> None:
+    def f(x: Any) -> Any:
+        steps = lax.while_loop(lambda v: v < 10.0, lambda v: v * 2, lax.stop_gradient(x))
+        return x * steps
+
+    assert float(nrx.grad(f)(3.0)) == 12.0
+
+
+# checkpoint
+
+
+def residuals(function: Any, *args: Any) -> int:
+    """How many elements the backward pass keeps."""
+    _, linear = linearize_flat(lambda *xs: [function(*xs)], args)
+    return sum(const.size for const in linear.program.consts)
+
+
+def count(program: Program, name: str) -> int:
+    return sum(
+        (eqn.prim.name == name) + sum(count(inner, name) for inner in subprograms(eqn.params)) for eqn in program.eqns
+    )
+
+
+def test_checkpoint_keeps_inputs_only() -> None:
+    def block(x: Any) -> Any:
+        for _ in range(10):
+            x = jnp.sin(x) * jnp.cos(x)
+        return x
+
+    assert residuals(block, X) > 20 * X.size
+    assert residuals(nrx.checkpoint(block), X) == X.size
+    chain = lambda b: lambda x: b(b(b(x)))
+    assert residuals(chain(nrx.checkpoint(block)), X) == 3 * X.size
+    assert residuals(nrx.checkpoint(chain(block)), X) == X.size
+    assert residuals(nrx.jit(nrx.checkpoint(block)), X) == X.size
+
+
+def test_checkpoint_in_a_scan_keeps_the_carries_only() -> None:
+    def loss(step: Any) -> Any:
+        return lambda x: jnp.sum(lax.scan(lambda c, _: (step(c), None), x, None, length=5)[0])
+
+    block = lambda x: jnp.sin(jnp.cos(jnp.sin(jnp.cos(x))))
+    assert residuals(loss(block), X) == 4 * 5 * X.size
+    assert residuals(loss(nrx.checkpoint(block)), X) == 5 * X.size
+
+
+def test_checkpoint_computes_again_in_the_backward_pass() -> None:
+    f = lambda x: jnp.sin(jnp.sin(jnp.sin(x)))
+    plain, again = (nrx.make_jaxpr(nrx.grad(lambda x, g=g: jnp.sum(g(x))))(X) for g in (f, nrx.checkpoint(f)))
+    assert (count(plain, "sin"), count(again, "sin")) == (3, 5)  # all three, and what the two outer cosines are of
+
+
+def test_checkpoint_changes_no_value() -> None:
+    f = lambda t, n: {"y": jnp.sin(t["x"]) * n, "k": n}
+    g = nrx.checkpoint(f)
+    args = {"x": X, "none": None}, N
+    assert_same(g(*args), f(*args))
+    total = lambda f: lambda x: jnp.sum(f({"x": x, "none": None}, N)["y"] ** 3)
+    for transform in (nrx.grad, nrx.hessian, lambda f: nrx.jit(nrx.grad(f)), lambda f: nrx.jacfwd(nrx.grad(f))):
+        assert_same(transform(total(g))(X), transform(total(f))(X))
+
+
+def test_checkpoint_closes_over_tracers() -> None:
+    f = lambda x: jnp.sum(nrx.checkpoint(lambda y: jnp.sin(x * y))(x * x))
+    g = lambda x: jnp.sum(jnp.sin(x * x * x))
+    for transform in (nrx.grad, nrx.hessian, lambda f: nrx.jit(nrx.jacfwd(nrx.grad(f)))):
+        assert_same(transform(f)(X), transform(g)(X))
+
+
+def test_remat_is_another_name() -> None:
+    assert nrx.remat is nrx.checkpoint

@@ -9,6 +9,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
+from nrx.core.check import check_operands
 from nrx.core.errors import ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program, Var, evaluate
@@ -60,8 +61,8 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
         raise ArgumentTypeError(
             f"switch: the index must be an integer scalar, got {which.aval}", fix="index one element"
         )
-    which = convert_element_type(which, dtypes.int32)
-    which = clamp(full_like(which, 0), which, full_like(which, len(functions) - 1))
+    last = min(len(functions) - 1, dtypes.iinfo(which.dtype).max)
+    which = convert_element_type(clamp(full_like(which, 0), which, full_like(which, last)), dtypes.int32)
     return _choose("switch", which, functions, operands)
 
 
@@ -150,6 +151,8 @@ def _impl(runner: Runner, index: Raw, *args: Raw, branches: tuple[Program, ...])
 
 
 def _abstract(index: Aval, *args: Aval, branches: tuple[Program, ...]) -> tuple[Aval, ...]:
+    for branch in branches:
+        check_operands("cond", branch, args)
     return branches[0].out_avals
 
 

@@ -9,6 +9,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval
 from nrx.core.backend import Raw, Runner
+from nrx.core.check import check_operands
 from nrx.core.errors import ArgumentTypeError, MissingRuleError
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program, evaluate, subprograms
@@ -133,6 +134,8 @@ def _impl(runner: Runner, *raws: Raw, cond: Program, body: Program, sizes: Sizes
 
 
 def _abstract(*avals: Aval, cond: Program, body: Program, sizes: Sizes) -> tuple[Aval, ...]:
+    check_operands("the condition of while", cond, (*avals[: sizes.cond], *avals[sizes.cond + sizes.body :]))
+    check_operands("the body of while", body, avals[sizes.cond :])
     return body.out_avals
 
 

@@ -7,6 +7,7 @@ from nrx.control.bodies import Body, check_carry, check_same_tree, converted, le
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
+from nrx.core.check import check_operands
 from nrx.core.errors import ArgumentError, MissingRuleError, ShapeError, TreeError
 from nrx.core.primitive import Primitive
 from nrx.core.program import Atom, Program, evaluate, prune
@@ -168,6 +169,8 @@ def _impl(runner: Runner, *raws: Raw, body: Program, length: int, reverse: bool,
 
 
 def _abstract(*avals: Aval, body: Program, length: int, reverse: bool, sizes: Sizes) -> list[Aval]:
+    consts, carry, xs = sizes.split(avals)
+    check_operands("the body of scan", body, (*consts, *carry, *(x.update(shape=x.shape[1:]) for x in xs)))
     carry, ys = body.out_avals[: sizes.carry], body.out_avals[sizes.carry :]
     return [*carry, *(y.update(shape=(length, *y.shape)) for y in ys)]
 

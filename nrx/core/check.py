@@ -1,7 +1,7 @@
 """The type checker of Programs."""
 
 from nrx.core.aval import Aval
-from nrx.core.errors import ProgramError
+from nrx.core.errors import NrxError, ProgramError
 from nrx.core.program import Atom, Eqn, Literal, Program, Var, subprograms
 
 
@@ -27,8 +27,22 @@ def check_program(program: Program) -> None:
         _use(atom, defined, "the results")
 
 
+def check_operands(where: str, program: Program, given: tuple[Aval, ...]) -> None:
+    """Raise ProgramError unless `program` can be called with arguments of these types."""
+    if len(given) != len(program.invars):
+        raise ProgramError(f"{where}: {len(given)} operands for {len(program.invars)} arguments of {program.name}")
+    for aval, var in zip(given, program.invars, strict=True):
+        _same(var.aval, aval, where)
+
+
 def _check_types(eqn: Eqn, where: str) -> None:
-    inferred = eqn.prim.infer(tuple(atom.aval for atom in eqn.inputs), eqn.params)
+    given = tuple(atom.aval for atom in eqn.inputs)
+    if eqn.prim.call_program is not None:
+        check_operands(where, eqn.params[eqn.prim.call_program], given)
+    try:
+        inferred = eqn.prim.infer(given, eqn.params)
+    except NrxError as error:
+        raise ProgramError(f"{where}: {error.message}", source=eqn.source) from error
     expected = inferred if eqn.prim.multiple_results else (inferred,)
     if len(expected) != len(eqn.outs):
         raise ProgramError(f"{where}: {len(eqn.outs)} results written, {len(expected)} inferred")

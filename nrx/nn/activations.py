@@ -35,13 +35,13 @@ def relu(x: Any) -> Array:
 
 
 def relu6(x: Any) -> Array:
-    """min(max(x, 0), 6).
+    """min(max(x, 0), 6), with the derivative 0 at 0 and at 6.
 
     Args:
         x: a real array.
 
     Returns:
-        An array of the shape of `x`, of a floating dtype.
+        An array of the shape of `x`, of a floating dtype; NaN stays NaN.
 
     Howard et al., "MobileNets", 2017, https://arxiv.org/abs/1704.04861.
 
@@ -49,7 +49,8 @@ def relu6(x: Any) -> Array:
     >>> nrx.nn.relu6(nrx.numpy.array([-1.0, 2.0, 8.0]))
     Array([0., 2., 6.], dtype=float32)
     """
-    return jnp.minimum(jnp.maximum(x, 0), 6.0)
+    x = _inexact(x)
+    return jnp.where(x <= 0, 0, jnp.where(x >= 6, 6, x))
 
 
 def sigmoid(x: Any) -> Array:

@@ -11,7 +11,7 @@ import nrx.numpy as jnp
 from nrx import lax, random
 from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ShapeError
-from nrx.core.shapes import Shape, show
+from nrx.core.shapes import Shape, show, size
 
 Sizes = int | Sequence[int]
 Padding = str | Sequence[tuple[int, int]]
@@ -191,7 +191,7 @@ def flatten(x: Any) -> Array:
     (2, 12)
     """
     x = asarray(x, "flatten: x")
-    return jnp.reshape(x, (x.shape[0], -1 if x.size else 0))
+    return jnp.reshape(x, (x.shape[0], size(x.shape[1:])))
 
 
 def _pooling(name: str, shape: Shape, window: Sizes, strides: Sizes | None, padding: Padding) -> Any:

@@ -38,9 +38,10 @@ def softmax_cross_entropy_with_integer_labels(logits: Any, labels: Any, axis: in
         axis: the axis of the classes.
 
     Returns:
-        The loss of each example: an array of the shape of `labels`. It is NaN where a label is no class.
+        The loss of each example: an array of the shape of `labels`.
 
     Raises:
+        IndexingError: a label is no class. (Under `jit`, where that cannot be seen, the loss is NaN.)
         DTypeError: the labels are no integers.
         ShapeError: the shapes do not fit.
 

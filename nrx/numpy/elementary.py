@@ -1,7 +1,4 @@
-"""Exponentials, logarithms, roots, trigonometric and hyperbolic functions, elementwise.
-
-Integers are converted to the default float first.
-"""
+"""Exponentials, logarithms, roots, trigonometric and hyperbolic functions, elementwise."""
 
 import math
 from typing import Any
@@ -9,58 +6,170 @@ from typing import Any
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
+from nrx.core.errors import DTypeError
 from nrx.numpy.promotion import Elementwise, as_inexact, broadcast, promote_dtypes
-from nrx.ops.elementary import atan2_p
+from nrx.ops import elementary as ops
 
-_atan2 = Elementwise("arctan2", atan2_p, inexact=True)
+_exp = Elementwise("exp", ops.exp_p, inexact=True)
+_exp2 = Elementwise("exp2", ops.exp2_p, inexact=True)
+_expm1 = Elementwise("expm1", ops.expm1_p, inexact=True)
+_log = Elementwise("log", ops.log_p, inexact=True)
+_log1p = Elementwise("log1p", ops.log1p_p, inexact=True)
+_sqrt = Elementwise("sqrt", ops.sqrt_p, inexact=True)
+_cbrt = Elementwise("cbrt", ops.cbrt_p, inexact=True)
+_sin = Elementwise("sin", ops.sin_p, inexact=True)
+_cos = Elementwise("cos", ops.cos_p, inexact=True)
+_tan = Elementwise("tan", ops.tan_p, inexact=True)
+_arcsin = Elementwise("arcsin", ops.asin_p, inexact=True)
+_arccos = Elementwise("arccos", ops.acos_p, inexact=True)
+_arctan = Elementwise("arctan", ops.atan_p, inexact=True)
+_sinh = Elementwise("sinh", ops.sinh_p, inexact=True)
+_cosh = Elementwise("cosh", ops.cosh_p, inexact=True)
+_tanh = Elementwise("tanh", ops.tanh_p, inexact=True)
+_arcsinh = Elementwise("arcsinh", ops.asinh_p, inexact=True)
+_arccosh = Elementwise("arccosh", ops.acosh_p, inexact=True)
+_arctanh = Elementwise("arctanh", ops.atanh_p, inexact=True)
+_arctan2 = Elementwise("arctan2", ops.atan2_p, inexact=True)
 
 
 # Exponentials and logarithms
 
 
 def exp(x: Any, /) -> Array:
-    """e to the power of x, elementwise."""
-    return lax.exp(as_inexact("exp", x))
+    """e to the power of x, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.exp(jnp.array([0.0, 1.0, -jnp.inf])).round(3)
+    Array([1.   , 2.718, 0.   ], dtype=float32)
+    """
+    return _exp(x)
 
 
 def exp2(x: Any, /) -> Array:
-    """2 to the power of x, elementwise."""
-    return lax.exp2(as_inexact("exp2", x))
+    """2 to the power of x, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.exp2(jnp.array([0, 3]))
+    Array([1., 8.], dtype=float32)
+    """
+    return _exp2(x)
 
 
 def expm1(x: Any, /) -> Array:
-    """exp(x) - 1, elementwise, exact also near 0."""
-    return lax.expm1(as_inexact("expm1", x))
+    """exp(x) - 1, elementwise, exact also near 0.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.expm1(1e-10), jnp.exp(1e-10) - 1
+    (Array(1.e-10, dtype=float32, weak_type=True), Array(0., dtype=float32, weak_type=True))
+    """
+    return _expm1(x)
 
 
 def log(x: Any, /) -> Array:
-    """The natural logarithm, elementwise; -inf of 0, NaN of negative numbers."""
-    return lax.log(as_inexact("log", x))
+    """The natural logarithm, elementwise; -inf of 0, NaN of negative numbers.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.log(jnp.array([1.0, 0.0, -1.0]))
+    Array([  0., -inf,  nan], dtype=float32)
+    """
+    return _log(x)
 
 
 def log1p(x: Any, /) -> Array:
-    """log(1 + x), elementwise, exact also near 0."""
-    return lax.log1p(as_inexact("log1p", x))
+    """log(1 + x), elementwise, exact also near 0.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.log1p(1e-10), jnp.log(1 + 1e-10)
+    (Array(1.e-10, dtype=float32, weak_type=True), Array(0., dtype=float32, weak_type=True))
+    """
+    return _log1p(x)
 
 
 def log2(x: Any, /) -> Array:
-    """The logarithm to base 2, elementwise."""
+    """The logarithm to base 2, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.log2(jnp.array([1.0, 2.0, 1024.0]))
+    Array([ 0.,  1., 10.], dtype=float32)
+    """
     return lax.div(log(x), math.log(2))
 
 
 def log10(x: Any, /) -> Array:
-    """The logarithm to base 10, elementwise."""
+    """The logarithm to base 10, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.log10(jnp.array([1.0, 10.0, 1000.0])).round(3)
+    Array([0., 1., 3.], dtype=float32)
+    """
     return lax.div(log(x), math.log(10))
 
 
 def logaddexp(x1: Any, x2: Any, /) -> Array:
-    """log(exp(x1) + exp(x2)), elementwise, without overflow."""
+    """log(exp(x1) + exp(x2)), elementwise, without overflow.
+
+    Args:
+        x1: an array; integers are converted to the default float.
+        x2: an array that broadcasts with x1.
+
+    Returns:
+        An array of the shape they have together.
+
+    >>> jnp.logaddexp(jnp.array([0.0, 1000.0]), 0.0).round(3)
+    Array([6.93e-01, 1.00e+03], dtype=float32)
+    """
     x, y = broadcast(promote_dtypes("logaddexp", x1, x2, inexact=True))
     return _logaddexp(x, y, 1.0)
 
 
 def logaddexp2(x1: Any, x2: Any, /) -> Array:
-    """log2(2**x1 + 2**x2), elementwise, without overflow."""
+    """log2(2**x1 + 2**x2), elementwise, without overflow.
+
+    Args:
+        x1: an array; integers are converted to the default float.
+        x2: an array that broadcasts with x1.
+
+    Returns:
+        An array of the shape they have together.
+
+    >>> jnp.logaddexp2(3.0, jnp.array([3.0, 2000.0]))
+    Array([   4., 2000.], dtype=float32)
+    """
     x, y = broadcast(promote_dtypes("logaddexp2", x1, x2, inexact=True))
     return _logaddexp(x, y, math.log(2))
 
@@ -71,36 +180,67 @@ def _logaddexp(x: Array, y: Array, log_base: float) -> Array:
         ahead = lax.gt(lax.real(x), lax.real(y))
         high, low = lax.select(ahead, x, y), lax.select(ahead, y, x)
         return lax.add(high, lax.log1p(lax.exp(lax.sub(low, high))))
-    high, gap = lax.max(x, y), lax.sub(x, y)
     # Equal infinities have no difference; NaN passes through the sum.
     same = lax.bitwise_and(lax.eq(x, y), lax.bitwise_not(lax.is_finite(x)))
-    gap = lax.select(same, lax.full_like(gap, 0), gap)
+    gap = lax.select(same, lax.full_like(x, 0), lax.sub(x, y))
     tail = lax.div(lax.log1p(lax.exp(lax.mul(lax.neg(lax.abs(gap)), log_base))), log_base)
-    return lax.select(same, x, lax.add(high, tail))
+    return lax.select(same, x, lax.add(lax.max(x, y), tail))
 
 
 # Roots
 
 
 def sqrt(x: Any, /) -> Array:
-    """The square root, elementwise; NaN of negative numbers."""
-    return lax.sqrt(as_inexact("sqrt", x))
+    """The square root, elementwise; NaN of negative numbers.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.sqrt(jnp.array([4, 9]))
+    Array([2., 3.], dtype=float32)
+    """
+    return _sqrt(x)
 
 
 def cbrt(x: Any, /) -> Array:
-    """The real cube root, elementwise."""
-    return lax.cbrt(as_inexact("cbrt", x))
+    """The real cube root, elementwise.
+
+    Args:
+        x: a real array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.cbrt(jnp.array([-8.0, 27.0])).round(3)
+    Array([-2.,  3.], dtype=float32)
+    """
+    return _cbrt(x)
 
 
 def hypot(x1: Any, x2: Any, /) -> Array:
-    """sqrt(x1**2 + x2**2), elementwise, without overflow."""
+    """sqrt(x1**2 + x2**2), elementwise, without overflow.
+
+    Args:
+        x1: a real array; integers are converted to the default float.
+        x2: a real array that broadcasts with x1.
+
+    Returns:
+        An array of the shape they have together.
+
+    >>> jnp.hypot(jnp.array([3.0, 3e30]), jnp.array([4.0, 4e30])) / 5
+    Array([1.e+00, 1.e+30], dtype=float32)
+    """
     x, y = broadcast(promote_dtypes("hypot", x1, x2, inexact=True))
+    if dtypes.is_complex(x.dtype):
+        raise DTypeError(f"hypot does not take complex numbers, got {x.dtype}", fix="use abs for the modulus")
     x, y = lax.abs(x), lax.abs(y)
     high, low, zero, infinite = lax.max(x, y), lax.min(x, y), lax.full_like(x, 0), lax.full_like(x, math.inf)
     either = lax.bitwise_or(lax.eq(x, infinite), lax.eq(y, infinite))
     plain = lax.bitwise_or(lax.eq(high, zero), either)
-    ratio = lax.div(low, lax.select(plain, lax.full_like(high, 1), high))
-    ratio = lax.select(plain, zero, ratio)
+    ratio = lax.select(plain, zero, lax.div(low, lax.select(plain, lax.full_like(high, 1), high)))
     length = lax.mul(high, lax.sqrt(lax.add(lax.mul(ratio, ratio), 1)))
     return lax.select(either, infinite, length)
 
@@ -109,47 +249,127 @@ def hypot(x1: Any, x2: Any, /) -> Array:
 
 
 def sin(x: Any, /) -> Array:
-    """The sine of angles in radians, elementwise."""
-    return lax.sin(as_inexact("sin", x))
+    """The sine of angles in radians, elementwise.
+
+    Args:
+        x: an array of angles in radians; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.sin(jnp.array([0.0, jnp.pi / 2])).round(3)
+    Array([0., 1.], dtype=float32)
+    """
+    return _sin(x)
 
 
 def cos(x: Any, /) -> Array:
-    """The cosine of angles in radians, elementwise."""
-    return lax.cos(as_inexact("cos", x))
+    """The cosine of angles in radians, elementwise.
+
+    Args:
+        x: an array of angles in radians; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.cos(jnp.array([0.0, jnp.pi])).round(3)
+    Array([ 1., -1.], dtype=float32)
+    """
+    return _cos(x)
 
 
 def tan(x: Any, /) -> Array:
-    """The tangent of angles in radians, elementwise."""
-    return lax.tan(as_inexact("tan", x))
+    """The tangent of angles in radians, elementwise.
+
+    Args:
+        x: an array of angles in radians; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.tan(jnp.array([0.0, 0.5])).round(3)
+    Array([0.   , 0.546], dtype=float32)
+    """
+    return _tan(x)
 
 
 def arcsin(x: Any, /) -> Array:
-    """The angle in [-π/2, π/2] whose sine is x, elementwise; NaN outside [-1, 1]."""
-    return lax.asin(as_inexact("arcsin", x))
+    """The angle in [-π/2, π/2] whose sine is x, elementwise; NaN outside [-1, 1].
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.arcsin(jnp.array([0.0, 1.0, 2.0])).round(3)
+    Array([0.   , 1.571,   nan], dtype=float32)
+    """
+    return _arcsin(x)
 
 
 def arccos(x: Any, /) -> Array:
-    """The angle in [0, π] whose cosine is x, elementwise; NaN outside [-1, 1]."""
-    return lax.acos(as_inexact("arccos", x))
+    """The angle in [0, π] whose cosine is x, elementwise; NaN outside [-1, 1].
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.arccos(jnp.array([1.0, 0.0])).round(3)
+    Array([0.   , 1.571], dtype=float32)
+    """
+    return _arccos(x)
 
 
 def arctan(x: Any, /) -> Array:
-    """The angle in [-π/2, π/2] whose tangent is x, elementwise."""
-    return lax.atan(as_inexact("arctan", x))
+    """The angle in [-π/2, π/2] whose tangent is x, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.arctan(jnp.array([0.0, jnp.inf])).round(3)
+    Array([0.   , 1.571], dtype=float32)
+    """
+    return _arctan(x)
 
 
 def arctan2(x1: Any, x2: Any, /) -> Array:
-    """The angle in [-π, π] of the point with ordinate x1 and abscissa x2, elementwise."""
-    return _atan2(x1, x2)
+    """The angle in [-π, π] of the point with ordinate x1 and abscissa x2, elementwise.
+
+    Args:
+        x1: an array; integers are converted to the default float.
+        x2: an array that broadcasts with x1.
+
+    Returns:
+        An array of the shape they have together.
+
+    >>> jnp.arctan2(1.0, jnp.array([1.0, 0.0, -1.0])).round(3)
+    Array([0.785, 1.571, 2.356], dtype=float32)
+    """
+    return _arctan2(x1, x2)
 
 
 def sinc(x: Any, /) -> Array:
-    """sin(πx) / (πx), elementwise; 1 at 0."""
+    """sin(πx) / (πx), elementwise; 1 at 0.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.sinc(jnp.array([0.0, 0.5])).round(3)
+    Array([1.   , 0.637], dtype=float32)
+    """
     x = as_inexact("sinc", x)
-    zero, one = lax.full_like(x, 0), lax.full_like(x, 1)
+    at_zero = lax.eq(x, lax.full_like(x, 0))
     scaled = lax.mul(x, math.pi)
-    at_zero = lax.eq(x, zero)
-    divisor = lax.select(at_zero, one, scaled)
+    divisor = lax.select(at_zero, lax.full_like(x, 1), scaled)
     # Near 0 the series; its derivatives are right at 0, where those of the quotient are not.
     square = lax.mul(scaled, scaled)
     series = lax.add(lax.mul(square, lax.add(lax.mul(square, 1 / 120), -1 / 6)), 1)
@@ -157,12 +377,32 @@ def sinc(x: Any, /) -> Array:
 
 
 def deg2rad(x: Any, /) -> Array:
-    """Degrees as radians, elementwise."""
+    """Degrees as radians, elementwise.
+
+    Args:
+        x: a real array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.deg2rad(jnp.array([180, 90])).round(3)
+    Array([3.142, 1.571], dtype=float32)
+    """
     return lax.mul(as_inexact("deg2rad", x), math.pi / 180)
 
 
 def rad2deg(x: Any, /) -> Array:
-    """Radians as degrees, elementwise."""
+    """Radians as degrees, elementwise.
+
+    Args:
+        x: a real array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.rad2deg(jnp.array([jnp.pi, 0.0])).round(3)
+    Array([180.,   0.], dtype=float32)
+    """
     return lax.mul(as_inexact("rad2deg", x), 180 / math.pi)
 
 
@@ -173,33 +413,93 @@ radians, degrees = deg2rad, rad2deg
 
 
 def sinh(x: Any, /) -> Array:
-    """The hyperbolic sine, elementwise."""
-    return lax.sinh(as_inexact("sinh", x))
+    """The hyperbolic sine, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.sinh(jnp.array([0.0, 1.0])).round(3)
+    Array([0.   , 1.175], dtype=float32)
+    """
+    return _sinh(x)
 
 
 def cosh(x: Any, /) -> Array:
-    """The hyperbolic cosine, elementwise."""
-    return lax.cosh(as_inexact("cosh", x))
+    """The hyperbolic cosine, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.cosh(jnp.array([0.0, 1.0])).round(3)
+    Array([1.   , 1.543], dtype=float32)
+    """
+    return _cosh(x)
 
 
 def tanh(x: Any, /) -> Array:
-    """The hyperbolic tangent, elementwise."""
-    return lax.tanh(as_inexact("tanh", x))
+    """The hyperbolic tangent, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.tanh(jnp.array([0.0, 1.0, 20.0])).round(3)
+    Array([0.   , 0.762, 1.   ], dtype=float32)
+    """
+    return _tanh(x)
 
 
 def arcsinh(x: Any, /) -> Array:
-    """The inverse of sinh, elementwise."""
-    return lax.asinh(as_inexact("arcsinh", x))
+    """The inverse of sinh, elementwise.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.arcsinh(jnp.array([0.0, 1.0])).round(3)
+    Array([0.   , 0.881], dtype=float32)
+    """
+    return _arcsinh(x)
 
 
 def arccosh(x: Any, /) -> Array:
-    """The inverse of cosh, elementwise; NaN below 1."""
-    return lax.acosh(as_inexact("arccosh", x))
+    """The inverse of cosh, elementwise; NaN below 1.
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.arccosh(jnp.array([1.0, 2.0])).round(3)
+    Array([0.   , 1.317], dtype=float32)
+    """
+    return _arccosh(x)
 
 
 def arctanh(x: Any, /) -> Array:
-    """The inverse of tanh, elementwise; NaN outside [-1, 1]."""
-    return lax.atanh(as_inexact("arctanh", x))
+    """The inverse of tanh, elementwise; NaN outside [-1, 1].
+
+    Args:
+        x: an array; integers are converted to the default float.
+
+    Returns:
+        An array of the shape of x.
+
+    >>> jnp.arctanh(jnp.array([0.0, 0.5, 1.0])).round(3)
+    Array([0.   , 0.549,   inf], dtype=float32)
+    """
+    return _arctanh(x)
 
 
 asin, acos, atan, atan2 = arcsin, arccos, arctan, arctan2

@@ -23,7 +23,13 @@ from nrx.ops.rules import discrete, elementwise
 from nrx.ops.structural import instantiate, move_axis, reduce_sum
 from nrx.transforms.batching import Axis, vmap_flat
 from nrx.transforms.flatten import (
-    FlatFunction, argnums_tuple, fix_arguments, flatten_arrays, flatten_call, positional_name, prefix_leaves,
+    FlatFunction,
+    argnums_tuple,
+    fix_arguments,
+    flatten_arrays,
+    flatten_call,
+    positional_name,
+    prefix_leaves,
 )  # fmt: skip
 from nrx.transforms.forward import checked_tangent, public_tangent
 from nrx.transforms.staging import stage
@@ -433,8 +439,8 @@ class _FlatVJPRule:
         if not isinstance(cts, tuple | list) or len(cts) != len(trees):
             got = f"{len(cts)}" if isinstance(cts, tuple | list) else f"a {type(cts).__name__}"
             raise TreeError(
-                f"the bwd rule of {self.name} must return a tuple of {len(trees)} cotangents, one for each argument; it "
-                f"returned {got}",
+                f"the bwd rule of {self.name} must return a tuple of {len(trees)} cotangents, one for each argument, "
+                f"it returned {got}",
                 fix="return (ct,) for one argument, None for a cotangent that is zero",
             )
         flat: list[Any] = []

@@ -114,6 +114,7 @@ class Case:
         ulp: allowed distance to the oracle, in units of the dtype's eps relative to the largest magnitude; 0 is exact.
         tolerance: allowed relative error of derivatives against finite differences.
         jax: the same in JAX as a string of an expression over `jax, jnp, lax` giving a function, or "" for none.
+        jax_gradient: False where JAX has no derivative, or a wrong one: only values are compared.
     """
 
     name: str
@@ -128,4 +129,5 @@ class Case:
     ulp: float = 8
     tolerance: float = 1e-6
     jax: str = ""
+    jax_gradient: bool = True
     marks: tuple = field(default=())

@@ -96,10 +96,10 @@ def selected(which: np.ndarray, *cases: np.ndarray) -> np.ndarray:
     return np.take_along_axis(np.stack(cases), which[None], 0)[0]
 
 
-def selection(name: str, which: Arg, count: int, shape: tuple[int, ...], jax: bool = True) -> Case:
+def selection(name: str, which: Arg, count: int, shape: tuple[int, ...], jax: bool = True, **options: Any) -> Case:
     return Case(
         f"select_n_{name}", "select_n", ops.select_n, [which, *[arg(*shape)] * count], selected, dtypes=EVERY, ulp=0,
-        jax="lax.select_n" * jax,
+        jax="lax.select_n" * jax, **options,
     )  # fmt: skip
 
 
@@ -134,15 +134,15 @@ CASES = [
     selection("empty", arg(0, 3, dtype="bool"), 2, (0, 3)),
     selection("three", integers(3, 4, low=0, high=3), 3, (3, 4)),
     selection("five", integers(12, low=0, high=5), 5, (12,)),
-    selection("clipped", values(-3, -1, 0, 1, 2, 7, dtype="int32"), 3, (6,), jax=False),
+    selection("clipped", values(-3, -1, 0, 1, 2, 7, dtype="int32"), 3, (6,), jax_gradient=False),
     selection("scalar_number", integers(low=0, high=3), 3, (2, 3), jax=False),
     Case("select", "select_n", ops.select, [arg(3, 4, dtype="bool"), arg(3, 4), arg(3, 4)], np.where, dtypes=EVERY,
          ulp=0, jax="lax.select"),
     clamped("inside_and_outside", [arg(5, low=-1, high=-0.5), arg(5, low=-2, high=2), arg(5, low=0.5, high=1)]),
     clamped("rank_2", [arg(3, 4, low=-1, high=0), arg(3, 4, low=-3, high=3), positive(3, 4)]),
     clamped("integers", [arg(9, low=0, high=4), arg(9, low=-9, high=9), arg(9, low=4, high=8)], dtypes=INTS),
-    # JAX cannot differentiate it.
-    clamped("scalar_limits", [arg(low=-2, high=-1), arg(3, 4, low=-3, high=3), positive(low=1, high=2)], jax=""),
+    clamped("scalar_limits", [arg(low=-2, high=-1), arg(3, 4, low=-3, high=3), positive(low=1, high=2)],
+            jax_gradient=False),
     clamped("scalar", [arg(low=-2, high=-1), arg(), positive()]),
     clamped("empty", [arg(0), arg(0), arg(0)]),
     clamped("at_limits", [values(0, 0, 0, 0, 0), values(-1, 0, 1, 2, 3), values(2, 2, 2, 2, 2)], smooth=False),

@@ -54,9 +54,9 @@ CASES = [
     Case("polygamma_edges", "polygamma", ops.polygamma,
          [values(1, 1, 2, 1.5, -1, 1, 0), values(0.0, INF, -1.0, 2.0, 2.0, NAN, 1.0)],
          lambda m, x: np.array([INF, 0, -INF, NAN, NAN, NAN, float(mp.digamma(1))]), FLOATS32_64, order=0),
-    # JAX has no derivative of it.
     *(Case(f"zeta_{label(s)}", "zeta", ops.zeta,
-           [arg(*s, low=1.5, high=6, differentiable=False), arg(*s, low=0.3, high=4)], precise(mp.zeta), d, ulp=16)
+           [arg(*s, low=1.5, high=6, differentiable=False), arg(*s, low=0.3, high=4)], precise(mp.zeta), d, ulp=16,
+           jax="lax.zeta", jax_gradient=False)
       for s, d in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))),
     Case("zeta_edges", "zeta", ops.zeta, [values(1.0, 0.5, 2.0, 2.0, NAN), values(2.0, 2.0, 0.0, INF, 1.0)],
          lambda x, q: np.array([INF, NAN, INF, 0, NAN]), FLOATS32_64, order=0),

@@ -1,0 +1,82 @@
+"""What eager evaluation remembers: a function applied again to arrays of the same kind runs from a plan."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nrx.core.array import Array, ConcreteArray
+from nrx.core.config import config
+from nrx.core.trace import is_evaluating
+from nrx.transforms.staging import stage
+
+_MOST_PLANS = 4096
+_default_float, _default_int = config.reader("default_float"), config.reader("default_int")
+
+
+class Planned:
+    """A function of arrays that, evaluated repeatedly on arrays of the same avals, runs as a recorded Program.
+
+    Recording takes as long as many evaluations, so it is done when a combination of arguments comes the second time.
+
+    Args:
+        function: `function(*arrays, **static) -> Array`, whose course depends on avals and static arguments only. The
+            arrays may also be None.
+
+    Called with other arguments (scalars, NumPy data), or under a transformation, the function itself is called.
+    """
+
+    __slots__ = ("_plans", "function")
+
+    def __init__(self, function: Callable[..., Array]):
+        self.function = function
+        self._plans: dict[Any, Any] = {}
+
+    def __call__(self, *operands: Any, **static: Any) -> Array:
+        if not is_evaluating():
+            return self.function(*operands, **static)
+        device, committed, kinds, raws = None, False, [], []
+        for x in operands:
+            if type(x) is ConcreteArray:
+                device = device or x._device
+                if x._device is not device:
+                    return self.function(*operands, **static)
+                committed = committed or x._committed
+                kinds.append(id(x.aval))
+                raws.append(x._data)
+            elif x is None:
+                kinds.append(None)
+            else:
+                return self.function(*operands, **static)
+        if device is None:
+            return self.function(*operands, **static)
+        key = (device, _default_float(), _default_int(), *kinds, *static.values())
+        try:
+            plan = self._plans.get(key)
+        except TypeError:  # a static argument that is a list
+            return self.function(*operands, **static)
+        if plan is None:
+            return self._first(key, operands, static)
+        run, aval, _ = plan if type(plan) is tuple else self._second(key, operands, static)
+        with device.backend.active(device):
+            return ConcreteArray(run(raws)[0], aval, device, committed)
+
+    def _first(self, key: tuple, operands: tuple, static: dict[str, Any]) -> Array:
+        out = self.function(*operands, **static)
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        # Kept with the key: the avals, lest others take over their identity.
+        self._plans[key] = [x.aval for x in operands if x is not None]
+        return out
+
+    def _second(self, key: tuple, operands: tuple, static: dict[str, Any]) -> tuple:
+        """The plan: how to run it, the aval of the result, and the avals of the key."""
+        avals = [x.aval for x in operands if x is not None]
+        places = [x is not None for x in operands]
+
+        def function(*arrays: Array) -> list[Array]:
+            left = iter(arrays)
+            return [self.function(*(next(left) if present else None for present in places), **static)]
+
+        program = stage(function, avals, self.function.__name__)
+        device = key[0]
+        plan = self._plans[key] = (device.backend.compile(program, device), program.outs[0].aval, avals)
+        return plan

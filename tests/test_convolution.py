@@ -1,0 +1,274 @@
+"""Convolutions of random shapes, strides, paddings, dilations, groups and layouts against plain loops and JAX."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from cases.convolution import loop_gradients, loops, permuted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nrx.core.array import Array, asarray
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from nrx.ops import convolution
+from nrx.ops.convolution import ConvDimensionNumbers, conv_general_dilated
+from nrx.transforms import vjp, vmap
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A convolution of arrays in the layouts NC… and OI…, and the layouts it is asked for in."""
+
+    x: np.ndarray
+    w: np.ndarray
+    ct: np.ndarray
+    geometry: dict[str, Any]
+    layouts: tuple[str, str, str]
+
+    @property
+    def logical(self) -> tuple[str, str]:
+        """The layouts of the arrays here; the order of the spatial axes is that of the kernel."""
+        space = self.layouts[1].replace("O", "").replace("I", "")
+        return "NC" + space, "OI" + space
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return {
+            "window_strides": self.geometry["strides"],
+            "padding": self.geometry["padding"],
+            "lhs_dilation": self.geometry["lhs_dilation"],
+            "rhs_dilation": self.geometry["rhs_dilation"],
+            "feature_group_count": self.geometry["feature_groups"],
+            "batch_group_count": self.geometry["batch_groups"],
+            "dimension_numbers": self.layouts,
+        }
+
+    def laid_out(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """x, w and ct in the layouts asked for."""
+        lhs, rhs = self.logical
+        return (
+            permuted(self.x, lhs, self.layouts[0]),
+            permuted(self.w, rhs, self.layouts[1]),
+            permuted(self.ct, lhs, self.layouts[2]),
+        )
+
+
+@st.composite
+def problems(draw: st.DrawFn, zeros: bool = True) -> Problem:
+    ndim = draw(st.sampled_from([0, 1, 1, 2, 2, 3]))
+    feature_groups, batch_groups = draw(st.sampled_from([(1, 1), (1, 1), (2, 1), (3, 1), (1, 2), (1, 3)]))
+    least = draw(st.sampled_from([0, 1, 1, 1])) if zeros else 1
+
+    def numbers(low: int, high: int) -> tuple[int, ...]:
+        return tuple(draw(st.integers(low, high)) for _ in range(ndim))
+
+    batch, inputs = draw(st.integers(least, 3)), draw(st.integers(least, 3))
+    outputs = draw(st.integers(least, 2))
+    geometry = {
+        "strides": numbers(1, 3),
+        "padding": tuple(zip(numbers(-1, 3), numbers(-1, 3), strict=True)),
+        "lhs_dilation": numbers(1, 3),
+        "rhs_dilation": numbers(1, 3),
+        "feature_groups": feature_groups,
+        "batch_groups": batch_groups,
+    }
+    sizes, window = numbers(2 * least, 6), numbers(least, 3)
+    layouts = tuple("".join(draw(st.permutations(letters + "XYZ"[:ndim]))) for letters in ("NC", "OI", "NC"))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    x = rng.normal(size=(batch * batch_groups, inputs * feature_groups, *sizes))
+    w = rng.normal(size=(outputs * feature_groups * batch_groups, inputs, *window))
+    ct = rng.normal(size=loops(x, w, **geometry).shape)
+    return Problem(x, w, ct, geometry, layouts)
+
+
+def close(got: Any, expected: np.ndarray, tolerance: float = 1e-12) -> None:
+    largest = np.max(np.abs(expected), initial=1)
+    np.testing.assert_allclose(np.asarray(got), expected, rtol=0, atol=tolerance * largest)
+
+
+def convolve(problem: Problem) -> Any:
+    return lambda x, w: conv_general_dilated(x, w, **problem.params)
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems())
+def test_values_and_gradients_are_those_of_loops(problem: Problem) -> None:
+    x, w, ct = problem.laid_out()
+    out, pull_back = vjp(convolve(problem), asarray(x), asarray(w))
+    lhs, rhs = problem.logical
+    close(out, permuted(loops(problem.x, problem.w, **problem.geometry), lhs, problem.layouts[2]))
+    dx, dw = loop_gradients(problem.x, problem.w, problem.ct, **problem.geometry)
+    for got, expected in zip(
+        pull_back(asarray(ct)),
+        (permuted(dx, lhs, problem.layouts[0]), permuted(dw, rhs, problem.layouts[1])),
+        strict=True,
+    ):
+        close(got, expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.sampled_from([(0, None), (None, 0), (0, 0), (1, -1), (-1, 1)]))
+def test_vmap_is_a_loop(problem: Problem, in_axes: tuple[int | None, int | None]) -> None:
+    """Of the convolution and of both its gradients, which have groups on other axes."""
+    x, w, ct = problem.laid_out()
+    rng = np.random.default_rng(0)
+
+    def stacked(array: np.ndarray, axis: int | None) -> np.ndarray:
+        return array if axis is None else np.stack([array * factor for factor in rng.normal(size=3)], axis)
+
+    def at(array: np.ndarray, axis: int | None, i: int) -> Array:
+        return asarray(array if axis is None else np.take(array, i, axis))
+
+    def everything(x: Array, w: Array) -> list[Array]:
+        out, pull_back = vjp(convolve(problem), x, w)
+        return [out, *pull_back(asarray(ct))]
+
+    xs, ws = stacked(x, in_axes[0]), stacked(w, in_axes[1])
+    mapped = vmap(everything, in_axes=in_axes)(asarray(xs), asarray(ws))
+    expected = [everything(at(xs, in_axes[0], i), at(ws, in_axes[1], i)) for i in range(3)]
+    for got, *rows in zip(mapped, *expected, strict=True):
+        close(got, np.stack([np.asarray(row) for row in rows]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(problems(zeros=False))
+def test_values_and_gradients_are_those_of_jax(problem: Problem) -> None:
+    jax = pytest.importorskip("jax")
+    x, w, ct = problem.laid_out()
+    if 0 in ct.shape:  # XLA refuses windows of length 0, which the gradient would have
+        return
+    out, pull_back = vjp(convolve(problem), asarray(x), asarray(w))
+    with jax.enable_x64(True):
+        expected, theirs = jax.vjp(lambda x, w: jax.lax.conv_general_dilated(x, w, **problem.params), x, w)
+        gradients = theirs(jax.numpy.asarray(ct))
+    close(out, np.asarray(expected))
+    for got, answer in zip(pull_back(asarray(ct)), gradients, strict=True):
+        close(got, np.asarray(answer))
+
+
+# --- How it is computed -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layouts", [("NCHW", "OIHW", "NCHW"), ("NHWC", "HWIO", "NHWC"), ("HWCN", "HWOI", "CHNW")])
+@pytest.mark.parametrize(
+    ("channels", "outputs", "groups", "stride", "dilation"),
+    [(3, 4, 1, 1, 1), (6, 1, 1, 1, 2), (4, 4, 4, 2, 1), (4, 8, 2, 1, 1), (5, 2, 1, 2, 1)],
+)
+@pytest.mark.parametrize("setting", [{"BLOCK_BYTES_CPU": 300}, {"SHORT_RUN": 0}, {"SHORT_RUN": 1000}, {}])
+def test_blocks_and_layouts_in_memory(
+    layouts: tuple[str, str, str], channels: int, outputs: int, groups: int, stride: int, dilation: int, setting: dict,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Whichever way the matrices are made, and however the operands lie in memory, the values are right."""
+    for name, value in setting.items():
+        monkeypatch.setattr(convolution, name, value)
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(3, channels, 9, 8)), rng.normal(size=(outputs, channels // groups, 3, 2))
+    geometry = {
+        "strides": (stride, 1), "padding": ((1, 1), (0, 2)), "lhs_dilation": (dilation, 1), "rhs_dilation": (1, 2),
+        "feature_groups": groups, "batch_groups": 1,
+    }  # fmt: skip
+    expected = loops(x, w, **geometry)
+    problem = Problem(x, w, rng.normal(size=expected.shape), geometry, layouts)
+    for reverse in (False, True):
+        lhs, rhs, _ = problem.laid_out()
+        if reverse:  # views with steps that are negative
+            lhs, rhs = lhs[::-1].copy()[::-1], rhs[:, ::-1].copy()[:, ::-1]
+        out = convolution._conv_impl(
+            np, lhs, rhs, **problem.params | {
+                "dimension_numbers": convolution.conv_dimension_numbers(lhs.shape, rhs.shape, layouts),
+                "precision": None, "preferred_element_type": None,
+            }
+        )  # fmt: skip
+        close(out, permuted(expected, "NCHW", layouts[2]))
+
+
+# --- Gradients of narrow dtypes, layouts, errors ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_gradients_with_a_wide_result(dtype: str) -> None:
+    """Products of narrow arrays kept in float32: gradients have the arrays' dtype and its accuracy."""
+    rng = np.random.default_rng(0)
+    x, w = (asarray(rng.normal(size=s).astype(np.float32)).astype(dtype) for s in ((2, 3, 7), (4, 3, 3)))
+    geometry = {
+        "strides": (2,), "padding": ((1, 1),), "lhs_dilation": (1,), "rhs_dilation": (1,), "feature_groups": 1,
+        "batch_groups": 1,
+    }  # fmt: skip
+
+    def function(x: Array, w: Array) -> Array:
+        return conv_general_dilated(x, w, (2,), [(1, 1)], preferred_element_type="float32")
+
+    out, pull_back = vjp(function, x, w)
+    assert out.dtype == np.float32
+    ct = rng.normal(size=out.shape).astype(np.float32)
+    exact = [np.asarray(v).astype(np.float64) for v in (x, w, ct)]
+    close(out, loops(*exact[:2], **geometry), 1e-6)
+    for got, expected in zip(pull_back(asarray(ct)), loop_gradients(*exact, **geometry), strict=True):
+        assert got.dtype == dtype
+        close(np.asarray(got).astype(np.float64), expected, 1e-2)
+
+
+def test_dimension_numbers() -> None:
+    numbers = convolution.conv_dimension_numbers((1, 2, 3, 4), (1, 2, 3, 4), ("NHWC", "HWIO", "CWNH"))
+    assert numbers == ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (2, 0, 3, 1))
+    assert convolution.conv_dimension_numbers((1, 2, 3), (1, 2, 3), None) == ((0, 1, 2),) * 3
+    assert convolution.conv_dimension_numbers((1, 2, 3, 4), (1, 2, 3, 4), numbers) == numbers
+
+
+X, W = np.zeros((2, 3, 5, 4), np.float32), np.zeros((6, 3, 2, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "x", "w", "options"),
+    [
+        (ShapeError, r"\(2, 3, 5, 4\) and rhs \(6, 3\)", X, W[:, :, 0, 0], {}),
+        (ShapeError, "3 features.*rhs takes 2", X, W[:, :2], {}),
+        (ShapeError, "channels last", X.transpose(0, 2, 3, 1), W, {}),
+        (ShapeError, "feature_group_count=3.*5 output", X, W[:5, :1], {"feature_group_count": 3}),
+        (ShapeError, "batch_group_count=4", X, W, {"batch_group_count": 4}),
+        (ArgumentError, "one of them 1", X[:, :2], W, {"batch_group_count": 2, "feature_group_count": 2}),
+        (ArgumentError, "must be positive", X, W, {"feature_group_count": 0}),
+        (ArgumentError, "window_strides must be positive", X, W, {"window_strides": (0, 1)}),
+        (ShapeError, "rhs_dilation.*1 entries for 2 axes", X, W, {"rhs_dilation": (1,)}),
+        (ArgumentTypeError, "lhs_dilation must be a sequence", X, W, {"lhs_dilation": 2}),
+        (ShapeError, r"padding.*1 entries for 2 axes", X, W, {"padding": [(0, 0)]}),
+        (ArgumentTypeError, "padding must be", X, W, {"padding": [1, 1]}),
+        (ArgumentError, "unknown padding 'FULL'", X, W, {"padding": "FULL"}),
+        (ArgumentError, "use conv_transpose", X, W, {"padding": "SAME", "lhs_dilation": (2, 2)}),
+        (ArgumentError, "'NHCC'", X, W, {"dimension_numbers": ("NHCC", "OIHW", "NCHW")}),
+        (ShapeError, "name 4 axes", X, W, {"dimension_numbers": ("NHC", "OIH", "NHC")}),
+        (ArgumentTypeError, "three strings", X, W, {"dimension_numbers": ("NHWC", "HWIO")}),
+        (DTypeError, "float32.*float64", X, W.astype(np.float64), {}),
+        (DTypeError, "does not take bool", X.astype(bool), W.astype(bool), {}),
+        (DTypeError, "cannot be given as int32", X, W, {"preferred_element_type": "int32"}),
+        (ArgumentError, "unknown precision 'low'", X, W, {"precision": "low"}),
+    ],
+)  # fmt: skip
+def test_errors(error: type[Exception], text: str, x: np.ndarray, w: np.ndarray, options: dict[str, Any]) -> None:
+    with pytest.raises(error, match=f"(?s){text}"):
+        conv_general_dilated(asarray(x), asarray(w), **{"window_strides": (1, 1), "padding": "VALID"} | options)
+
+
+def test_errors_of_conv_transpose() -> None:
+    with pytest.raises(ArgumentError, match="unknown padding"):
+        convolution.conv_transpose(asarray(X), asarray(W), (1, 1), "SAME_LOWER")
+    with pytest.raises(ArgumentError, match="pass dimension_numbers"):
+        convolution.conv_transpose(asarray(np.zeros((1,) * 6)), asarray(np.zeros((1,) * 6)), (1,) * 4, "SAME")
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", [(0, 0), (0, 0)], [(1, 0), (2, 1)]])
+@pytest.mark.parametrize("consistent", [False, True])
+@pytest.mark.parametrize("transpose_kernel", [False, True])
+def test_conv_transpose_is_that_of_jax(padding: Any, consistent: bool, transpose_kernel: bool) -> None:
+    jax = pytest.importorskip("jax")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 4, 3, 5))
+    w = rng.normal(size=(2, 3, 4, 5) if transpose_kernel else (2, 3, 5, 4))
+    for strides, dilation in (((2, 3), None), ((1, 2), (2, 1)), ((3, 1), (1, 3))):
+        options = {"transpose_kernel": transpose_kernel, "use_consistent_padding": consistent, "rhs_dilation": dilation}
+        got = convolution.conv_transpose(asarray(x), asarray(w), strides, padding, **options)
+        with jax.enable_x64(True):
+            expected = jax.lax.conv_transpose(x, w, strides, padding, **options)
+        close(got, np.asarray(expected))

@@ -39,6 +39,7 @@ from nrx.ops.structural import (
     bitcast_convert_type, broadcast_in_dim, broadcasted_iota, convert_element_type, expand_dims, full, full_like, iota,
     reduce_sum, reshape, rev, squeeze, transpose,
 )  # fmt: skip
+from nrx.ops.windows import reduce_window, reduce_window_max, reduce_window_min, reduce_window_sum
 from nrx.transforms import stop_gradient
 from nrx.transforms.collectives import all_gather, axis_index, axis_size, pmax, pmean, pmin, psum
 
@@ -67,6 +68,7 @@ __all__ = [
     # products and convolutions
     "Precision", "batch_matmul", "dot", "dot_general", "ConvDimensionNumbers", "conv", "conv_dimension_numbers",
     "conv_general_dilated", "conv_transpose", "conv_with_general_padding",
+    "reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum",
     # control flow, gradients, named axes
     "cond", "fori_loop", "map", "scan", "switch", "while_loop", "stop_gradient",
     "all_gather", "axis_index", "axis_size", "pmax", "pmean", "pmin", "psum",

@@ -78,10 +78,9 @@ def test_source_lines_name_file_line_and_function() -> None:
     assert lines[1].endswith(f"  # test_program.py:{first + 1} ({function})")
     assert lines[2].endswith(f"  # test_program.py:{first + 2} ({function})")
     again = show(nrx.make_jaxpr(nrx.jit(nrx.grad(lambda x: jnp.sum(f(x)))))(X), source=True, color=False)
-    assert f"cos a" in again or "cos" in again
-    for line in again.splitlines():
-        if re.search(r"= (sin|cos|mul)", line):
-            assert "test_program.py" in line
+    named = [line for line in again.splitlines() if re.search(r"= (sin|cos|mul)\b", line)]
+    assert len(named) > 3
+    assert all("test_program.py" in line for line in named)
 
 
 def test_colours_change_nothing_but_the_colours() -> None:
@@ -177,25 +176,17 @@ def test_the_checker_accepts_what_is_traced() -> None:
 
 
 def test_debug_checks_check_every_program() -> None:
-    broken = Primitive("test_lies_when_staged")
+    prim = Primitive("test_undecided", multiple_results=True, higher_order=True)
     try:
-        seen = []
-        broken.define(
-            impl=lambda xp, x: x,
-            abstract=lambda x: seen.append(1) or x.update(dtype=np.dtype(f"float{32 * (len(seen) % 2 + 1)}")),
-        )
-        lie = lambda x: broken.bind(x)
-        broken._inferred = _Forgetful()
-        nrx.make_jaxpr(lie)(X)
-        with nrx.config.using(debug_checks=True), pytest.raises(ProgramError, match="test_lies_when_staged"):
-            nrx.make_jaxpr(lie)(X)
+        prim.define(abstract=lambda x: [next(answers)])
+        trace = nrx.make_jaxpr(lambda x: prim.bind(x)[0])
+        answers = iter([F64])
+        trace(X)
+        answers = iter([F64, F32])
+        with nrx.config.using(debug_checks=True), pytest.raises(ProgramError, match="test_undecided"):
+            trace(X)
     finally:
-        del registry["test_lies_when_staged"]
-
-
-class _Forgetful(dict):
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
+        del registry["test_undecided"]
 
 
 @pytest.mark.parametrize("wrong", [lambda x: x.astype(np.float32), lambda x: x[:2], lambda x: x[None]])
@@ -261,7 +252,8 @@ def test_eval_shape() -> None:
 def test_a_program_is_called_on_flat_arguments() -> None:
     program = nrx.make_jaxpr(lambda t: {"b": t["y"] * 2, "a": jnp.sin(t["x"])})({"x": X, "y": X})
     assert_same(program(X, 3 * X), [np.sin(X), 6 * X])
-    assert_same(nrx.vmap(program)(X, X), [np.sin(X), 2 * X])
+    rows = jnp.stack([X, 2 * X])
+    assert_same(nrx.vmap(program)(rows, rows), [np.sin(rows), 2 * rows])
     assert_same(nrx.jit(program)(X, X), evaluate(program, [X, X]))
     assert_same(nrx.grad(lambda x: jnp.sum(program(x, x)[0]))(X), np.cos(X))
 

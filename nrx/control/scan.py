@@ -75,8 +75,9 @@ def scan(
     >>> nrx.lax.scan(lambda total, x: (total + x, total), 0, nrx.numpy.arange(4))
     (Array(6, dtype=int32), Array([0, 0, 1, 3], dtype=int32))
     """
-    carry, carry_tree = flatten_arrays(init, "the initial carry of scan ")
-    slices, xs_tree = flatten_arrays(xs, "xs of scan ")
+    check_function("scan", f)
+    carry, carry_tree = flatten_arrays(init, "scan: init")
+    slices, xs_tree = flatten_arrays(xs, "scan: xs")
     steps = _length(slices, xs_tree, length)
     slice_avals = [x.aval.update(shape=x.shape[1:]) for x in slices]
 
@@ -138,7 +139,7 @@ def map(f: Callable, xs: Any, *, batch_size: int | None = None) -> Any:
         return scan(lambda _, x: ((), f(x)), (), xs)[1]
     if batch_size < 1:
         raise ArgumentError(f"map: batch_size must be positive, got {batch_size}")
-    leaves, tree = flatten_arrays(xs, "xs of map ")
+    leaves, tree = flatten_arrays(xs, "map: xs")
     total = _length(leaves, tree, None)
     whole = total - total % batch_size
     full = [_batches(x, whole, batch_size) for x in leaves]

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from nrx.core import dtypes
+from nrx.core.errors import DifferentiationError
 from nrx.core.shapes import Shape, size
 
 _INTERNED: dict[tuple, "Aval"] = {}
@@ -105,3 +106,9 @@ class Linear:
 
     def __repr__(self) -> str:
         return f"Linear({self.aval})"
+
+    def __nrx_array__(self) -> Any:
+        raise DifferentiationError(
+            "the function to transpose is not linear: something that depends on its arguments is a factor of another",
+            fix="transpose linear functions; for the transpose of a derivative use vjp",
+        )

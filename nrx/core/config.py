@@ -72,14 +72,24 @@ class Config:
             raise ConfigError(f"no setting named {name!r}", fix=f"the settings are {sorted(self._settings)}") from None
 
     def _parse(self, name: str, value: Any) -> Any:
+        parse = self._setting(name).parse
         try:
-            return self._setting(name).parse(value)
+            return parse(value)
         except (ConfigError, TypeError, ValueError) as error:
-            raise ConfigError(f"config.{name}: {getattr(error, 'message', error)}") from None
+            fix = getattr(error, "fix", None)
+            raise ConfigError(f"config.{name}: {getattr(error, 'message', error)}", fix=fix) from None
 
     def __getattr__(self, name: str) -> Any:
         value = self._setting(name).local.get()
         return self._defaults[name] if value is _UNSET else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            raise ConfigError(
+                f"config.{name} cannot be assigned to",
+                fix=f"config.update({name!r}, value) for the whole process, `with config.using({name}=value):` for a block",
+            )
+        super().__setattr__(name, value)
 
     def reader(self, name: str) -> Callable[[], Any]:
         """A function that reads one setting, for code that does so on every operation."""

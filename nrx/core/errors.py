@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-#: Beginnings of the file names of frames that are not the user's; the standard library stands between nrx and nrx.
+import numpy as np
+
+#: Beginnings of the file names of frames that are not the user's: nrx, and what calls nrx on the user's behalf.
 _NEVER_USERS = (
-    str(Path(__file__).resolve().parent.parent) + "/", "<frozen ", "<nrx ", contextlib.__file__, functools.__file__,
+    str(Path(__file__).resolve().parent.parent) + "/", str(Path(np.__file__).parent) + "/",
+    "<frozen ", "<nrx ", "<__array_function__ ", contextlib.__file__, functools.__file__,
 )  # fmt: skip
 
 

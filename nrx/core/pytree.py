@@ -292,13 +292,16 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, py
     return inner_treedef.unflatten([outer_treedef.unflatten(flat[i::size]) for i in range(size)])
 
 
-def broadcast_prefix(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None) -> list[Any]:
+def broadcast_prefix(
+    prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None, what: str = "the prefix does not fit"
+) -> list[Any]:
     """The leaves of a prefix of a tree, each repeated for all the leaves of the subtree it stands for.
 
     Args:
         prefix_tree: a tree like `full_tree` with leaves in the place of whole subtrees, such as `in_axes` of `vmap`.
         full_tree: the tree that gives the structure.
         is_leaf: as in `tree_flatten`, for the prefix; `lambda x: x is None` makes None a leaf of it.
+        what: how an error message begins.
 
     Returns:
         As many values as `full_tree` has leaves.
@@ -311,7 +314,7 @@ def broadcast_prefix(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None) -
     [0, 0, None]
     """
     leaves, treedef = tree_flatten(prefix_tree, is_leaf)
-    subtrees = treedef.flatten_up_to(full_tree, "broadcast_prefix: the full tree does not fit the prefix")
+    subtrees = treedef.flatten_up_to(full_tree, what)
     result: list[Any] = []
     for leaf, subtree in zip(leaves, subtrees):
         result += [leaf] * len(tree_leaves(subtree))

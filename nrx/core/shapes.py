@@ -28,7 +28,7 @@ def show(shape: Shape) -> str:
 
 def canonical_shape(shape: Any) -> Shape:
     """A shape given as an int or a sequence of ints, as a tuple of non-negative ints."""
-    dims = shape if isinstance(shape, Iterable) else (shape,)
+    dims = shape if isinstance(shape, Iterable) and getattr(shape, "ndim", 1) else (shape,)  # 0-d arrays are ints
     try:
         result = tuple(index(dim) for dim in dims)
     except TypeError as error:

@@ -9,13 +9,14 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array, ConcreteArray, asarray as core_asarray, move, scalar_aval, wrap
+from nrx.core.array import Array, ConcreteArray, move, scalar_aval, wrap
+from nrx.core.array import asarray as core_asarray
 from nrx.core.aval import Aval
-from nrx.core.backend import Device, default_device, find_device, get_backend
+from nrx.core.backend import Device, find_device
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ConversionError, DTypeError, ShapeError
 from nrx.core.shapes import canonical_shape, show
-from nrx.core.trace import Tracer, is_evaluating
+from nrx.core.trace import Tracer
 from nrx.numpy.promotion import broadcast, promote_dtypes
 
 DeviceLike = Device | str | None

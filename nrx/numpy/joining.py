@@ -8,8 +8,8 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array, asarray as core_asarray
-from nrx.core.dtypes import canonical_dtype
+from nrx.core.array import Array
+from nrx.core.array import asarray as core_asarray
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, show, without
 from nrx.core.trace import Tracer

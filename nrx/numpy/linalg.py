@@ -14,7 +14,8 @@ from nrx.numpy.creation import diagonal as _diagonal
 from nrx.numpy.creation import eye
 from nrx.numpy.manipulation import matrix_transpose
 from nrx.numpy.products import cross as _cross
-from nrx.numpy.products import matmul, outer, tensordot, trace as _trace, vecdot
+from nrx.numpy.products import matmul, outer, tensordot, vecdot
+from nrx.numpy.products import trace as _trace
 from nrx.numpy.promotion import as_inexact
 from nrx.numpy.reductions import max as array_max
 from nrx.numpy.reductions import min as array_min

@@ -12,7 +12,17 @@ from nrx.core.errors import ArgumentError, DTypeError
 from nrx.numpy.promotion import Elementwise, as_arrays, broadcast, promote_dtypes
 from nrx.numpy.searching import nonzero
 from nrx.ops.logic import (
-    and_p, eq_p, ge_p, gt_p, le_p, lt_p, ne_p, or_p, select_n_p, shift_left_p, xor_p,
+    and_p,
+    eq_p,
+    ge_p,
+    gt_p,
+    le_p,
+    lt_p,
+    ne_p,
+    or_p,
+    select_n_p,
+    shift_left_p,
+    xor_p,
 )  # fmt: skip
 
 _equal, _not_equal = Elementwise("equal", eq_p), Elementwise("not_equal", ne_p)

@@ -5,7 +5,8 @@ from operator import index
 from typing import Any
 
 from nrx import lax
-from nrx.core.array import Array, ConcreteArray, asarray as core_asarray, move
+from nrx.core.array import Array, ConcreteArray, move
+from nrx.core.array import asarray as core_asarray
 from nrx.core.backend import Device, find_device
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, AxisError, ShapeError

@@ -13,7 +13,7 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray
 from nrx.core.errors import ConversionError, ImmutableError
-from nrx.numpy import arithmetic, creation, joining, logic, manipulation, products, reductions, searching
+from nrx.numpy import arithmetic, creation, joining, logic, manipulation, parts, products, reductions, searching
 from nrx.numpy.at import IndexUpdateHelper
 from nrx.numpy.indexing import getitem, take
 
@@ -59,15 +59,15 @@ _COMPARISONS = {
     "gt": (logic.greater, ">"), "ge": (logic.greater_equal, ">="),
 }  # fmt: skip
 _UNARY = {
-    "neg": arithmetic.negative, "pos": arithmetic.positive, "abs": arithmetic.abs, "invert": logic.bitwise_not,
+    "neg": arithmetic.negative, "pos": arithmetic.positive, "abs": parts.abs, "invert": logic.bitwise_not,
 }  # fmt: skip
 
 
 def _round(self: Array, ndigits: int | None = None) -> Array:
     """round(x): to integers; round(x, n): to n decimals."""
     if ndigits is not None or not dtypes.is_floating(self.dtype):
-        return arithmetic.round(self, ndigits or 0)
-    return arithmetic.round(self, 0)
+        return parts.round(self, ndigits or 0)
+    return parts.round(self, 0)
 
 
 def _iter(self: Array) -> Iterator[Array]:
@@ -156,11 +156,11 @@ def _immutable(name: str, fix: str) -> Callable:
 
 _METHODS = {
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin,
-    "argsort": searching.argsort, "conj": arithmetic.conjugate, "conjugate": arithmetic.conjugate,
+    "argsort": searching.argsort, "conj": parts.conjugate, "conjugate": parts.conjugate,
     "cumprod": reductions.cumprod, "cumsum": reductions.cumsum, "diagonal": creation.diagonal, "dot": products.dot,
     "flatten": manipulation.ravel, "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
     "nonzero": searching.nonzero, "prod": reductions.prod, "ptp": reductions.ptp, "ravel": manipulation.ravel,
-    "repeat": joining.repeat, "round": arithmetic.round, "searchsorted": searching.searchsorted,
+    "repeat": joining.repeat, "round": parts.round, "searchsorted": searching.searchsorted,
     "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum, "swapaxes": manipulation.swapaxes,
     "take": take, "trace": products.trace, "var": reductions.var,
     "reshape": _method_reshape, "transpose": _method_transpose, "astype": _method_astype, "copy": _method_copy,
@@ -169,8 +169,8 @@ _METHODS = {
 _PROPERTIES = {
     "T": (manipulation.transpose, "The array with its axes reversed."),
     "mT": (manipulation.matrix_transpose, "The array with its last two axes exchanged."),
-    "real": (arithmetic.real, "The real part."),
-    "imag": (arithmetic.imag, "The imaginary part."),
+    "real": (parts.real, "The real part."),
+    "imag": (parts.imag, "The imaginary part."),
     "flat": (manipulation.ravel, "All elements along one axis."),
     "at": (IndexUpdateHelper, "Changed copies: `x.at[index].set(value)`, `.add`, `.multiply`, `.min`, `.max`, …"),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from nrx.core.trace import is_evaluating
 from nrx.transforms.staging import stage
 
 _MOST_PLANS = 4096
+_CONSTANTS = frozenset((type(None), bool, int, float, complex))
 _default_float, _default_int = config.reader("default_float"), config.reader("default_int")
 
 
@@ -18,10 +19,10 @@ class Planned:
     Recording takes as long as many evaluations, so it is done when a combination of arguments comes the second time.
 
     Args:
-        function: `function(*arrays, **static) -> Array`, whose course depends on avals and static arguments only. The
-            arrays may also be None.
+        function: `function(*operands, **static) -> Array`. An operand is an array, a scalar or None; what the function does
+            may depend on the avals of arrays, on scalars and on static arguments, not on the values of arrays.
 
-    Called with other arguments (scalars, NumPy data), or under a transformation, the function itself is called.
+    Called with anything else (NumPy data, traced arrays, arrays on several devices), it calls the function itself.
     """
 
     __slots__ = ("_plans", "function")
@@ -35,15 +36,16 @@ class Planned:
             return self.function(*operands, **static)
         device, committed, kinds, raws = None, False, [], []
         for x in operands:
-            if type(x) is ConcreteArray:
+            kind = type(x)
+            if kind is ConcreteArray:
                 device = device or x._device
                 if x._device is not device:
                     return self.function(*operands, **static)
                 committed = committed or x._committed
                 kinds.append(id(x.aval))
                 raws.append(x._data)
-            elif x is None:
-                kinds.append(None)
+            elif kind in _CONSTANTS:
+                kinds.append((kind, x))
             else:
                 return self.function(*operands, **static)
         if device is None:
@@ -51,7 +53,7 @@ class Planned:
         key = (device, _default_float(), _default_int(), *kinds, *static.values())
         try:
             plan = self._plans.get(key)
-        except TypeError:  # a static argument that is a list
+        except TypeError:  # a static argument without a hash, such as a list of axes
             return self.function(*operands, **static)
         if plan is None:
             return self._first(key, operands, static)
@@ -63,18 +65,18 @@ class Planned:
         out = self.function(*operands, **static)
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
-        # Kept with the key: the avals, lest others take over their identity.
-        self._plans[key] = [x.aval for x in operands if x is not None]
+        # The avals stay with the key, so that no others can take over their identity.
+        self._plans[key] = [x.aval for x in operands if type(x) is ConcreteArray]
         return out
 
     def _second(self, key: tuple, operands: tuple, static: dict[str, Any]) -> tuple:
         """The plan: how to run it, the aval of the result, and the avals of the key."""
-        avals = [x.aval for x in operands if x is not None]
-        places = [x is not None for x in operands]
+        avals = [x.aval for x in operands if type(x) is ConcreteArray]
 
         def function(*arrays: Array) -> list[Array]:
             left = iter(arrays)
-            return [self.function(*(next(left) if present else None for present in places), **static)]
+            given = [next(left) if type(x) is ConcreteArray else x for x in operands]
+            return [self.function(*given, **static)]
 
         program = stage(function, avals, self.function.__name__)
         device = key[0]

@@ -54,6 +54,13 @@ def broadcast(arrays: Sequence[Array]) -> list[Array]:
     return [x if x.shape == shape else broadcast_to(x, shape) for x in arrays]
 
 
+def reject_complex(name: str, *arrays: Array) -> None:
+    """Raise DTypeError for complex operands of a function that takes none."""
+    for x in arrays:
+        if dtypes.is_complex(x.dtype):
+            raise DTypeError(f"{name} does not take complex numbers, got {x.aval}", fix="apply it to x.real and x.imag")
+
+
 def _inexact(dtype: np.dtype, weak: bool) -> tuple[np.dtype, bool]:
     return (dtype, weak) if dtypes.is_inexact(dtype) else (dtypes.inexact_dtype(dtype), weak)
 

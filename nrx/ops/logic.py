@@ -210,7 +210,7 @@ def _clamp_abstract(low: Aval, x: Aval, high: Aval) -> Aval:
     check_dtype("clamp", x, REAL)
     check_same_dtype("clamp", low, x, high)
     check_same_shape("clamp", low, x, high)
-    return x
+    return x.update(weak_type=low.weak_type and x.weak_type and high.weak_type)
 
 
 # jvp
@@ -228,7 +228,7 @@ def _clamp_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, 
     out = clamp_p.bind(low, x, high)
     if all(isinstance(t, Zero) for t in tangents):
         return out, Zero(out.aval.tangent)
-    # On a limit nothing varies, as in JAX: neither side's derivative would be the right one.
+    # The conditions are JAX's. On a limit nothing varies: neither side's derivative would be the right one.
     varies = bitwise_and(gt(low, x), lt(low, high)), bitwise_and(gt(x, low), lt(x, high)), lt(high, x)
     out_tangent: Any = zeros_like(x)
     for condition, tangent in zip(varies, tangents, strict=True):

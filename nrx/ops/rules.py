@@ -17,7 +17,7 @@ from nrx.ops.common import (
     check_same_shape,
     widened,
 )
-from nrx.ops.structural import full_like, spread
+from nrx.ops.structural import constant_jvp, full_like, spread
 
 Derivative = Callable[..., Any]
 """(tangent, result, *operands) -> the tangent's contribution to the result's tangent."""
@@ -96,18 +96,6 @@ def elementwise_jvp(prim: Primitive, add: Callable, *derivatives: Derivative | N
             if derivative is not None and not isinstance(tangent, Zero)
         ]
         return out, sum_tangents(contributions, out.aval, add)
-
-    return jvp
-
-
-def constant_jvp(prim: Primitive) -> Callable:
-    """The jvp rule of a primitive whose results are piecewise constant, or not numbers that vary."""
-
-    def jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
-        out = prim.bind(*primals, **params)
-        if prim.multiple_results:
-            return out, [Zero(x.aval.tangent) for x in out]
-        return out, Zero(out.aval.tangent)
 
     return jvp
 

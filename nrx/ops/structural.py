@@ -322,11 +322,13 @@ def _convert_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, dtype: np
     return out, convert_element_type_p.bind(*tangents, dtype=dtype, weak_type=weak_type)
 
 
-def zero_jvp(prim: Primitive) -> Any:
-    """The jvp rule of a primitive with one result that does not vary (piecewise constant)."""
+def constant_jvp(prim: Primitive) -> Any:
+    """The jvp rule of a primitive whose results are piecewise constant, or not numbers that vary."""
 
     def jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
         out = prim.bind(*primals, **params)
+        if prim.multiple_results:
+            return out, [Zero(x.aval.tangent) for x in out]
         return out, Zero(out.aval.tangent)
 
     return jvp
@@ -415,7 +417,7 @@ convert_element_type_p.define(
     batch=_unary_batch(convert_element_type_p),
 )  # fmt: skip
 bitcast_convert_type_p.define(
-    impl=_bitcast_impl, abstract=_bitcast_abstract, jvp=zero_jvp(bitcast_convert_type_p), batch=_bitcast_batch
+    impl=_bitcast_impl, abstract=_bitcast_abstract, jvp=constant_jvp(bitcast_convert_type_p), batch=_bitcast_batch
 ).refuse(transpose="the bits of a number are not a linear function of it")
 broadcast_in_dim_p.define(
     impl=_broadcast_impl, abstract=_broadcast_abstract, jvp=linear_jvp(broadcast_in_dim_p),

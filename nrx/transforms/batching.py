@@ -22,7 +22,7 @@ from nrx.core.trace import (
     use_trace,
 )
 from nrx.ops.structural import move_axis, spread
-from nrx.transforms.flatten import FlatFunction, argument_name, flatten_call, prefix_leaves
+from nrx.transforms.flatten import FlatFunction, argument_name, check_function, flatten_call, prefix_leaves
 from nrx.transforms.staging import stage
 
 
@@ -171,7 +171,7 @@ def vmap(
     if not isinstance(in_axes, int | tuple | NoneType):
         raise TreeError(f"vmap: in_axes must be an int, None or a tuple of one entry an argument, got {in_axes!r}")
 
-    @functools.wraps(function)
+    @functools.wraps(check_function("vmap", function))
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise TreeError(

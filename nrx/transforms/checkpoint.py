@@ -9,7 +9,7 @@ from nrx.core.program import Program, evaluate, prune
 from nrx.core.pytree import tree_unflatten
 from nrx.ops.common import NOT_YET_LOWERED
 from nrx.transforms.calls import call_primitive, present_tangents
-from nrx.transforms.flatten import flatten_call
+from nrx.transforms.flatten import check_function, flatten_call
 from nrx.transforms.forward import with_zeros
 from nrx.transforms.linearize import linearize_program
 from nrx.transforms.staging import stage, stage_call
@@ -56,7 +56,7 @@ def checkpoint(function: Callable, *, prevent_cse: bool = True, policy: Any = No
     Array(1., dtype=float32, weak_type=True)
     """
 
-    @functools.wraps(function)
+    @functools.wraps(check_function("checkpoint", function))
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = flatten_call(function, args, kwargs)
         program, out_tree = stage_call(function, [leaf.aval for leaf in leaves], in_tree, "checkpoint")

@@ -24,6 +24,7 @@ from nrx.ops.structural import instantiate, move_axis, reduce_sum
 from nrx.transforms.batching import Axis, vmap_flat
 from nrx.transforms.flatten import (
     FlatFunction,
+    check_function,
     argnums_tuple,
     fix_arguments,
     flatten_arrays,
@@ -235,7 +236,7 @@ class _CustomFunction:
     """What custom_jvp and custom_vjp objects have in common: the split into static and differentiable arguments."""
 
     def __init__(self, function: Callable, nondiff_argnums: int | Sequence[int] = ()):
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, check_function(type(self).__name__, function))
         self._function = function
         self._nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
 

@@ -16,7 +16,15 @@ from nrx.core.trace import describe_caller, name_of
 from nrx.ops.logic import eq
 from nrx.ops.structural import broadcasted_iota, convert_element_type, full_like, instantiate, reshape, transpose
 from nrx.transforms.batching import vmap_flat
-from nrx.transforms.flatten import FlatFunction, argnums_tuple, argument_name, fix_arguments, flatten_call
+from nrx.transforms.flatten import (
+    FlatFunction,
+    argnums_tuple,
+    argument_name,
+    check_function,
+    describe,
+    fix_arguments,
+    flatten_call,
+)
 from nrx.transforms.forward import public_tangent
 from nrx.transforms.linearize import LinearFunction, linearize_flat
 from nrx.transforms.transpose import backward, flatten_cotangents
@@ -45,7 +53,7 @@ def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     >>> f_vjp(1.0)
     (Array(5., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
     """
-    values, in_tree = flatten_call(function, primals, {})
+    values, in_tree = flatten_call(check_function("vjp", function), primals, {})
     flat = FlatFunction(function, in_tree, has_aux)
     outs, linear = linearize_flat(flat, values, name=describe_caller("vjp", function))
     out_avals = linear.out_avals[: flat.count]
@@ -92,7 +100,7 @@ def value_and_grad(
     (Array(8., dtype=float32, weak_type=True), Array(12., dtype=float32, weak_type=True))
     """
 
-    @functools.wraps(function)
+    @functools.wraps(check_function("value_and_grad", function))
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         numbers = argnums_tuple(argnums, len(args))
         partial = fix_arguments(function, args, numbers, kwargs)
@@ -141,7 +149,7 @@ def grad(
     >>> nrx.grad(lambda x: x**3)(2.0)
     Array(12., dtype=float32, weak_type=True)
     """
-    both = value_and_grad(function, argnums, has_aux, holomorphic, allow_int)
+    both = value_and_grad(check_function("grad", function), argnums, has_aux, holomorphic, allow_int)
 
     @functools.wraps(function)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -184,9 +192,11 @@ def _check_inputs(
 def _check_loss(function: Callable, flat: FlatFunction, outs: list[Array], holomorphic: bool) -> None:
     name = name_of(function)
     if flat.count != 1 or not _is_leaf(flat.out_tree):
+        result = flat.result(outs)
+        missing = "is a `return` missing? " if result is None else ""
         raise NonScalarLossError(
-            f"grad needs a scalar result, but {name} returned a tree: {flat.out_tree}",
-            fix="return one scalar; with has_aux=True return (scalar, aux); for several results use jacrev",
+            f"grad needs a scalar result, but {name} returned {describe(result)}",
+            fix=f"{missing}return one scalar; with has_aux=True return (scalar, aux); for several results use jacrev",
         )
     aval = outs[0].aval
     if aval.shape:
@@ -310,6 +320,7 @@ def jacfwd(
     Array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
+    function = check_function("jacfwd", function)
     return _jacobian(function, argnums, has_aux, holomorphic, False, _forward_columns)
 
 
@@ -338,6 +349,7 @@ def jacrev(
     Array([[4., 0.],
            [3., 2.]], dtype=float32)
     """
+    function = check_function("jacrev", function)
     return _jacobian(function, argnums, has_aux, holomorphic, allow_int, _reverse_columns)
 
 
@@ -360,7 +372,7 @@ def hessian(
     Array([[ 6.,  0.],
            [ 0., 12.]], dtype=float32)
     """
-    return jacfwd(jacrev(function, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
+    return jacfwd(jacrev(check_function("hessian", function), argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
 jacobian = jacrev

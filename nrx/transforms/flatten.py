@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nrx.core.array import Array, asarray
-from nrx.core.errors import ArgumentTypeError, StaticArgumentError, TreeError
+from nrx.core.errors import ArgumentTypeError, NrxError, StaticArgumentError, TreeError
 from nrx.core.pytree import PyTreeDef, broadcast_prefix, keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
 from nrx.core.trace import name_of
 
@@ -35,7 +35,7 @@ class FlatFunction:
         if self.has_aux:
             if not isinstance(result, tuple) or len(result) != 2:
                 raise TreeError(
-                    f"has_aux=True, but {name_of(self.function)} returned a {type(result).__name__}",
+                    f"has_aux=True, but {name_of(self.function)} returned {describe(result)}",
                     fix="return a pair: (result, aux)",
                 )
             result, aux = result
@@ -55,17 +55,29 @@ class FlatFunction:
         return tree_unflatten(self._aux_tree, filled)
 
 
+def describe(value: Any) -> str:
+    """What a function returned, in words."""
+    if isinstance(value, Array):
+        return f"an array {value.aval}"
+    if isinstance(value, tuple | list | dict):
+        return f"a {type(value).__name__} of length {len(value)}"
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def check_function(caller: str, function: Any) -> Callable:
+    """`function`, if it is one."""
+    if not callable(function):
+        raise ArgumentTypeError(
+            f"{caller} needs a function, got {describe(function)}",
+            fix=f"write {caller}(f)(x), not {caller}(f(x))" if isinstance(function, Array) else "pass the function first",
+        )
+    return function
+
+
 def flatten_arrays(tree: Any, what: str) -> tuple[list[Array], PyTreeDef]:
     """The leaves of a tree as Arrays; a leaf that cannot be one is an error that names its path."""
     leaves, treedef = tree_flatten(tree)
-    for position, leaf in enumerate(leaves):
-        if not isinstance(leaf, Array):
-            try:
-                leaves[position] = asarray(leaf)
-            except ArgumentTypeError as error:
-                path = keystr(tree_flatten_with_path(tree)[0][position][0])
-                raise ArgumentTypeError(f"{what}{path} is not an array: {error.message}", fix=error.fix) from None
-    return leaves, treedef
+    return _as_arrays(leaves, lambda i: f"{what}{keystr(tree_flatten_with_path(tree)[0][i][0])}"), treedef
 
 
 def flatten_call(
@@ -76,27 +88,28 @@ def flatten_call(
     `positions` says, for messages, where `args` stand in the call, if they are not all of its arguments.
     """
     leaves, treedef = tree_flatten((args, kwargs))
-    if all(isinstance(leaf, Array) for leaf in leaves):
-        return leaves, treedef
+
+    def name(position: int) -> str:
+        path = tree_flatten_with_path((args, kwargs))[0][position][0]
+        return f"argument {argument_name(function, path, positions)} of {name_of(function)}"
+
+    return _as_arrays(leaves, name, "under jit, make it static (static_argnums)"), treedef
+
+
+def _as_arrays(leaves: list[Any], name: Callable[[int], str], fix: str | None = None) -> list[Array]:
+    """Leaves as Arrays; `name` says, for messages, which leaf the one at a position is."""
     for position, leaf in enumerate(leaves):
         if not isinstance(leaf, Array):
             try:
-                leaves[position] = asarray(leaf)
-            except ArgumentTypeError as error:
-                name = argument_name(function, tree_flatten_with_path((args, kwargs))[0][position][0], positions)
-                raise ArgumentTypeError(
-                    f"argument {name} of {name_of(function)} is not an array: {error.message}",
-                    fix=error.fix or "pass an array or a number; under jit, make it static (static_argnums)",
-                ) from None
-    return leaves, treedef
+                leaves[position] = asarray(leaf, "it")
+            except NrxError as error:
+                raise type(error)(f"{name(position)}: {error.message}", fix=error.fix or fix) from None
+    return leaves
 
 
 def prefix_leaves(prefix: Any, tree: Any, what: str) -> list[Any]:
     """The leaves of a prefix of `tree`, None being one, each repeated for the leaves of the subtree it stands for."""
-    try:
-        return broadcast_prefix(prefix, tree, is_leaf=lambda x: x is None)
-    except TreeError as error:
-        raise TreeError(f"{what} does not fit: {error.message}", fix=error.fix) from None
+    return broadcast_prefix(prefix, tree, is_leaf=lambda x: x is None, what=f"{what} does not fit")
 
 
 def argument_name(function: Callable, path: Sequence[Any], positions: Sequence[int] | None = None) -> str:

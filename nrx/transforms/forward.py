@@ -14,7 +14,7 @@ from nrx.core.pytree import PyTreeDef, structure_difference, tree_flatten, tree_
 from nrx.core.shapes import show
 from nrx.core.trace import Trace, Tracer, bind_with, current_trace, describe_caller, name_of, new_trace, use_trace
 from nrx.ops.structural import convert_element_type, instantiate
-from nrx.transforms.flatten import FlatFunction, argument_name, flatten_call
+from nrx.transforms.flatten import FlatFunction, argument_name, check_function, describe, flatten_call
 from nrx.transforms.staging import stage
 
 
@@ -142,10 +142,10 @@ def jvp(function: Callable, primals: Any, tangents: Any, has_aux: bool = False) 
     for what, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, tuple | list):
             raise TreeError(
-                f"jvp: {what} must be a tuple or list of arguments, got {type(given).__name__}",
+                f"jvp: {what} must be a tuple or list of arguments, got {describe(given)}",
                 fix="write jvp(f, (x,), (t,)) for one argument",
             )
-    values, in_tree = flatten_call(function, tuple(primals), {})
+    values, in_tree = flatten_call(check_function("jvp", function), tuple(primals), {})
     directions = flatten_tangents(function, values, in_tree, tuple(tangents))
     flat = FlatFunction(function, in_tree, has_aux)
     outs, out_tangents = jvp_flat(flat, values, directions, describe_caller("jvp", function))
@@ -158,7 +158,8 @@ def flatten_tangents(function: Callable, primals: Sequence[Array], in_tree: PyTr
     leaves, tree = tree_flatten((tangents, {}))
     if tree != in_tree:
         raise TreeError(
-            f"primals and tangents of {name_of(function)} differ: {structure_difference(in_tree, tree)}",
+            f"primals and tangents of {name_of(function)} differ: "
+            f"{structure_difference(in_tree.children()[0], tree.children()[0])}",
             fix="pass one tangent for every primal",
         )
     paths = [path for path, _ in tree_flatten_with_path((tangents, {}))[0]]

@@ -14,7 +14,7 @@ from nrx.core.pytree import PyTreeDef, tree_unflatten
 from nrx.core.trace import Tracer, name_of, named_axes
 from nrx.ops.common import NOT_YET_LOWERED
 from nrx.transforms.calls import call_primitive, linearize_call
-from nrx.transforms.flatten import flatten_call, positional_name
+from nrx.transforms.flatten import check_function, flatten_call, positional_name
 from nrx.transforms.staging import abstract_leaves, stage_call
 
 jit_p = call_primitive("jit")
@@ -61,9 +61,13 @@ class JitFunction:
         self._function = function
         self._static = _named_parameters(function, "static", static_argnums, static_argnames)
         self._donated = _named_parameters(function, "donate", donate_argnums, donate_argnames)
-        both = set(self._static[0]) & set(self._donated[0]) | self._static[1] & self._donated[1]
+        both = {positional_name(function, i) for i in {*self._static[0]} & {*self._donated[0]}}
+        both |= self._static[1] & self._donated[1]
         if both:
-            raise StaticArgumentError(f"jit of {name_of(function)}: {both} cannot be both static and donated")
+            raise StaticArgumentError(
+                f"jit of {name_of(function)}: {', '.join(sorted(both))} cannot be both static and donated",
+                fix="only arrays have memory to donate: leave it out of donate_argnums",
+            )
         self._traced: dict[Hashable, Traced] = {}
         self.trace_count = 0
 
@@ -215,4 +219,4 @@ def jit(
             jit, static_argnums=static_argnums, static_argnames=static_argnames,
             donate_argnums=donate_argnums, donate_argnames=donate_argnames, inline=inline,
         )  # fmt: skip
-    return JitFunction(function, static_argnums, static_argnames, donate_argnums, donate_argnames)
+    return JitFunction(check_function("jit", function), static_argnums, static_argnames, donate_argnums, donate_argnames)

@@ -13,7 +13,7 @@ from nrx.core.aval import Aval, Zero
 from nrx.core.dtypes import is_inexact
 from nrx.core.program import Program, Var, evaluate, prune
 from nrx.core.trace import Trace, bind_with, current_trace, describe_caller, new_trace
-from nrx.transforms.flatten import FlatFunction, flatten_call
+from nrx.transforms.flatten import FlatFunction, check_function, flatten_call
 from nrx.transforms.forward import JVPTrace, flatten_tangents, public_tangent, with_zeros
 from nrx.transforms.staging import StagingTrace, StagingTracer, stage
 
@@ -176,7 +176,7 @@ def linearize(function: Callable, *primals: Any, has_aux: bool = False) -> tuple
     >>> f_jvp(1.0)
     Array(6., dtype=float32, weak_type=True)
     """
-    values, in_tree = flatten_call(function, primals, {})
+    values, in_tree = flatten_call(check_function("linearize", function), primals, {})
     flat = FlatFunction(function, in_tree, has_aux)
     outs, linear = linearize_flat(flat, values, name=describe_caller("linearize", function))
 

@@ -16,7 +16,7 @@ from nrx.core.program import Atom, Eqn, Literal, Program, Var
 from nrx.core.pytree import PyTreeDef, tree_flatten, tree_unflatten
 from nrx.core.shapes import Shape, canonical_shape, show
 from nrx.core.trace import Trace, Tracer, current_trace, leaked, name_of, new_trace
-from nrx.transforms.flatten import FlatFunction, argnums_tuple, fix_arguments, flatten_call
+from nrx.transforms.flatten import FlatFunction, argnums_tuple, check_function, fix_arguments, flatten_call
 
 
 class StagingTracer(Tracer):
@@ -179,7 +179,7 @@ def make_jaxpr(function: Callable, static_argnums: int | Sequence[int] = ()) -> 
       in (b,) }
     """
 
-    @functools.wraps(function)
+    @functools.wraps(check_function("make_jaxpr", function))
     def make(*args: Any, **kwargs: Any) -> Program:
         static = argnums_tuple(static_argnums, len(args), "static_argnums")
         dynamic = [i for i in range(len(args)) if i not in static]
@@ -204,6 +204,6 @@ def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
     >>> nrx.eval_shape(lambda x: x @ x.T, nrx.ShapeDtypeStruct((3, 4), "float32"))
     ShapeDtypeStruct(shape=(3, 3), dtype=float32)
     """
-    avals, in_tree = abstract_leaves(function, args, kwargs)
+    avals, in_tree = abstract_leaves(check_function("eval_shape", function), args, kwargs)
     program, out_tree = stage_call(function, avals, in_tree, "eval_shape")
     return tree_unflatten(out_tree, [ShapeDtypeStruct(a.shape, a.dtype, a.weak_type) for a in program.out_avals])

@@ -11,6 +11,7 @@ from nrx.core.program import Atom, Literal, Program, Var
 from nrx.core.pytree import keystr, structure_difference, tree_flatten, tree_flatten_with_path, tree_unflatten
 from nrx.core.trace import describe_caller, name_of
 from nrx.ops.arithmetic import add
+from nrx.transforms.flatten import check_function
 from nrx.transforms.forward import checked_tangent, public_tangent, with_zeros
 from nrx.transforms.staging import abstract_leaves, stage, stage_call
 from nrx.transforms.strong_zeros import Masks
@@ -137,7 +138,7 @@ def linear_transpose(function: Callable, *primals: Any) -> Callable:
     >>> transposed(2.0)
     (Array(6., dtype=float32, weak_type=True),)
     """
-    avals, in_tree = abstract_leaves(function, primals, {})
+    avals, in_tree = abstract_leaves(check_function("linear_transpose", function), primals, {})
     program, out_tree = stage_call(function, avals, in_tree, "linear_transpose")
     what = describe_caller("linear_transpose", function)
 

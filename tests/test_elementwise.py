@@ -12,7 +12,7 @@ import nrx.backends  # noqa: F401 - registers NumPy's
 from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, AxisError, DifferentiationError, DTypeError, NrxError, ShapeError
 from nrx.ops import arithmetic, elementary, logic, special, structural
-from nrx.transforms import grad, jit, make_jaxpr
+from nrx.transforms import grad, jit, jvp, make_jaxpr
 
 DTYPES = ("bool", "int8", "uint16", "int32", "float16", "bfloat16", "float32", "float64", "complex64", "complex128")
 
@@ -92,6 +92,11 @@ def test_integer_exponents_keep_their_dtype() -> None:
     text = str(make_jaxpr(lambda x: elementary.pow(x, 3))(array([1.0, 2.0])))
     assert "i32[2]" in text
     assert np.asarray(elementary.pow(2.0, array([1, 2, 3], "int8"))).tolist() == [2, 4, 8]
+
+
+def test_complex_sign_has_derivative_zero_at_zero() -> None:
+    _, tangent = jvp(arithmetic.sign, (array([0j, 2.0], "complex128"),), (array([1.0, 1j], "complex128"),))
+    assert np.asarray(tangent).tolist() == [0, 0.5j]
 
 
 # --- Refusals ---------------------------------------------------------------------------------------------------------

@@ -104,25 +104,27 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any, ope
 
 
 def _choose(name: str, which: Array, functions: Sequence[Callable], operands: tuple) -> Any:
-    leaves, _ = flatten_arrays(operands, f"an operand of {name} ")
+    leaves, _ = flatten_arrays(operands, f"{name}: operands")
     avals = [leaf.aval for leaf in leaves]
     bodies = [trace_body(function, operands, avals, name) for function in functions]
     first = bodies[0]
-    for number, body in enumerate(bodies[1:], 1):
-        what = "true_fun and false_fun" if name == "cond" else f"branches 0 and {number}"
-        check_same_tree(first.out_tree, body.out_tree, f"{name}: {what} return different structures")
-        _check_same_types(f"{name}: {what}", first, body)
+    labels = ["false_fun", "true_fun"] if name == "cond" else [f"branch {number}" for number in range(len(bodies))]
+    for label, body in zip(labels[1:], bodies[1:], strict=True):
+        message = f"{name}: {label} returns another structure than {labels[0]}"
+        check_same_tree(first.out_tree, body.out_tree, message)
+        _check_same_types(name, (labels[0], label), first, body)
     joined = [_joined_aval(avals) for avals in zip(*(b.program.out_avals for b in bodies), strict=True)]
     programs, consts = _with_common_consts([b._replace(program=converted(b.program, joined)) for b in bodies])
     return tree_unflatten(first.out_tree, cond_p.bind(which, *consts, *leaves, branches=programs))
 
 
-def _check_same_types(what: str, first: Body, second: Body) -> None:
+def _check_same_types(name: str, labels: tuple[str, str], first: Body, second: Body) -> None:
     for path, a, b in zip(leaf_paths(first.out_tree), first.program.out_avals, second.program.out_avals, strict=True):
+        message = f"{name}: {labels[0]} returns {a} at result{path}, {labels[1]} returns {b}"
         if a.shape != b.shape:
-            raise ShapeError(f"{what} return different shapes at result{path}: {a} and {b}", fix="make them equal")
+            raise ShapeError(message, fix="return equal shapes")
         if a.dtype != b.dtype and not (a.weak_type or b.weak_type):
-            raise DTypeError(f"{what} return different dtypes at result{path}: {a} and {b}", fix="convert with .astype")
+            raise DTypeError(message, fix="return equal dtypes: convert one with .astype")
 
 
 def _joined_aval(avals: Sequence[Aval]) -> Aval:

@@ -22,7 +22,7 @@ from nrx.ops.reductions import argmax, reduce_or
 from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like, instantiate, move_axis, spread
 from nrx.transforms.batching import Axis, batch_program
 from nrx.transforms.calls import present_tangents
-from nrx.transforms.flatten import flatten_arrays
+from nrx.transforms.flatten import check_function, flatten_arrays
 from nrx.transforms.forward import jvp_program, with_zeros
 from nrx.transforms.staging import stage
 
@@ -63,7 +63,9 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     >>> nrx.lax.while_loop(lambda x: x < 100, lambda x: x * 2, 1)
     Array(128, dtype=int32, weak_type=True)
     """
-    init, tree = flatten_arrays(init_val, "the initial value of while_loop ")
+    for function in (cond_fun, body_fun):
+        check_function("while_loop", function)
+    init, tree = flatten_arrays(init_val, "while_loop: init_val")
 
     def trace(avals: Sequence[Aval]) -> tuple[Body, Sequence[Aval]]:
         body = trace_body(body_fun, (init_val,), avals, "while_loop")
@@ -102,6 +104,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
     >>> nrx.lax.fori_loop(0, 5, lambda i, total: total + i, 0)
     Array(10, dtype=int32)
     """
+    check_function("fori_loop", body_fun)
     bounds = [asarray(b, f"the {name} bound of fori_loop") for b, name in ((lower, "lower"), (upper, "upper"))]
     for bound in bounds:
         if bound.shape or not dtypes.is_integer(bound.dtype):

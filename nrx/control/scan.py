@@ -12,13 +12,14 @@ from nrx.core.errors import ArgumentError, MissingRuleError, ShapeError, TreeErr
 from nrx.core.primitive import Primitive
 from nrx.core.program import Atom, Program, evaluate, prune
 from nrx.core.pytree import PyTreeDef, tree_map, tree_unflatten
+from nrx.core.shapes import canonical_shape
 from nrx.ops.arithmetic import add
 from nrx.ops.common import NOT_YET_LOWERED
 from nrx.ops.slicing import concatenate, slice_in_dim
 from nrx.ops.structural import full_like, instantiate, move_axis, reshape, spread
 from nrx.transforms.batching import Axis, batch_program, vmap
 from nrx.transforms.calls import present_tangents
-from nrx.transforms.flatten import flatten_arrays
+from nrx.transforms.flatten import check_function, flatten_arrays
 from nrx.transforms.forward import jvp_program, with_zeros
 from nrx.transforms.linearize import linearize_program
 from nrx.transforms.staging import stage
@@ -83,8 +84,8 @@ def scan(
 
     def trace(avals: Sequence[Aval]) -> tuple[Body, Sequence[Aval]]:
         body = trace_body(f, (init, xs), [*avals, *slice_avals], "scan")
-        pair = body.out_tree.children()
-        if len(pair) != 2:
+        node, pair = body.out_tree.node_data(), body.out_tree.children()
+        if node is None or not issubclass(node[0], tuple | list) or len(pair) != 2:
             raise TreeError(
                 f"scan: the body must return a pair (carry, y), got {body.out_tree}", fix="return carry, None"
             )
@@ -108,6 +109,8 @@ def _length(slices: Sequence[Array], tree: PyTreeDef, given: int | None) -> int:
     scalars = [name for name, x in zip(names, slices, strict=True) if not x.ndim]
     if scalars:
         raise ShapeError(f"scan: {', '.join(scalars)} is a scalar and has no axis to scan over", fix="close over it")
+    if given is not None:
+        (given,) = canonical_shape(given)
     lengths = {x.shape[0] for x in slices} | ({given} if given is not None else set())
     if not lengths:
         raise ArgumentError("scan: the number of steps is not known", fix="pass length=, or arrays as xs")
@@ -135,10 +138,11 @@ def map(f: Callable, xs: Any, *, batch_size: int | None = None) -> Any:
     >>> nrx.lax.map(lambda x: x * x, nrx.numpy.arange(3))
     Array([0, 1, 4], dtype=int32)
     """
+    check_function("map", f)
     if batch_size is None:
         return scan(lambda _, x: ((), f(x)), (), xs)[1]
     if batch_size < 1:
-        raise ArgumentError(f"map: batch_size must be positive, got {batch_size}")
+        raise ArgumentError(f"map: batch_size must be positive, got {batch_size}", fix="leave it out for one at a time")
     leaves, tree = flatten_arrays(xs, "map: xs")
     total = _length(leaves, tree, None)
     whole = total - total % batch_size

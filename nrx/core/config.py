@@ -87,7 +87,7 @@ class Config:
         if not name.startswith("_"):
             raise ConfigError(
                 f"config.{name} cannot be assigned to",
-                fix=f"config.update({name!r}, value) for the whole process, `with config.using({name}=value):` for a block",
+                fix=f"config.update({name!r}, value) for the process, `with config.using({name}=value):` for a block",
             )
         super().__setattr__(name, value)
 

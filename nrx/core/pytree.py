@@ -293,7 +293,10 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, py
 
 
 def broadcast_prefix(
-    prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None, what: str = "the prefix does not fit"
+    prefix_tree: Any,
+    full_tree: Any,
+    is_leaf: IsLeaf = None,
+    what: str = "broadcast_prefix: the full tree does not fit the prefix",
 ) -> list[Any]:
     """The leaves of a prefix of a tree, each repeated for all the leaves of the subtree it stands for.
 

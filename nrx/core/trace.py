@@ -23,6 +23,7 @@ from nrx.core.errors import (
     TracerArrayError,
     TracerBoolError,
     TracerConversionError,
+    TracerError,
     TracerIntegerError,
 )
 
@@ -60,9 +61,18 @@ class Tracer(Array):
         """The user's line that made it, where that is known."""
         return None
 
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """The arguments of the traced function from which it was made, where that is known."""
+        return ()
+
     def _explain(self) -> str:
-        origin = f", made at {self.source}" if self.source else ""
-        return f"a traced array {self.aval} ({self.trace.name}{origin})"
+        known = [self.trace.name]
+        if self.depends_on:
+            known.append("depends on " + ", ".join(self.depends_on))
+        if self.source:
+            known.append(f"made at {self.source}")
+        return f"a traced array {self.aval} ({'; '.join(known)})"
 
     def __repr__(self) -> str:
         return f"Traced<{self.aval}>({self.trace.name})"
@@ -72,23 +82,29 @@ class Tracer(Array):
             self._no_number(f"format(tracer, {spec!r})")
         return repr(self)
 
+    def _unknown(self, kind: type[TracerError], message: str, fix: str) -> Any:
+        raise kind(message, fix=fix) if self.trace.alive else leaked(self)
+
     def __bool__(self) -> bool:
-        raise TracerBoolError(
+        return self._unknown(
+            TracerBoolError,
             f"the truth value of {self._explain()} is not known while tracing",
-            fix="use nrx.numpy.where or nrx.lax.cond instead of `if`, nrx.lax.while_loop instead of `while`, & | ~ "
+            "use nrx.numpy.where or nrx.lax.cond instead of `if`, nrx.lax.while_loop instead of `while`, & | ~ "
             "instead of and/or/not; or make the argument static (static_argnums)",
         )
 
     def __index__(self) -> int:
-        raise TracerIntegerError(
+        return self._unknown(
+            TracerIntegerError,
             f"an integer is needed here, and the value of {self._explain()} is not known while tracing",
-            fix="make the argument static (static_argnums), use x.shape (always known), or nrx.lax.fori_loop",
+            "make the argument static (static_argnums), use x.shape (always known), or nrx.lax.fori_loop",
         )
 
     def _no_number(self, call: str) -> Any:
-        raise TracerConversionError(
+        return self._unknown(
+            TracerConversionError,
             f"{call}: the value of {self._explain()} is not known while tracing",
-            fix="keep it an array (x.astype(...)), return it, or make the argument static (static_argnums)",
+            "keep it an array (x.astype(...)), return it, or make the argument static (static_argnums)",
         )
 
     def __int__(self) -> int:
@@ -110,9 +126,10 @@ class Tracer(Array):
         return self.__array__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise TracerArrayError(
+        return self._unknown(
+            TracerArrayError,
             f"NumPy cannot read {self._explain()}: its values are not known while tracing",
-            fix="use the function of the same name in nrx.numpy",
+            "use the function of the same name in nrx.numpy",
         )
 
     def __reduce__(self):
@@ -130,6 +147,7 @@ class EvalTrace(Trace):
             device, committed = _common_device(args)
         except AttributeError:
             _reject(prim, args)
+            raise
         if prim.eager is not None:
             return prim.eager(args, params)
         out_aval = prim.infer(avals, params)

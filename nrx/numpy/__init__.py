@@ -244,21 +244,14 @@ from nrx.numpy.reductions import (
     any,
     argmax,
     argmin,
-    average,
     count_nonzero,
     cumprod,
     cumsum,
     max,
-    mean,
-    median,
     min,
-    percentile,
     prod,
     ptp,
-    quantile,
-    std,
     sum,
-    var,
 )  # fmt: skip
 from nrx.numpy.scalar_types import (
     ScalarType,
@@ -293,6 +286,7 @@ from nrx.numpy.scalar_types import (
     unsignedinteger,
 )  # fmt: skip
 from nrx.numpy.searching import argsort, argwhere, flatnonzero, nonzero, searchsorted, sort, unique
+from nrx.numpy.statistics import average, mean, median, percentile, quantile, std, var
 
 ndarray = Array
 bool = bool_

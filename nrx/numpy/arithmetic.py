@@ -42,6 +42,7 @@ def add(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype. Integers wrap on overflow.
 
     >>> jnp.add(jnp.array([1, 2]), 0.5)
+    Array([1.5, 2.5], dtype=float32, weak_type=True)
     """
     return _add(x, y)
 
@@ -57,6 +58,8 @@ def subtract(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype. Integers wrap on overflow.
 
     >>> jnp.subtract(jnp.array([[1, 2], [3, 4]]), jnp.array([1, 2]))
+    Array([[0, 0],
+           [2, 2]], dtype=int32)
     """
     return _subtract(x, y)
 
@@ -72,6 +75,8 @@ def multiply(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype. Integers wrap on overflow.
 
     >>> jnp.multiply(jnp.array([1, 2]), jnp.array([[10], [20]]))
+    Array([[10, 20],
+           [20, 40]], dtype=int32)
     """
     return _multiply(x, y)
 
@@ -87,6 +92,7 @@ def divide(x: Any, y: Any, /) -> Array:
         An array of their common shape.
 
     >>> jnp.divide(jnp.array([1, 2, 3]), 2)
+    Array([0.5, 1. , 1.5], dtype=float32)
     """
     return _divide(x, y)
 
@@ -104,6 +110,7 @@ def negative(x: Any, /) -> Array:
         An array of the shape and dtype of x.
 
     >>> jnp.negative(jnp.array([1, -2]))
+    Array([-1,  2], dtype=int32)
     """
     return _negative(x)
 
@@ -118,6 +125,7 @@ def positive(x: Any, /) -> Array:
         The same array.
 
     >>> jnp.positive(jnp.array([1, -2]))
+    Array([ 1, -2], dtype=int32)
     """
     return as_arrays("positive", x)[0]
 
@@ -133,6 +141,7 @@ def floor_divide(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype.
 
     >>> jnp.floor_divide(jnp.array([7, -7, 7]), jnp.array([2, 2, 0]))
+    Array([ 3, -4,  0], dtype=int32)
     """
     return _planned_floor_divide(x, y)
 
@@ -161,6 +170,7 @@ def remainder(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype.
 
     >>> jnp.remainder(jnp.array([7, -7]), 3)
+    Array([1, 2], dtype=int32)
     """
     return _planned_remainder(x, y)
 
@@ -203,6 +213,7 @@ def divmod(x: Any, y: Any, /) -> tuple[Array, Array]:
         Two arrays of their common shape and dtype.
 
     >>> jnp.divmod(jnp.array([7, -7]), 3)
+    (Array([ 2, -3], dtype=int32), Array([1, 2], dtype=int32))
     """
     return floor_divide(x, y), remainder(x, y)
 
@@ -218,6 +229,7 @@ def fmod(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype.
 
     >>> jnp.fmod(jnp.array([7, -7]), 3)
+    Array([ 1, -1], dtype=int32)
     """
     x, y = _numbers("fmod", x, y)
     reject_complex("fmod", x)
@@ -243,6 +255,7 @@ def power(x: Any, y: Any, /) -> Array:
         DTypeError: x is of integers and y is a negative Python integer.
 
     >>> jnp.power(jnp.array([1.0, 2.0, 3.0]), 2)
+    Array([1., 4., 9.], dtype=float32)
     """
     return _planned_power(x, y)
 
@@ -290,6 +303,7 @@ def float_power(x: Any, y: Any, /) -> Array:
         An array of their common shape.
 
     >>> jnp.float_power(jnp.array([2, 4]), -1)
+    Array([0.5 , 0.25], dtype=float32)
     """
     return _float_power(x, y)
 
@@ -304,6 +318,7 @@ def square(x: Any, /) -> Array:
         An array of the shape of x.
 
     >>> jnp.square(jnp.array([3, -4]))
+    Array([ 9, 16], dtype=int32)
     """
     return _planned_power(x, 2)
 
@@ -318,6 +333,7 @@ def reciprocal(x: Any, /) -> Array:
         An array of the shape of x.
 
     >>> jnp.reciprocal(jnp.array([2, 4]))
+    Array([0.5 , 0.25], dtype=float32)
     """
     return lax.integer_pow(as_inexact("reciprocal", x), -1)
 
@@ -336,6 +352,7 @@ def maximum(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype. Where they are equal, each has half of the gradient.
 
     >>> jnp.maximum(jnp.array([-1.0, 2.0, jnp.nan]), 0)
+    Array([ 0.,  2., nan], dtype=float32)
     """
     return _maximum(x, y)
 
@@ -351,6 +368,7 @@ def minimum(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype. Where they are equal, each has half of the gradient.
 
     >>> jnp.minimum(jnp.array([-1.0, 2.0, jnp.nan]), 0)
+    Array([-1.,  0., nan], dtype=float32)
     """
     return _minimum(x, y)
 
@@ -366,6 +384,7 @@ def fmax(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype.
 
     >>> jnp.fmax(jnp.array([-1.0, 2.0, jnp.nan]), 0)
+    Array([0., 2., 0.], dtype=float32)
     """
     return _ignoring_nan("fmax", lax.max, x, y)
 
@@ -381,6 +400,7 @@ def fmin(x: Any, y: Any, /) -> Array:
         An array of their common shape and dtype.
 
     >>> jnp.fmin(jnp.array([-1.0, 2.0, jnp.nan]), 0)
+    Array([-1.,  0.,  0.], dtype=float32)
     """
     return _ignoring_nan("fmin", lax.min, x, y)
 
@@ -404,6 +424,7 @@ def clip(arr: Any, /, min: Any = None, max: Any = None) -> Array:
         An array of their common shape and dtype.
 
     >>> jnp.clip(jnp.array([-2.0, 0.5, 3.0]), -1, 1)
+    Array([-1. ,  0.5,  1. ], dtype=float32)
     """
     return _planned_clip(arr, min, max)
 
@@ -428,5 +449,6 @@ def nextafter(x: Any, y: Any, /) -> Array:
         An array of their common shape.
 
     >>> jnp.nextafter(1.0, 2.0) > 1.0
+    Array(True, dtype=bool)
     """
     return _nextafter(x, y)

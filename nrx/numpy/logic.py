@@ -37,32 +37,98 @@ _select = Elementwise("where", select_n_p, selectors=1)
 
 
 def equal(x: Any, y: Any, /) -> Array:
-    """x == y, elementwise."""
+    """x == y, elementwise.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.equal(jnp.array([1, 2]), jnp.array([1.0, 3.0]))
+    Array([ True, False], dtype=bool)
+    """
     return _equal(x, y)
 
 
 def not_equal(x: Any, y: Any, /) -> Array:
-    """x != y, elementwise."""
+    """x != y, elementwise.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.not_equal(jnp.array([1, 2]), 2)
+    Array([ True, False], dtype=bool)
+    """
     return _not_equal(x, y)
 
 
 def less(x: Any, y: Any, /) -> Array:
-    """x < y, elementwise; complex numbers compare by real, then imaginary part."""
+    """x < y, elementwise; complex numbers compare by real, then imaginary part.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.less(jnp.array([1, 2, 3]), 2)
+    Array([ True, False, False], dtype=bool)
+    """
     return _ordered(_less, lax.lt, x, y)
 
 
 def less_equal(x: Any, y: Any, /) -> Array:
-    """x <= y, elementwise; complex numbers compare by real, then imaginary part."""
+    """x <= y, elementwise; complex numbers compare by real, then imaginary part.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.less_equal(jnp.array([1, 2, 3]), 2)
+    Array([ True,  True, False], dtype=bool)
+    """
     return _ordered(_less_equal, lax.le, x, y)
 
 
 def greater(x: Any, y: Any, /) -> Array:
-    """x > y, elementwise; complex numbers compare by real, then imaginary part."""
+    """x > y, elementwise; complex numbers compare by real, then imaginary part.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.greater(jnp.array([1, 2, 3]), 2)
+    Array([False, False,  True], dtype=bool)
+    """
     return _ordered(_greater, lax.gt, x, y)
 
 
 def greater_equal(x: Any, y: Any, /) -> Array:
-    """x >= y, elementwise; complex numbers compare by real, then imaginary part."""
+    """x >= y, elementwise; complex numbers compare by real, then imaginary part.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.greater_equal(jnp.array([1, 2, 3]), 2)
+    Array([False,  True,  True], dtype=bool)
+    """
     return _ordered(_greater_equal, lax.ge, x, y)
 
 
@@ -84,22 +150,65 @@ def as_condition(name: str, x: Any) -> Array:
 
 
 def logical_not(x: Any, /) -> Array:
-    """Whether x is 0 or False, elementwise."""
+    """Whether x is 0 or False, elementwise.
+
+    Args:
+        x: an array.
+
+    Returns:
+        A boolean array of the shape of x.
+
+    >>> jnp.logical_not(jnp.array([0, 2]))
+    Array([ True, False], dtype=bool)
+    """
     return lax.bitwise_not(as_condition("logical_not", x))
 
 
 def logical_and(x: Any, y: Any, /) -> Array:
-    """Whether both x and y are not 0, elementwise."""
+    """Whether both x and y are not 0, elementwise.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.logical_and(jnp.array([0, 2]), True)
+    Array([False,  True], dtype=bool)
+    """
     return _and(as_condition("logical_and", x), as_condition("logical_and", y))
 
 
 def logical_or(x: Any, y: Any, /) -> Array:
-    """Whether x or y is not 0, elementwise."""
+    """Whether x or y is not 0, elementwise.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.logical_or(jnp.array([0, 2]), False)
+    Array([False,  True], dtype=bool)
+    """
     return _or(as_condition("logical_or", x), as_condition("logical_or", y))
 
 
 def logical_xor(x: Any, y: Any, /) -> Array:
-    """Whether just one of x and y is not 0, elementwise."""
+    """Whether just one of x and y is not 0, elementwise.
+
+    Args:
+        x: an array.
+        y: an array that broadcasts with x.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.logical_xor(jnp.array([0, 2]), True)
+    Array([ True, False], dtype=bool)
+    """
     return _xor(as_condition("logical_xor", x), as_condition("logical_xor", y))
 
 
@@ -107,22 +216,65 @@ def logical_xor(x: Any, y: Any, /) -> Array:
 
 
 def bitwise_and(x: Any, y: Any, /) -> Array:
-    """x & y, elementwise, of integers or booleans."""
+    """x & y, elementwise, of integers or booleans.
+
+    Args:
+        x: an array of integers or booleans.
+        y: an array that broadcasts with x.
+
+    Returns:
+        An array of their common shape and dtype.
+
+    >>> jnp.bitwise_and(jnp.array([6, 5]), 3)
+    Array([2, 1], dtype=int32)
+    """
     return _and(x, y)
 
 
 def bitwise_or(x: Any, y: Any, /) -> Array:
-    """x | y, elementwise, of integers or booleans."""
+    """x | y, elementwise, of integers or booleans.
+
+    Args:
+        x: an array of integers or booleans.
+        y: an array that broadcasts with x.
+
+    Returns:
+        An array of their common shape and dtype.
+
+    >>> jnp.bitwise_or(jnp.array([6, 5]), 3)
+    Array([7, 7], dtype=int32)
+    """
     return _or(x, y)
 
 
 def bitwise_xor(x: Any, y: Any, /) -> Array:
-    """x ^ y, elementwise, of integers or booleans."""
+    """x ^ y, elementwise, of integers or booleans.
+
+    Args:
+        x: an array of integers or booleans.
+        y: an array that broadcasts with x.
+
+    Returns:
+        An array of their common shape and dtype.
+
+    >>> jnp.bitwise_xor(jnp.array([6, 5]), 3)
+    Array([5, 6], dtype=int32)
+    """
     return _xor(x, y)
 
 
 def bitwise_not(x: Any, /) -> Array:
-    """~x, elementwise: all bits of integers flipped; not of booleans."""
+    """~x, elementwise: all bits of integers flipped; not of booleans.
+
+    Args:
+        x: an array of integers or booleans.
+
+    Returns:
+        An array of the shape and dtype of x.
+
+    >>> jnp.bitwise_not(jnp.array([0, 5]))
+    Array([-1, -6], dtype=int32)
+    """
     return lax.bitwise_not(x)
 
 
@@ -130,7 +282,17 @@ invert = bitwise_invert = bitwise_not
 
 
 def bitwise_count(x: Any, /) -> Array:
-    """The number of bits set in the magnitude of x, elementwise, as uint8."""
+    """The number of bits set in the magnitude of x, elementwise, as uint8.
+
+    Args:
+        x: an array of integers or booleans.
+
+    Returns:
+        A uint8 array of the shape of x.
+
+    >>> jnp.bitwise_count(jnp.array([7, -1]))
+    Array([3, 1], dtype=uint8)
+    """
     (array,) = as_arrays("bitwise_count", x)
     if dtypes.is_bool(array.dtype):
         return lax.convert_element_type(array, dtypes.uint8)
@@ -139,12 +301,34 @@ def bitwise_count(x: Any, /) -> Array:
 
 
 def left_shift(x: Any, y: Any, /) -> Array:
-    """x with its bits shifted y places to the left, elementwise; 0 if y is not below the number of bits."""
+    """x with its bits shifted y places to the left, elementwise; 0 if y is not below the number of bits.
+
+    Args:
+        x: an array of integers.
+        y: an array that broadcasts with x.
+
+    Returns:
+        An array of their common shape and dtype.
+
+    >>> jnp.left_shift(jnp.array([1, 3]), 2)
+    Array([ 4, 12], dtype=int32)
+    """
     return _left(*_integers("left_shift", x, y))
 
 
 def right_shift(x: Any, y: Any, /) -> Array:
-    """x with its bits shifted y places to the right, elementwise; signed integers keep their sign."""
+    """x with its bits shifted y places to the right, elementwise; signed integers keep their sign.
+
+    Args:
+        x: an array of integers.
+        y: an array that broadcasts with x.
+
+    Returns:
+        An array of their common shape and dtype.
+
+    >>> jnp.right_shift(jnp.array([8, -8]), 2)
+    Array([ 2, -2], dtype=int32)
+    """
     x, y = broadcast(promote_dtypes("right_shift", *_integers("right_shift", x, y)))
     return (lax.shift_right_logical if dtypes.is_unsigned(x.dtype) else lax.shift_right_arithmetic)(x, y)
 
@@ -175,27 +359,77 @@ def _is_inf(x: Array) -> Array:
 
 
 def isnan(x: Any, /) -> Array:
-    """Whether x is NaN, elementwise."""
+    """Whether x is NaN, elementwise.
+
+    Args:
+        x: an array.
+
+    Returns:
+        A boolean array of the shape of x.
+
+    >>> jnp.isnan(jnp.array([1.0, jnp.nan]))
+    Array([False,  True], dtype=bool)
+    """
     return _test("isnan", x, lambda v: lax.ne(v, v), lax.bitwise_or, False)
 
 
 def isfinite(x: Any, /) -> Array:
-    """Whether x is neither infinite nor NaN, elementwise."""
+    """Whether x is neither infinite nor NaN, elementwise.
+
+    Args:
+        x: an array.
+
+    Returns:
+        A boolean array of the shape of x.
+
+    >>> jnp.isfinite(jnp.array([1.0, jnp.nan, -jnp.inf]))
+    Array([ True, False, False], dtype=bool)
+    """
     return _test("isfinite", x, lax.is_finite, lax.bitwise_and, True)
 
 
 def isinf(x: Any, /) -> Array:
-    """Whether x is inf or -inf, elementwise."""
+    """Whether x is inf or -inf, elementwise.
+
+    Args:
+        x: an array.
+
+    Returns:
+        A boolean array of the shape of x.
+
+    >>> jnp.isinf(jnp.array([1.0, jnp.nan, -jnp.inf]))
+    Array([False, False,  True], dtype=bool)
+    """
     return _test("isinf", x, _is_inf, lax.bitwise_or, False)
 
 
 def isposinf(x: Any, /) -> Array:
-    """Whether x is inf, elementwise."""
+    """Whether x is inf, elementwise.
+
+    Args:
+        x: a real array.
+
+    Returns:
+        A boolean array of the shape of x.
+
+    >>> jnp.isposinf(jnp.array([jnp.inf, -jnp.inf]))
+    Array([ True, False], dtype=bool)
+    """
     return _signed_infinity("isposinf", x, np.inf)
 
 
 def isneginf(x: Any, /) -> Array:
-    """Whether x is -inf, elementwise."""
+    """Whether x is -inf, elementwise.
+
+    Args:
+        x: a real array.
+
+    Returns:
+        A boolean array of the shape of x.
+
+    >>> jnp.isneginf(jnp.array([jnp.inf, -jnp.inf]))
+    Array([False,  True], dtype=bool)
+    """
     return _signed_infinity("isneginf", x, -np.inf)
 
 
@@ -209,7 +443,17 @@ def _signed_infinity(name: str, x: Any, infinity: float) -> Array:
 
 
 def iscomplex(x: Any) -> Array:
-    """Whether the imaginary part is not 0, elementwise."""
+    """Whether the imaginary part is not 0, elementwise.
+
+    Args:
+        x: an array.
+
+    Returns:
+        A boolean array of the shape of x.
+
+    >>> jnp.iscomplex(jnp.array([1 + 0j, 1 + 2j]))
+    Array([False,  True], dtype=bool)
+    """
     (array,) = as_arrays("iscomplex", x)
     if not dtypes.is_complex(array.dtype):
         return lax.full_like(array, False, bool)
@@ -217,27 +461,81 @@ def iscomplex(x: Any) -> Array:
 
 
 def isreal(x: Any) -> Array:
-    """Whether the imaginary part is 0, elementwise."""
+    """Whether the imaginary part is 0, elementwise.
+
+    Args:
+        x: an array.
+
+    Returns:
+        A boolean array of the shape of x.
+
+    >>> jnp.isreal(jnp.array([1 + 0j, 1 + 2j]))
+    Array([ True, False], dtype=bool)
+    """
     return lax.bitwise_not(iscomplex(x))
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype is complex."""
+    """Whether the dtype is complex.
+
+    Args:
+        x: an array.
+
+    Returns:
+        A bool.
+
+    >>> jnp.iscomplexobj(jnp.array([1 + 0j]))
+    True
+    """
     return dtypes.is_complex(as_arrays("iscomplexobj", x)[0].dtype)
 
 
 def isrealobj(x: Any) -> bool:
-    """Whether the dtype is not complex."""
+    """Whether the dtype is not complex.
+
+    Args:
+        x: an array.
+
+    Returns:
+        A bool.
+
+    >>> jnp.isrealobj(jnp.array([1 + 0j]))
+    False
+    """
     return not iscomplexobj(x)
 
 
 def isscalar(element: Any) -> bool:
-    """Whether it is a number or an array of no axes."""
+    """Whether it is a number or an array of no axes.
+
+    Args:
+        element: anything.
+
+    Returns:
+        A bool.
+
+    >>> jnp.isscalar(1.5), jnp.isscalar(jnp.ones(3))
+    (True, False)
+    """
     return np.isscalar(element) or (hasattr(element, "ndim") and element.ndim == 0)
 
 
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Array:
-    """Whether |a - b| <= atol + rtol * |b|, elementwise; equal infinities are close."""
+    """Whether |a - b| <= atol + rtol * |b|, elementwise; equal infinities are close.
+
+    Args:
+        a: an array.
+        b: an array that broadcasts with a.
+        rtol: the relative tolerance.
+        atol: the absolute tolerance.
+        equal_nan: whether NaN is close to NaN.
+
+    Returns:
+        A boolean array of their common shape.
+
+    >>> jnp.isclose(jnp.array([1.0, 2.0]), jnp.array([1.000001, 2.1]))
+    Array([ True, False], dtype=bool)
+    """
     x, y = broadcast(promote_dtypes("isclose", a, b))
     if not dtypes.is_inexact(x.dtype):
         x, y = (lax.convert_element_type(v, dtypes.float64 if v.dtype.itemsize > 2 else dtypes.float32) for v in (x, y))
@@ -251,13 +549,39 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
 
 
 def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Array:
-    """Whether all elements are close, as told by `isclose`."""
+    """Whether all elements are close, as told by `isclose`.
+
+    Args:
+        a: an array.
+        b: an array that broadcasts with a.
+        rtol: the relative tolerance.
+        atol: the absolute tolerance.
+        equal_nan: whether NaN is close to NaN.
+
+    Returns:
+        A boolean scalar.
+
+    >>> jnp.allclose(jnp.array([1.0, 2.0]), jnp.array([1.000001, 2.0]))
+    Array(True, dtype=bool)
+    """
     near = isclose(a, b, rtol, atol, equal_nan)
     return lax.reduce_and(near, range(near.ndim))
 
 
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Array:
-    """Whether two arrays have the same shape and equal elements."""
+    """Whether two arrays have the same shape and equal elements.
+
+    Args:
+        a1: an array.
+        a2: an array.
+        equal_nan: whether NaN equals NaN.
+
+    Returns:
+        A boolean scalar.
+
+    >>> jnp.array_equal(jnp.array([1, 2]), jnp.array([1.0, 2.0]))
+    Array(True, dtype=bool)
+    """
     x, y = as_arrays("array_equal", a1, a2)
     if x.shape != y.shape:
         return lax.full((), False)
@@ -268,7 +592,18 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Array:
 
 
 def array_equiv(a1: Any, a2: Any) -> Array:
-    """Whether two arrays have equal elements once broadcast."""
+    """Whether two arrays have equal elements once broadcast.
+
+    Args:
+        a1: an array.
+        a2: an array.
+
+    Returns:
+        A boolean scalar; False if they do not broadcast.
+
+    >>> jnp.array_equiv(jnp.array([2, 2]), 2)
+    Array(True, dtype=bool)
+    """
     x, y = as_arrays("array_equiv", a1, a2)
     try:
         same = equal(x, y)
@@ -281,7 +616,22 @@ def array_equiv(a1: Any, a2: Any) -> Array:
 
 
 def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """x where the condition holds, y elsewhere; without x and y, where it holds (`nonzero`)."""
+    """x where the condition holds, y elsewhere; without x and y, where it holds (`nonzero`).
+
+    Args:
+        condition: an array; what is not 0 is true.
+        x: an array that broadcasts with the condition.
+        y: an array that broadcasts with both.
+        size: without x and y, the number of positions to give.
+        fill_value: without x and y, what fills up to `size`.
+
+    Returns:
+        An array of their common shape, of the common dtype of x and y; or as `nonzero`. Only the chosen elements have a
+        gradient.
+
+    >>> jnp.where(jnp.array([True, False]), jnp.array([1.0, 2.0]), 0)
+    Array([1., 0.], dtype=float32)
+    """
     if x is None and y is None:
         return nonzero(condition, size=size, fill_value=fill_value)
     if x is None or y is None:
@@ -290,7 +640,20 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Array:
-    """For each element the choice whose condition is the first to hold, or the default."""
+    """For each element the choice whose condition is the first to hold, or the default.
+
+    Args:
+        condlist: conditions, arrays of booleans.
+        choicelist: as many arrays, which broadcast with the conditions.
+        default: what is taken where no condition holds.
+
+    Returns:
+        An array of their common shape, and of the common dtype of the choices and the default.
+
+    >>> x = jnp.arange(5)
+    >>> jnp.select([x < 2, x > 3], [x, 10 * x], -1)
+    Array([ 0,  1, -1, -1, 40], dtype=int32)
+    """
     if len(condlist) != len(choicelist) or not condlist:
         raise ArgumentError(f"select: {len(condlist)} conditions and {len(choicelist)} choices")
     *choices, out = promote_dtypes("select", *choicelist, default)

@@ -13,7 +13,18 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray
 from nrx.core.errors import ConversionError, ImmutableError
-from nrx.numpy import arithmetic, creation, joining, logic, manipulation, parts, products, reductions, searching
+from nrx.numpy import (
+    arithmetic,
+    creation,
+    joining,
+    logic,
+    manipulation,
+    parts,
+    products,
+    reductions,
+    searching,
+    statistics,
+)
 from nrx.numpy.at import IndexUpdateHelper
 from nrx.numpy.indexing import getitem, take
 
@@ -158,11 +169,11 @@ _METHODS = {
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin,
     "argsort": searching.argsort, "conj": parts.conjugate, "conjugate": parts.conjugate,
     "cumprod": reductions.cumprod, "cumsum": reductions.cumsum, "diagonal": creation.diagonal, "dot": products.dot,
-    "flatten": manipulation.ravel, "max": reductions.max, "mean": reductions.mean, "min": reductions.min,
+    "flatten": manipulation.ravel, "max": reductions.max, "mean": statistics.mean, "min": reductions.min,
     "nonzero": searching.nonzero, "prod": reductions.prod, "ptp": reductions.ptp, "ravel": manipulation.ravel,
     "repeat": joining.repeat, "round": parts.round, "searchsorted": searching.searchsorted,
-    "squeeze": manipulation.squeeze, "std": reductions.std, "sum": reductions.sum, "swapaxes": manipulation.swapaxes,
-    "take": take, "trace": products.trace, "var": reductions.var,
+    "squeeze": manipulation.squeeze, "std": statistics.std, "sum": reductions.sum, "swapaxes": manipulation.swapaxes,
+    "take": take, "trace": products.trace, "var": statistics.var,
     "reshape": _method_reshape, "transpose": _method_transpose, "astype": _method_astype, "copy": _method_copy,
     "view": _method_view, "to_device": _method_to_device, "clip": _method_clip, "sort": _method_sort,
 }  # fmt: skip

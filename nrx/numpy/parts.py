@@ -30,6 +30,7 @@ def abs(x: Any, /) -> Array:
         An array of the shape and dtype of x; of complex numbers the modulus, which is real.
 
     >>> jnp.abs(jnp.array([-1.5, 2.0]))
+    Array([1.5, 2. ], dtype=float32)
     """
     (array,) = as_arrays("abs", x)
     return array if dtypes.is_bool(array.dtype) or dtypes.is_unsigned(array.dtype) else _absolute(array)
@@ -48,6 +49,7 @@ def fabs(x: Any, /) -> Array:
         An array of the shape of x.
 
     >>> jnp.fabs(jnp.array([-1, 2]))
+    Array([1., 2.], dtype=float32)
     """
     array = as_inexact("fabs", x)
     reject_complex("fabs", array)
@@ -64,6 +66,7 @@ def sign(x: Any, /) -> Array:
         An array of the shape and dtype of x; of complex numbers x / abs(x).
 
     >>> jnp.sign(jnp.array([-2.5, 0.0, 3.0]))
+    Array([-1.,  0.,  1.], dtype=float32)
     """
     return _sign(x)
 
@@ -78,6 +81,7 @@ def signbit(x: Any, /) -> Array:
         A boolean array of the shape of x.
 
     >>> jnp.signbit(jnp.array([-1.0, -0.0, 0.0]))
+    Array([ True,  True, False], dtype=bool)
     """
     (array,) = as_arrays("signbit", x)
     reject_complex("signbit", array)
@@ -99,6 +103,7 @@ def copysign(x: Any, y: Any, /) -> Array:
         An array of their common shape.
 
     >>> jnp.copysign(3.0, jnp.array([-1.0, -0.0, 2.0]))
+    Array([-3., -3.,  3.], dtype=float32)
     """
     x, y = broadcast(promote_dtypes("copysign", x, y, inexact=True))
     magnitude = lax.abs(x)
@@ -116,6 +121,7 @@ def heaviside(x1: Any, x2: Any, /) -> Array:
         An array of their common shape.
 
     >>> jnp.heaviside(jnp.array([-2.0, 0.0, 3.0]), 0.5)
+    Array([0. , 0.5, 1. ], dtype=float32)
     """
     x, middle = broadcast(promote_dtypes("heaviside", x1, x2, inexact=True))
     reject_complex("heaviside", x)
@@ -138,7 +144,9 @@ def round(a: Any, decimals: int = 0) -> Array:
         An array of the shape and dtype of a.
 
     >>> jnp.round(jnp.array([0.5, 1.5, 2.567]))
+    Array([0., 2., 3.], dtype=float32)
     >>> jnp.round(jnp.array([1.234, 5.678]), 1)
+    Array([1.2, 5.7], dtype=float32)
     """
     return _planned_round(a, decimals=index(decimals))
 
@@ -176,6 +184,7 @@ def rint(x: Any, /) -> Array:
         An array of the shape of x.
 
     >>> jnp.rint(jnp.array([0.5, 1.5, -1.7]))
+    Array([ 0.,  2., -2.], dtype=float32)
     """
     return round(as_inexact("rint", x))
 
@@ -196,6 +205,7 @@ def floor(x: Any, /) -> Array:
         An array of the shape and dtype of x.
 
     >>> jnp.floor(jnp.array([1.7, -1.2]))
+    Array([ 1., -2.], dtype=float32)
     """
     return _whole("floor", lax.floor, x)
 
@@ -210,6 +220,7 @@ def ceil(x: Any, /) -> Array:
         An array of the shape and dtype of x.
 
     >>> jnp.ceil(jnp.array([1.2, -1.7]))
+    Array([ 2., -1.], dtype=float32)
     """
     return _whole("ceil", lax.ceil, x)
 
@@ -224,6 +235,7 @@ def trunc(x: Any, /) -> Array:
         An array of the shape and dtype of x.
 
     >>> jnp.trunc(jnp.array([1.7, -1.7]))
+    Array([ 1., -1.], dtype=float32)
     """
     return _whole("trunc", lambda v: lax.select(lax.lt(v, lax.full_like(v, 0)), lax.ceil(v), lax.floor(v)), x)
 
@@ -241,6 +253,7 @@ def modf(x: Any, /) -> tuple[Array, Array]:
         Two arrays of the shape of x.
 
     >>> jnp.modf(jnp.array([1.75, -2.5]))
+    (Array([ 0.75, -0.5 ], dtype=float32), Array([ 1., -2.], dtype=float32))
     """
     array = as_inexact("modf", x)
     whole = trunc(array)
@@ -262,6 +275,7 @@ def real(val: Any, /) -> Array:
         A real array of the shape of val; val itself if it is real.
 
     >>> jnp.real(jnp.array([1 + 2j, 3 - 4j]))
+    Array([1., 3.], dtype=float32)
     """
     (x,) = as_arrays("real", val)
     return lax.real(x) if dtypes.is_complex(x.dtype) else x
@@ -277,6 +291,7 @@ def imag(val: Any, /) -> Array:
         A real array of the shape of val; zeros if it is real.
 
     >>> jnp.imag(jnp.array([1 + 2j, 3 - 4j]))
+    Array([ 2., -4.], dtype=float32)
     """
     (x,) = as_arrays("imag", val)
     return lax.imag(x) if dtypes.is_complex(x.dtype) else lax.full_like(x, 0)
@@ -292,6 +307,7 @@ def conjugate(x: Any, /) -> Array:
         An array of the shape and dtype of x; x itself if it is real.
 
     >>> jnp.conjugate(jnp.array([1 + 2j, 3 - 4j]))
+    Array([1.-2.j, 3.+4.j], dtype=complex64)
     """
     (array,) = as_arrays("conjugate", x)
     return lax.conj(array) if dtypes.is_complex(array.dtype) else array
@@ -311,6 +327,7 @@ def angle(z: Any, deg: bool = False) -> Array:
         A real array of the shape of z.
 
     >>> jnp.angle(jnp.array([1 + 1j, -1 + 0j]), deg=True)
+    Array([ 45., 180.], dtype=float32)
     """
     x = as_inexact("angle", z)
     parts = (lax.imag(x), lax.real(x)) if dtypes.is_complex(x.dtype) else (lax.full_like(x, 0), x)
@@ -332,6 +349,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         An array of the shape and dtype of x.
 
     >>> jnp.nan_to_num(jnp.array([jnp.nan, 1.0, jnp.inf]), posinf=9.0)
+    Array([0., 1., 9.], dtype=float32)
     """
     (array,) = as_arrays("nan_to_num", x)
     if dtypes.is_complex(array.dtype):

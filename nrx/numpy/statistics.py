@@ -1,19 +1,56 @@
-"""Means, variances and quantiles. Integers are converted to the default float; floats of 16 bits and less are averaged in
-float32.
+"""Means, variances and quantiles.
+
+Integers are converted to the default float; floats of 16 bits and less are averaged in float32.
 """
 
-# Statistics
+from typing import Any
+
+import numpy as np
+
+from nrx import lax
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.aval import Aval
+from nrx.core.dtypes import canonical_dtype
+from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.shapes import canonical_axes, show, size, without
+from nrx.numpy.logic import where as choose
+from nrx.numpy.planning import Planned
+from nrx.numpy.promotion import as_arrays, as_inexact, promote_dtypes
+from nrx.numpy.reductions import reject_out
+from nrx.numpy.reductions import sum as total_of
+
+# Means
 
 
 def mean(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Array:
-    """The mean over axes; integers are averaged in the default float, narrow floats in float32."""
+    """The mean over axes.
+
+    Args:
+        a: an array.
+        axis: an axis or a tuple of axes; None means all.
+        dtype: the dtype of the result; by default that of a, or the default float for integers.
+        out: must be None.
+        keepdims: whether the reduced axes stay, with length 1.
+        where: a condition that broadcasts with a; only elements where it holds count.
+
+    Returns:
+        An array without the reduced axes; NaN where no element is left.
+
+    >>> jnp.mean(jnp.array([[1, 2], [3, 5]]), axis=1)
+    Array([1.5, 4. ], dtype=float32)
+    """
     reject_out("mean", out)
+    return _planned_mean(a, where, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def _mean(a: Any, where: Any, *, axis: Any, dtype: Any, keepdims: bool) -> Array:
     (x,) = as_arrays("mean", a)
     axes = canonical_axes(axis, x.ndim)
     target = dtypes.inexact_dtype(x.dtype) if dtype is None else canonical_dtype(dtype)
-    total = sum(lax.convert_element_type(x, _computed(target)), axes, keepdims=keepdims, where=where)
+    total = total_of(lax.convert_element_type(x, _computed(target)), axes, keepdims=keepdims, where=where)
     return lax.convert_element_type(lax.div(total, _count(x, axes, where, keepdims, total.aval)), target)
 
 
@@ -22,16 +59,36 @@ def _computed(dtype: np.dtype) -> np.dtype:
     return dtypes.float32 if dtypes.is_narrow(dtype) else dtypes.inexact_dtype(dtype)
 
 
-def _count(x: Array, axes: tuple[int, ...], where: Any, keepdims: bool, like: Any) -> Array:
+def _count(x: Array, axes: tuple[int, ...], where: Any, keepdims: bool, like: Aval) -> Array:
     """The number of elements that are reduced, as an array like `like`."""
     if where is None:
         return lax.full_like(like, size(tuple(x.shape[i] for i in axes)))
-    held = select_where(where, lax.full_like(x, 1, like.dtype), lax.full_like(x, 0, like.dtype))
-    return sum(held, axes, keepdims=keepdims)
+    held = choose(where, lax.full_like(x, 1, like.dtype), lax.full_like(x, 0, like.dtype))
+    return total_of(held, axes, keepdims=keepdims)
+
+
+_planned_mean = Planned(_mean)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
-    """The weighted mean over axes."""
+    """The weighted mean over axes.
+
+    Args:
+        a: an array.
+        axis: an axis or a tuple of axes; None means all.
+        weights: of the shape of a, or of its axes averaged over.
+        returned: whether to return the sum of the weights, too.
+        keepdims: whether the reduced axes stay, with length 1.
+
+    Returns:
+        An array without the reduced axes, or a pair of them.
+
+    Raises:
+        ShapeError: the weights do not fit.
+
+    >>> jnp.average(jnp.array([1.0, 2.0, 4.0]), weights=jnp.array([1, 1, 2]))
+    Array(2.75, dtype=float32)
+    """
     if weights is None:
         (x,) = as_arrays("average", a)
         out = mean(x, axis, keepdims=keepdims)
@@ -45,46 +102,109 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
                 f"average: weights of shape {show(w.shape)} for an array of shape {show(x.shape)} over axis {axis}",
                 fix="weights have the shape of the array, or that of the axes averaged over",
             )
-        w = lax.broadcast_in_dim(w, x.shape, axes)
-    total = sum(w, axes, keepdims=keepdims)
-    out = lax.div(sum(lax.mul(x, w), axes, keepdims=keepdims), total)
+        order = sorted(range(w.ndim), key=axes.__getitem__)
+        w = lax.broadcast_in_dim(lax.transpose(w, order), x.shape, sorted(axes))
+    total = total_of(w, axes, keepdims=keepdims)
+    out = lax.div(total_of(lax.mul(x, w), axes, keepdims=keepdims), total)
     return (out, total) if returned else out
+
+
+# Variances
 
 
 def var(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False, *,
     where: Any = None, correction: Any = None,
 ) -> Array:  # fmt: skip
-    """The variance over axes: the mean square distance from the mean, the number of elements lowered by `ddof`."""
+    """The variance over axes: the mean square distance from the mean.
+
+    Args:
+        a: an array.
+        axis: an axis or a tuple of axes; None means all.
+        dtype: the dtype of the result; by default that of a, or the default float for integers.
+        out: must be None.
+        ddof: what is taken off the number of elements (1 for the unbiased estimate).
+        keepdims: whether the reduced axes stay, with length 1.
+        where: a condition that broadcasts with a; only elements where it holds count.
+        correction: another name of ddof.
+
+    Returns:
+        A real array without the reduced axes.
+
+    >>> jnp.var(jnp.array([1.0, 3.0])), jnp.var(jnp.array([1.0, 3.0]), ddof=1)
+    (Array(1., dtype=float32), Array(2., dtype=float32))
+    """
     reject_out("var", out)
     ddof = ddof if correction is None else correction
-    (x,) = as_arrays("var", a)
-    axes = canonical_axes(axis, x.ndim)
-    target = dtypes.inexact_dtype(x.dtype) if dtype is None else canonical_dtype(dtype)
-    target = dtypes.real_part_dtype(target)
-    computed = _computed(dtypes.complex_dtype(target) if dtypes.is_complex(x.dtype) else target)
-    x = lax.convert_element_type(x, computed)
-    centre = mean(x, axes, keepdims=True, where=where)
-    gap = lax.sub(x, lax.broadcast_in_dim(centre, x.shape, range(x.ndim)))
-    square = lax.real(lax.mul(gap, lax.conj(gap))) if dtypes.is_complex(gap.dtype) else lax.mul(gap, gap)
-    total = sum(square, axes, keepdims=keepdims, where=where)
-    count = lax.sub(_count(square, axes, where, keepdims, total.aval), lax.full_like(total, ddof))
-    return lax.convert_element_type(lax.div(total, count), target)
+    return _planned_var(a, where, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=False)
 
 
 def std(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False, *,
     where: Any = None, correction: Any = None,
 ) -> Array:  # fmt: skip
-    """The standard deviation over axes: the root of the variance."""
-    (x,) = as_arrays("std", a)
+    """The standard deviation over axes: the square root of the variance.
+
+    Args:
+        a: an array.
+        axis: an axis or a tuple of axes; None means all.
+        dtype: the dtype of the result; by default that of a, or the default float for integers.
+        out: must be None.
+        ddof: what is taken off the number of elements (1 for the unbiased estimate).
+        keepdims: whether the reduced axes stay, with length 1.
+        where: a condition that broadcasts with a; only elements where it holds count.
+        correction: another name of ddof.
+
+    Returns:
+        A real array without the reduced axes.
+
+    >>> jnp.std(jnp.array([[1.0, 3.0], [2.0, 6.0]]), axis=1)
+    Array([1., 2.], dtype=float32)
+    """
+    reject_out("std", out)
+    ddof = ddof if correction is None else correction
+    return _planned_var(a, where, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=True)
+
+
+def _var(a: Any, where: Any, *, axis: Any, dtype: Any, ddof: Any, keepdims: bool, root: bool) -> Array:
+    (x,) = as_arrays("var", a)
+    axes = canonical_axes(axis, x.ndim)
     target = dtypes.real_part_dtype(dtypes.inexact_dtype(x.dtype) if dtype is None else canonical_dtype(dtype))
-    variance = var(x, axis, _computed(target), out, ddof, keepdims, where=where, correction=correction)
-    return lax.convert_element_type(lax.sqrt(variance), target)
+    x = lax.convert_element_type(x, dtypes.complex_dtype(target) if dtypes.is_complex(x.dtype) else _computed(target))
+    centre = mean(x, axes, keepdims=True, where=where)
+    gap = lax.sub(x, lax.broadcast_in_dim(centre, x.shape, range(x.ndim)))
+    square = lax.real(lax.mul(gap, lax.conj(gap))) if dtypes.is_complex(gap.dtype) else lax.mul(gap, gap)
+    total = total_of(square, axes, keepdims=keepdims, where=where)
+    count = lax.sub(_count(square, axes, where, keepdims, total.aval), lax.full_like(total, ddof))
+    variance = lax.div(total, count)
+    return lax.convert_element_type(lax.sqrt(variance) if root else variance, target)
+
+
+_planned_var = Planned(_var)
+
+
+# Quantiles
 
 
 def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Array:
-    """The middle of the sorted elements over axes, or the mean of the two in the middle; NaN if there is one."""
+    """The middle of the sorted elements over axes, or the mean of the two in the middle; NaN if there is one.
+
+    Args:
+        a: an array.
+        axis: an axis or a tuple of axes; None means all.
+        out: must be None.
+        overwrite_input: without effect.
+        keepdims: whether the reduced axes stay, with length 1.
+
+    Returns:
+        An array without the reduced axes.
+
+    Raises:
+        ShapeError: an axis is empty.
+
+    >>> jnp.median(jnp.array([7.0, 1.0, 2.0, 4.0]))
+    Array(3., dtype=float32)
+    """
     return quantile(a, 0.5, axis, out, overwrite_input, "midpoint", keepdims)
 
 
@@ -92,9 +212,24 @@ def percentile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
     keepdims: bool = False,
 ) -> Array:  # fmt: skip
-    """The q-th percentiles over axes: `quantile(a, q / 100)`."""
-    (q,) = promote_dtypes("percentile", q, inexact=True)
-    return quantile(a, lax.div(q, 100), axis, out, overwrite_input, method, keepdims)
+    """What q per cent of the elements over axes lie below: `quantile(a, q / 100)`.
+
+    Args:
+        a: a real array.
+        q: a scalar or vector of percentages, from 0 to 100.
+        axis: an axis or a tuple of axes; None means all.
+        out: must be None.
+        overwrite_input: without effect.
+        method: as for quantile.
+        keepdims: whether the reduced axes stay, with length 1.
+
+    Returns:
+        An array of the axes of q, then those of a that were not reduced.
+
+    >>> jnp.percentile(jnp.array([0.0, 10.0, 20.0]), 25)
+    Array(5., dtype=float32)
+    """
+    return quantile(a, lax.div(as_inexact("percentile", q), 100), axis, out, overwrite_input, method, keepdims)
 
 
 _METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
@@ -104,25 +239,43 @@ def quantile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
     keepdims: bool = False,
 ) -> Array:  # fmt: skip
-    """The q-th quantiles over axes; NaN if an element is."""
+    """What a share q of the elements over axes lies below; NaN if an element is.
+
+    Args:
+        a: a real array.
+        q: a scalar or vector of numbers from 0 to 1.
+        axis: an axis or a tuple of axes; None means all.
+        out: must be None.
+        overwrite_input: without effect.
+        method: what is taken between two elements: "linear" interpolation, the "lower", the "higher", the "nearest", or
+            their "midpoint".
+        keepdims: whether the reduced axes stay, with length 1.
+
+    Returns:
+        An array of the axes of q, then those of a that were not reduced.
+
+    Raises:
+        ShapeError: an axis is empty.
+
+    >>> jnp.quantile(jnp.array([0.0, 10.0, 20.0]), jnp.array([0.25, 0.5]))
+    Array([ 5., 10.], dtype=float32)
+    """
     reject_out("quantile", out)
     if method not in _METHODS:
         raise ArgumentError(f"quantile: unknown method {method!r}", fix=f"use one of {', '.join(_METHODS)}")
-    (x,) = promote_dtypes("quantile", a, inexact=True)
+    x = as_inexact("quantile", a)
     (q,) = as_arrays("quantile", q)
     if q.ndim > 1:
         raise ShapeError(f"quantile: q must be a scalar or a vector, got shape {show(q.shape)}")
-    q = lax.convert_element_type(q, _computed(x.dtype))
     axes = canonical_axes(axis, x.ndim)
     rest = without(range(x.ndim), axes)
-    # The reduced axes as one, sorted, last.
-    lines = lax.reshape(
-        lax.transpose(x, (*rest, *axes)), (*(x.shape[i] for i in rest), size(tuple(x.shape[i] for i in axes)))
-    )
-    if not lines.shape[-1]:
+    count = size(tuple(x.shape[i] for i in axes))
+    if not count:
         raise ShapeError(f"quantile over an empty axis, of shape {show(x.shape)}, has no value")
-    values = _interpolated(lax.sort(lines), q, method)
-    values = lax.transpose(values, (values.ndim - 1, *range(values.ndim - 1))) if q.ndim else lax.squeeze(values, [-1])
+    # The reduced axes as one, last.
+    lines = lax.reshape(lax.transpose(x, (*rest, *axes)), (*(x.shape[i] for i in rest), count))
+    values = _interpolated(lax.sort(lines), lax.convert_element_type(q, _computed(x.dtype)), method)
+    values = lax.transpose(values, (len(rest), *range(len(rest)))) if q.ndim else lax.squeeze(values, [-1])
     if keepdims:
         values = lax.reshape(values, (*q.shape, *(1 if i in axes else n for i, n in enumerate(x.shape))))
     return lax.convert_element_type(values, x.dtype)
@@ -137,21 +290,19 @@ def _interpolated(lines: Array, q: Array, method: str) -> Array:
         low = high = lax.round(place, 1)
     elif method in ("lower", "higher"):
         low = high = low if method == "lower" else high
-    below, above = (_elements(lines, lax.convert_element_type(p, dtypes.int32)) for p in (low, high))
-    below, above = (lax.convert_element_type(v, q.dtype) for v in (below, above))
+    below, above = (lax.convert_element_type(_elements(lines, p), q.dtype) for p in (low, high))
     part = lax.full_like(place, 0.5) if method == "midpoint" else lax.sub(place, low)
     part = lax.broadcast_in_dim(part, below.shape, (below.ndim - 1,))
     exact = lax.broadcast_in_dim(lax.eq(low, high), below.shape, (below.ndim - 1,))
-    between = lax.add(below, lax.mul(lax.sub(above, below), part))
-    values = lax.select(exact, below, between)
-    last = lax.broadcast_in_dim(lax.slice_in_dim(lines, count - 1, count, axis=-1), values.shape, range(values.ndim))
-    last = lax.convert_element_type(last, values.dtype)
+    values = lax.select(exact, below, lax.add(below, lax.mul(lax.sub(above, below), part)))
+    last = lax.convert_element_type(lax.slice_in_dim(lines, count - 1, count, axis=-1), q.dtype)
+    last = lax.broadcast_in_dim(last, values.shape, range(values.ndim))
     return lax.select(lax.ne(last, last), last, values)  # NaN sorts last
 
 
-def _elements(lines: Array, positions: Array) -> Array:
-    """The elements of lines along their last axis at positions."""
+def _elements(lines: Array, places: Array) -> Array:
+    """The elements of lines along their last axis at places."""
     batch = lines.ndim - 1
     numbers = lax.GatherDimensionNumbers(tuple(range(batch)), (batch,), (batch,))
-    indices = lax.reshape(positions, (*positions.shape, 1))
+    indices = lax.reshape(lax.convert_element_type(places, dtypes.int32), (*places.shape, 1))
     return lax.gather(lines, indices, numbers, (*lines.shape[:-1], 1), mode="clip")

@@ -6,7 +6,7 @@ from types import NoneType
 from typing import Any, NamedTuple
 
 from nrx.core.array import Array
-from nrx.core.errors import AxisError, ShapeError, TreeError
+from nrx.core.errors import AxisError, ShapeError, Source, TreeError
 from nrx.core.program import Program
 from nrx.core.pytree import PyTreeDef, tree_flatten_with_path, tree_unflatten
 from nrx.core.shapes import canonical_axis, inserted, show, without
@@ -43,6 +43,14 @@ class BatchTracer(Tracer):
         self.value = value
         self.dim = dim
         self.aval = value.aval.update(shape=without(value.aval.shape, [dim]))
+
+    @property
+    def source(self) -> Source | None:
+        return self.value.source if isinstance(self.value, Tracer) else None
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        return self.value.depends_on if isinstance(self.value, Tracer) else ()
 
 
 class BatchTrace(Trace):

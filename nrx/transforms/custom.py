@@ -24,8 +24,8 @@ from nrx.ops.structural import instantiate, move_axis, reduce_sum
 from nrx.transforms.batching import Axis, vmap_flat
 from nrx.transforms.flatten import (
     FlatFunction,
-    check_function,
     argnums_tuple,
+    check_function,
     fix_arguments,
     flatten_arrays,
     flatten_call,

@@ -372,7 +372,8 @@ def hessian(
     Array([[ 6.,  0.],
            [ 0., 12.]], dtype=float32)
     """
-    return jacfwd(jacrev(check_function("hessian", function), argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
+    check_function("hessian", function)
+    return jacfwd(jacrev(function, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
 jacobian = jacrev

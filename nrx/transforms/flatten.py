@@ -67,9 +67,10 @@ def describe(value: Any) -> str:
 def check_function(caller: str, function: Any) -> Callable:
     """`function`, if it is one."""
     if not callable(function):
+        called = isinstance(function, Array)
         raise ArgumentTypeError(
             f"{caller} needs a function, got {describe(function)}",
-            fix=f"write {caller}(f)(x), not {caller}(f(x))" if isinstance(function, Array) else "pass the function first",
+            fix=f"write {caller}(f)(x), not {caller}(f(x))" if called else "pass the function as the first argument",
         )
     return function
 

@@ -8,7 +8,7 @@ import numpy as np
 from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval, Zero
 from nrx.core.dtypes import float0
-from nrx.core.errors import DTypeError, ShapeError, TreeError
+from nrx.core.errors import DTypeError, ShapeError, Source, TreeError
 from nrx.core.program import Program
 from nrx.core.pytree import PyTreeDef, structure_difference, tree_flatten, tree_flatten_with_path
 from nrx.core.shapes import show
@@ -29,22 +29,19 @@ class JVPTracer(Tracer):
         self.primal = primal
         self.tangent = tangent
 
+    @property
+    def source(self) -> Source | None:
+        return self.primal.source if isinstance(self.primal, Tracer) else None
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        return self.primal.depends_on if isinstance(self.primal, Tracer) else ()
+
 
 class JVPTrace(Trace):
-    """Applies jvp rules.
+    """Applies jvp rules."""
 
-    Args:
-        parent: where the values are computed.
-        name: for messages.
-        rules: the trace under which the rules run: the parent, or `linearize`'s fork.
-    """
-
-    __slots__ = ("linearizing", "rules")
-
-    def __init__(self, parent: Trace, name: str, rules: Trace | None = None):
-        super().__init__(parent, name)
-        self.rules = rules or parent
-        self.linearizing = rules is not None
+    __slots__ = ()
 
     def split(self, value: Array) -> tuple[Array, Any]:
         """The primal and the tangent of a value."""
@@ -62,12 +59,15 @@ class JVPTrace(Trace):
         tangents = [tangent for _, tangent in pairs]
         if all(isinstance(t, Zero) for t in tangents):
             return bind_with(self.parent, prim, primals, params)
-        rule = prim.linearize if self.linearizing and prim.linearize is not None else prim.jvp
-        with use_trace(self.rules):
-            out, tangent = rule(primals, tangents, **params)
+        out, tangent = self.apply(prim, primals, tangents, params)
         if prim.multiple_results:
             return [self.join(p, t) for p, t in zip(out, tangent, strict=True)]
         return self.join(out, tangent)
+
+    def apply(self, prim: Any, primals: list[Array], tangents: list[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        """The results of a primitive, and their tangents."""
+        with use_trace(self.parent):
+            return prim.jvp(primals, tangents, **params)
 
 
 def jvp_flat(

@@ -79,29 +79,29 @@ class JitFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
-        partial = self._partial(args, statics) if statics else self._function
-        leaves, in_tree = flatten_call(partial, dynamic_args, dynamic_kwargs, self._dynamic(args) if statics else None)
-        traced = self._trace([leaf.aval for leaf in leaves], in_tree, statics, partial)
+        positions = self._dynamic(args) if statics else None
+        leaves, in_tree = flatten_call(self._function, dynamic_args, dynamic_kwargs, positions)
+        traced = self._trace([leaf.aval for leaf in leaves], in_tree, statics, args)
         outs = jit_p.bind(*traced.consts, *leaves, program=traced.program)
         return tree_unflatten(traced.out_tree, outs)
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:
         """The Program for arguments like these (arrays or ShapeDtypeStructs), without running it."""
         statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
-        partial = self._partial(args, statics) if statics else self._function
-        avals, in_tree = abstract_leaves(partial, dynamic_args, dynamic_kwargs, self._dynamic(args))
-        return self._trace(avals, in_tree, statics, partial).program
+        avals, in_tree = abstract_leaves(self._function, dynamic_args, dynamic_kwargs, self._dynamic(args))
+        return self._trace(avals, in_tree, statics, args).program
 
     def clear_cache(self) -> None:
         """Forget what was traced."""
         self._traced.clear()
 
-    def _trace(self, avals: list[Aval], in_tree: PyTreeDef, statics: tuple, function: Callable) -> Traced:
+    def _trace(self, avals: list[Aval], in_tree: PyTreeDef, statics: tuple, args: tuple) -> Traced:
         key = (in_tree, tuple(avals), statics, config.tracing_key(), named_axes())
         traced = self._traced.get(key)
         if traced is None:
             self.trace_count += 1
-            program, out_tree = stage_call(function, avals, in_tree, "jit")
+            function = self._partial(args, statics) if statics else self._function
+            program, out_tree = stage_call(function, avals, in_tree, "jit", self._dynamic(args))
             closed, consts = prune(program).closed()
             traced = Traced(closed, consts, out_tree)
             if not any(isinstance(const, Tracer) for const in consts):
@@ -219,4 +219,5 @@ def jit(
             jit, static_argnums=static_argnums, static_argnames=static_argnames,
             donate_argnums=donate_argnums, donate_argnames=donate_argnames, inline=inline,
         )  # fmt: skip
-    return JitFunction(check_function("jit", function), static_argnums, static_argnames, donate_argnums, donate_argnames)
+    check_function("jit", function)
+    return JitFunction(function, static_argnums, static_argnames, donate_argnums, donate_argnames)

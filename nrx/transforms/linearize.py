@@ -12,7 +12,7 @@ from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval, Zero
 from nrx.core.dtypes import is_inexact
 from nrx.core.program import Program, Var, evaluate, prune
-from nrx.core.trace import Trace, bind_with, current_trace, describe_caller, new_trace
+from nrx.core.trace import Trace, bind_with, current_trace, describe_caller, new_trace, use_trace
 from nrx.transforms.flatten import FlatFunction, check_function, flatten_call
 from nrx.transforms.forward import JVPTrace, flatten_tangents, public_tangent, with_zeros
 from nrx.transforms.staging import StagingTrace, StagingTracer, stage
@@ -46,6 +46,24 @@ class ForkTrace(Trace):
         return all(out in dependent for out in program.outs)
 
 
+class LinearizeTrace(JVPTrace):
+    """Applies jvp rules, or linearize rules where there are any, under a fork."""
+
+    __slots__ = ("fork",)
+
+    def __init__(self, parent: Trace, tangents: StagingTrace, name: str):
+        super().__init__(parent, name)
+        self.fork = ForkTrace(parent, tangents)
+
+    def apply(self, prim: Any, primals: list[Array], tangents: list[Any], params: dict[str, Any]) -> tuple[Any, Any]:
+        with use_trace(self.fork):
+            out, tangent = (prim.linearize or prim.jvp)(primals, tangents, **params)
+        if any(map(self.fork.is_tangent, out if prim.multiple_results else [out])):
+            # A user's rule that takes values and tangents through one loop or branch: the values once more, alone.
+            out = bind_with(self.parent, prim, primals, params)
+        return out, tangent
+
+
 class LinearFunction(NamedTuple):
     """A derivative: `program` maps the tangents of some arguments to those of some results.
 
@@ -73,7 +91,7 @@ def linearize_flat(
     wrt = tuple(is_inexact(p.dtype) for p in primals) if wrt is None else tuple(wrt)
     parent = current_trace()
     tangents = StagingTrace(parent, name)
-    trace = JVPTrace(parent, name, ForkTrace(parent, tangents))
+    trace = LinearizeTrace(parent, tangents, name)
     arguments = [tangents.argument(p.aval.tangent) for p, some in zip(primals, wrt, strict=True) if some]
     with new_trace(trace):
         inputs = with_zeros(arguments, wrt, [p.aval for p in primals])

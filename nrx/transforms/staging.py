@@ -13,16 +13,24 @@ from nrx.core.config import config
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import Source, user_source
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
-from nrx.core.pytree import PyTreeDef, tree_flatten, tree_unflatten
+from nrx.core.pytree import PyTreeDef, tree_flatten, tree_flatten_with_path, tree_unflatten
 from nrx.core.shapes import Shape, canonical_shape, show
 from nrx.core.trace import Trace, Tracer, current_trace, leaked, name_of, new_trace
-from nrx.transforms.flatten import FlatFunction, argnums_tuple, check_function, fix_arguments, flatten_call
+from nrx.transforms.flatten import (
+    FlatFunction,
+    argnums_tuple,
+    argument_name,
+    check_function,
+    fix_arguments,
+    flatten_call,
+)
 
 
 class StagingTracer(Tracer):
     """A variable of the Program being recorded."""
 
     __slots__ = ("_source", "aval", "var")
+    trace: "StagingTrace"
 
     def __init__(self, trace: "StagingTrace", var: Var, source: Source | None):
         self.trace = trace
@@ -34,20 +42,42 @@ class StagingTracer(Tracer):
     def source(self) -> Source | None:
         return self._source
 
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        return self.trace.arguments_of(self.var)
+
 
 class StagingTrace(Trace):
-    """Records operations as equations. Values from outside become literals (scalars) or constants."""
+    """Records operations as equations. Values from outside become literals (scalars) or constants.
 
-    __slots__ = ("constants", "eqns")
+    Args:
+        parent, name: as for every trace.
+        names: gives, for messages, the names of the arguments.
+    """
 
-    def __init__(self, parent: Trace | None, name: str):
+    __slots__ = ("arguments", "constants", "eqns", "names")
+
+    def __init__(self, parent: Trace | None, name: str, names: Callable[[], Sequence[str]] | None = None):
         super().__init__(parent, name)
         self.eqns: list[Eqn] = []
         self.constants: dict[int, tuple[Var, Array]] = {}
+        self.arguments: list[Var] = []
+        self.names = names
 
     def argument(self, aval: Aval) -> StagingTracer:
         """A new variable that the Program will take as an argument."""
-        return StagingTracer(self, Var(aval), None)
+        self.arguments.append(Var(aval))
+        return StagingTracer(self, self.arguments[-1], None)
+
+    def arguments_of(self, var: Var) -> tuple[str, ...]:
+        """The names of the arguments that a variable depends on."""
+        if self.names is None:
+            return ()
+        needed: set[Atom] = {var}
+        for eqn in reversed(self.eqns):
+            if not needed.isdisjoint(eqn.outs):
+                needed.update(eqn.inputs)
+        return tuple(name for name, argument in zip(self.names(), self.arguments, strict=True) if argument in needed)
 
     def atom(self, value: Array) -> Atom:
         """The variable or literal that stands for a value in the Program."""
@@ -83,19 +113,38 @@ class StagingTrace(Trace):
         return program
 
 
-def stage(function: Callable[..., Sequence[Array]], avals: Sequence[Aval], name: str, caller: str = "jit") -> Program:
+def stage(
+    function: Callable[..., Sequence[Array]],
+    avals: Sequence[Aval],
+    name: str,
+    caller: str = "jit",
+    names: Callable[[], Sequence[str]] | None = None,
+) -> Program:
     """Record a flat function of arrays of these avals as a Program; what it closes over become the constants."""
-    trace = StagingTrace(current_trace(), f"{caller} of {name}")
+    trace = StagingTrace(current_trace(), f"{caller} of {name}", names)
     with new_trace(trace):
         arguments = [trace.argument(aval) for aval in avals]
         return trace.program(arguments, function(*arguments), name)
 
 
-def stage_call(function: Callable, avals: Sequence[Aval], in_tree: PyTreeDef, caller: str) -> tuple[Program, PyTreeDef]:
-    """Record a function of pytrees; returns the Program and the structure of the result."""
+def stage_call(
+    function: Callable,
+    avals: Sequence[Aval],
+    in_tree: PyTreeDef,
+    caller: str,
+    positions: Sequence[int] | None = None,
+) -> tuple[Program, PyTreeDef]:
+    """Record a function of pytrees; returns the Program and the structure of the result.
+
+    `positions` says, for messages, where the arguments stand in the user's call, if there are others.
+    """
     flat = FlatFunction(function, in_tree)
-    program = stage(flat, avals, name_of(function), caller)
-    return program, flat.out_tree
+
+    def names() -> list[str]:
+        numbered = tree_unflatten(in_tree, range(in_tree.num_leaves))
+        return [argument_name(function, path, positions) for path, _ in tree_flatten_with_path(numbered)[0]]
+
+    return stage(flat, avals, name_of(function), caller, names), flat.out_tree
 
 
 class ShapeDtypeStruct:
@@ -185,7 +234,7 @@ def make_jaxpr(function: Callable, static_argnums: int | Sequence[int] = ()) -> 
         dynamic = [i for i in range(len(args)) if i not in static]
         partial = fix_arguments(function, args, dynamic)
         avals, in_tree = abstract_leaves(function, tuple(args[i] for i in dynamic), kwargs, dynamic)
-        return stage_call(partial, avals, in_tree, "make_jaxpr")[0]
+        return stage_call(partial, avals, in_tree, "make_jaxpr", dynamic)[0]
 
     return make
 

@@ -208,6 +208,8 @@ CASES = [
     *map(next_number, ("float16", "bfloat16", "float32", "float64")),
     *unary("abs", np.abs, (*REALS, *SIGNED, *FP8), nonzero, ulp=0),
     Case("abs_complex", "abs", ops.abs, [nonzero(2, 3)], np.abs, COMPLEXES, ulp=4, jax="lax.abs"),
+    Case("abs_gradient_at_zero", "abs", ops.abs, [values(0j, 3 + 4j, -2)], np.abs, COMPLEXES, smooth=False,
+         jax="lax.abs"),
     edges("abs", np.abs, SPECIAL, REALS, ulp=0),
     edges("abs", np.abs, (-128, 127, -127), ("int8",), ulp=0),
     edges("abs", np.abs, (0, 3 + 4j, complex(INF, NAN), 1e30 + 1e30j, 1e-30j), COMPLEXES, ulp=4, jax=""),

@@ -64,7 +64,8 @@ class ndarray:  # noqa: N801 - CuPy's name
 
 def _operator(name: str) -> Any:
     def operate(self: ndarray, *others: Any) -> Any:
-        return _to_device(getattr(self._host, name)(*map(_to_host, others)))
+        with np.errstate(all="ignore"):
+            return _to_device(getattr(self._host, name)(*map(_to_host, others)))
 
     return operate
 

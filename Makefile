@@ -25,7 +25,7 @@ demo: $(VENV)/.extra-plot ## run the demo
 	$(BIN)/python examples/demo.py $(DEMO_ARGS)
 
 test: $(VENV)/.extra-plot $(VENV)/.extra-test ## run the tests, without the slow ones
-	$(PYTEST) -m "not slow" $(TEST_ARGS)
+	$(PYTEST) -m "not slow and not gpu" $(TEST_ARGS)
 
 test-all: $(VENV)/.extra-plot $(VENV)/.extra-test $(VENV)/.extra-bench ## run all tests, those against JAX included
 	$(PYTEST) $(TEST_ARGS)

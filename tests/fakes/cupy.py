@@ -58,6 +58,22 @@ class ndarray:  # noqa: N801 - CuPy's name
     def __len__(self) -> int:
         return len(self._host)
 
+    @property
+    def real(self) -> Any:
+        return _to_device(self._host.real)
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self._host.real = _to_host(value)
+
+    @property
+    def imag(self) -> Any:
+        return _to_device(self._host.imag)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        self._host.imag = _to_host(value)
+
     def get(self) -> np.ndarray:
         return self._host.copy()
 

@@ -10,7 +10,7 @@ Array([-4.,  4.], dtype=float32)
 import importlib
 from types import ModuleType
 
-from nrx import lax, numpy, random, tree, tree_util
+from nrx import lax, numpy, tree, tree_util
 from nrx.backends import block_until_ready, default_device, device_get, device_put, devices
 from nrx.core import errors
 from nrx.core.array import Array
@@ -18,23 +18,40 @@ from nrx.core.backend import Device
 from nrx.core.config import config
 from nrx.core.dtypes import float0
 from nrx.transforms import (
-    ShapeDtypeStruct, checkpoint, custom_jvp, custom_vjp, eval_shape, grad, hessian, jacfwd, jacobian, jacrev, jit, jvp,
-    linear_transpose, linearize, make_jaxpr, remat, value_and_grad, vjp, vmap,
+    ShapeDtypeStruct,
+    checkpoint,
+    custom_jvp,
+    custom_vjp,
+    eval_shape,
+    grad,
+    hessian,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jit,
+    jvp,
+    linear_transpose,
+    linearize,
+    make_jaxpr,
+    remat,
+    value_and_grad,
+    vjp,
+    vmap,
 )  # fmt: skip
 
 __version__ = "0.1.0"
 
 #: Imported when they are first used, so that `import nrx` stays quick.
-_LAZY = ("data", "io", "nn", "optim", "testing")
+_LAZY = ("data", "io", "nn", "optim", "random", "testing")
 
 __all__ = [
     # transformations
-    "jit", "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian", "hessian",
-    "vmap", "checkpoint", "remat", "custom_jvp", "custom_vjp", "make_jaxpr", "eval_shape", "ShapeDtypeStruct",
+    "jit", "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian",
+    "hessian", "vmap", "checkpoint", "remat", "custom_jvp", "custom_vjp", "make_jaxpr", "eval_shape", "ShapeDtypeStruct",
     # arrays and devices
     "Array", "Device", "devices", "device_put", "device_get", "default_device", "block_until_ready", "float0",
     # modules
-    "numpy", "lax", "random", "tree", "tree_util", "errors", "config", *_LAZY,
+    "numpy", "lax", "tree", "tree_util", "errors", "config", *_LAZY,
 ]  # fmt: skip
 
 

@@ -7,69 +7,141 @@ array they meet; `nrx.numpy` does both.
 from nrx.control import cond, fori_loop, map, scan, switch, while_loop
 from nrx.core.shapes import broadcast_shapes
 from nrx.ops.arithmetic import (
-    abs, add, ceil, complex, conj, div, floor, imag, integer_pow, max, min, mul, neg, nextafter, real, rem, round, sign,
-    square, sub,
+    abs,
+    add,
+    ceil,
+    complex,
+    conj,
+    div,
+    floor,
+    imag,
+    integer_pow,
+    max,
+    min,
+    mul,
+    neg,
+    nextafter,
+    real,
+    rem,
+    round,
+    sign,
+    square,
+    sub,
 )  # fmt: skip
 from nrx.ops.convolution import (
-    ConvDimensionNumbers, conv, conv_dimension_numbers, conv_general_dilated, conv_transpose, conv_with_general_padding,
+    ConvDimensionNumbers,
+    conv,
+    conv_dimension_numbers,
+    conv_general_dilated,
+    conv_transpose,
+    conv_with_general_padding,
 )  # fmt: skip
 from nrx.ops.cumulative import cumlogsumexp, cummax, cummin, cumprod, cumsum
 from nrx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
 from nrx.ops.dot import Precision, batch_matmul, dot, dot_general
 from nrx.ops.dynamic import (
-    dynamic_index_in_dim, dynamic_slice, dynamic_slice_in_dim, dynamic_update_index_in_dim, dynamic_update_slice,
+    dynamic_index_in_dim,
+    dynamic_slice,
+    dynamic_slice_in_dim,
+    dynamic_update_index_in_dim,
+    dynamic_update_slice,
     dynamic_update_slice_in_dim,
 )  # fmt: skip
 from nrx.ops.elementary import (
-    acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, exp, exp2, expm1, log, log1p, logistic, pow, rsqrt,
-    sin, sinh, sqrt, tan, tanh,
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cbrt,
+    cos,
+    cosh,
+    exp,
+    exp2,
+    expm1,
+    log,
+    log1p,
+    logistic,
+    pow,
+    rsqrt,
+    sin,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
 )  # fmt: skip
 from nrx.ops.indexing import gather, scatter, scatter_add, scatter_max, scatter_min, scatter_mul
 from nrx.ops.logic import (
-    bitwise_and, bitwise_not, bitwise_or, bitwise_xor, clamp, clz, eq, ge, gt, is_finite, le, lt, ne, population_count,
-    select, select_n, shift_left, shift_right_arithmetic, shift_right_logical,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    clamp,
+    clz,
+    eq,
+    ge,
+    gt,
+    is_finite,
+    le,
+    lt,
+    ne,
+    population_count,
+    select,
+    select_n,
+    shift_left,
+    shift_right_arithmetic,
+    shift_right_logical,
 )  # fmt: skip
 from nrx.ops.reductions import (
-    argmax, argmin, reduce_and, reduce_max, reduce_min, reduce_or, reduce_prod, reduce_xor,
+    argmax,
+    argmin,
+    reduce_and,
+    reduce_max,
+    reduce_min,
+    reduce_or,
+    reduce_prod,
+    reduce_xor,
 )  # fmt: skip
 from nrx.ops.slicing import concatenate, index_in_dim, pad, slice, slice_in_dim, split
 from nrx.ops.sorting import sort, sort_key_val, top_k
 from nrx.ops.special import digamma, erf, erf_inv, erfc, lgamma, polygamma, zeta
 from nrx.ops.structural import (
-    bitcast_convert_type, broadcast_in_dim, broadcasted_iota, convert_element_type, expand_dims, full, full_like, iota,
-    reduce_sum, reshape, rev, squeeze, transpose,
+    bitcast_convert_type,
+    broadcast_in_dim,
+    broadcasted_iota,
+    convert_element_type,
+    expand_dims,
+    full,
+    full_like,
+    iota,
+    reduce_sum,
+    reshape,
+    rev,
+    squeeze,
+    transpose,
 )  # fmt: skip
 from nrx.ops.windows import reduce_window, reduce_window_max, reduce_window_min, reduce_window_sum
 from nrx.transforms import stop_gradient
 from nrx.transforms.collectives import all_gather, axis_index, axis_size, pmax, pmean, pmin, psum
 
 __all__ = [
-    # arithmetic
-    "abs", "add", "ceil", "complex", "conj", "div", "floor", "imag", "integer_pow", "max", "min", "mul", "neg",
-    "nextafter", "real", "rem", "round", "sign", "square", "sub",
-    # elementary and special functions
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "digamma", "erf", "erf_inv", "erfc",
-    "exp", "exp2", "expm1", "lgamma", "log", "log1p", "logistic", "polygamma", "pow", "rsqrt", "sin", "sinh", "sqrt", "tan",
-    "tanh", "zeta",
-    # logic
-    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "clamp", "clz", "eq", "ge", "gt", "is_finite", "le", "lt",
-    "ne", "population_count", "select", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical",
-    # structure
-    "bitcast_convert_type", "broadcast_in_dim", "broadcast_shapes", "broadcasted_iota", "concatenate",
-    "convert_element_type", "expand_dims", "full", "full_like", "iota", "pad", "reshape", "rev", "slice", "slice_in_dim",
-    "index_in_dim", "split", "squeeze", "transpose",
-    # dynamic slices, gather, scatter
-    "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice",
-    "dynamic_update_slice_in_dim", "gather", "scatter", "scatter_add", "scatter_max", "scatter_min", "scatter_mul",
-    "GatherDimensionNumbers", "GatherScatterMode", "ScatterDimensionNumbers",
-    # reductions, cumulative operations, sorting
-    "argmax", "argmin", "reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "reduce_xor",
-    "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "sort", "sort_key_val", "top_k",
-    # products and convolutions
-    "Precision", "batch_matmul", "dot", "dot_general", "ConvDimensionNumbers", "conv", "conv_dimension_numbers",
-    "conv_general_dilated", "conv_transpose", "conv_with_general_padding",
-    "reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum",
-    # control flow, gradients, named axes
-    "cond", "fori_loop", "map", "scan", "switch", "while_loop", "stop_gradient",
-    "all_gather", "axis_index", "axis_size", "pmax", "pmean", "pmin", "psum",
+    "ConvDimensionNumbers", "GatherDimensionNumbers", "GatherScatterMode", "Precision", "ScatterDimensionNumbers",
+    "abs", "acos", "acosh", "add", "all_gather", "argmax", "argmin", "asin", "asinh", "atan", "atan2", "atanh",
+    "axis_index", "axis_size", "batch_matmul", "bitcast_convert_type", "bitwise_and", "bitwise_not", "bitwise_or",
+    "bitwise_xor", "broadcast_in_dim", "broadcast_shapes", "broadcasted_iota", "cbrt", "ceil", "clamp", "clz",
+    "complex", "concatenate", "cond", "conj", "conv", "conv_dimension_numbers", "conv_general_dilated",
+    "conv_transpose", "conv_with_general_padding", "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax",
+    "cummin", "cumprod", "cumsum", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim", "dynamic_slice",
+    "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim",
+    "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "floor", "fori_loop", "full", "full_like",
+    "gather", "ge", "gt", "imag", "index_in_dim", "integer_pow", "iota", "is_finite", "le", "lgamma", "log", "log1p",
+    "logistic", "lt", "map", "max", "min", "mul", "ne", "neg", "nextafter", "pad", "pmax", "pmean", "pmin",
+    "polygamma", "population_count", "pow", "psum", "real", "reduce_and", "reduce_max", "reduce_min", "reduce_or",
+    "reduce_prod", "reduce_sum", "reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum",
+    "reduce_xor", "rem", "reshape", "rev", "round", "rsqrt", "scan", "scatter", "scatter_add", "scatter_max",
+    "scatter_min", "scatter_mul", "select", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical",
+    "sign", "sin", "sinh", "slice", "slice_in_dim", "sort", "sort_key_val", "split", "sqrt", "square", "squeeze",
+    "stop_gradient", "sub", "switch", "tan", "tanh", "top_k", "transpose", "while_loop", "zeta",
 ]  # fmt: skip

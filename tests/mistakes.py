@@ -1,7 +1,7 @@
 """Mistakes that users make, and what the error must tell them.
 
-A mistake is a function that fails at the line marked `# here`. The error must be of one class, which is also the built-in
-exception that NumPy or JAX programs catch; say what is wrong; name that line; and give the way out.
+A mistake is a function that fails at the line marked `# here`. The error must be of one class, which is also the
+built-in exception that NumPy or JAX programs catch; say what is wrong; name that line; and give the way out.
 """
 
 import inspect

@@ -143,6 +143,7 @@ X = np.zeros((3, 4), np.float32)
         (ArgumentTypeError, "window_strides must be a sequence", X, 0.0, max, ((1, 1), 2, "VALID")),
         (ArgumentError, "unknown padding", X, 0.0, max, ((1, 1), (1, 1), "HALF")),
         (ArgumentTypeError, r"\[\(1, 1\)\] \* 2", X, 0.0, max, ((1, 1), (1, 1), 3)),
+        (ShapeError, r"scalar, got shape \(1,\)", X, np.zeros(1, np.float32), max, ((1, 1), (1, 1), "VALID")),
         (DTypeError, "float32, float64", X, np.float64(0), max, ((1, 1), (1, 1), "VALID")),
         (DTypeError, "does not take complex64", X.astype(np.complex64), 0, max, ((1, 1), (1, 1), "VALID")),
         (DTypeError, "does not take bool", X.astype(bool), False, arithmetic.add, ((1, 1), (1, 1), "VALID")),

@@ -79,7 +79,7 @@ class Array:
 
     def __len__(self) -> int:
         if not self.aval.shape:
-            raise ConversionError("a 0-d array has no length")
+            raise ConversionError("a 0-d array has no length", fix="x.size counts the elements, x[None] has an axis")
         return self.aval.shape[0]
 
     def __hash__(self) -> int:
@@ -251,7 +251,7 @@ def _integer_dtype(value: int) -> np.dtype:
         limits = np.iinfo(dtype)
         if limits.min <= value <= limits.max:
             return dtype
-    raise DTypeError(f"the integer {value} does not fit into 64 bits")
+    raise DTypeError(f"the integer {value} does not fit into 64 bits", fix="make it a float: float(n)")
 
 
 _SCALARS = (bool, int, float, complex)
@@ -284,7 +284,7 @@ def asarray(value: Any, what: str = "an argument") -> Array:
         return asarray(value.__nrx_array__(), what)
     raise ArgumentTypeError(
         f"{what} must be an array or a number, got {type(value).__name__}: {_excerpt(value)}",
-        fix="convert it with nrx.numpy.asarray(...)" if isinstance(value, list | tuple) else None,
+        fix="pass nrx.numpy.asarray(...) of it" if isinstance(value, list | tuple) else "pass an array or a number",
     )
 
 

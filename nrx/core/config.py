@@ -26,7 +26,7 @@ def _one_of(*names: str) -> Callable[[Any], np.dtype]:
     def check(value: Any) -> np.dtype:
         dtype = np.dtype(value)
         if dtype.name not in names:
-            raise ConfigError(f"expected one of {', '.join(names)}, got {dtype.name}")
+            raise ConfigError(f"got {dtype.name}", fix=f"use {', '.join(names[:-1])} or {names[-1]}")
         return dtype
 
     return check
@@ -35,7 +35,7 @@ def _one_of(*names: str) -> Callable[[Any], np.dtype]:
 def boolean(value: Any) -> bool:
     """Parse a setting that is on or off."""
     if not isinstance(value, bool):
-        raise ConfigError(f"expected True or False, got {value!r}")
+        raise ConfigError(f"got {value!r}", fix="use True or False")
     return value
 
 

@@ -7,18 +7,18 @@ A message says what went wrong, where in the user's code, and the way out.
 import contextlib
 import functools
 import linecache
+import os.path
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 import numpy as np
 
 #: Beginnings of the file names of frames that are not the user's: nrx, and what calls nrx on the user's behalf.
 _NEVER_USERS = (
-    str(Path(__file__).resolve().parent.parent) + "/", str(Path(np.__file__).parent) + "/",
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep, os.path.dirname(np.__file__) + os.sep,
     "<frozen ", "<nrx ", "<__array_function__ ", contextlib.__file__, functools.__file__,
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ class Source:
 
     @property
     def short(self) -> str:
-        return f"{Path(self.file).name}:{self.line} ({self.function})"
+        return f"{os.path.basename(self.file)}:{self.line} ({self.function})"
 
     @property
     def code(self) -> str:

@@ -34,9 +34,13 @@ def canonical_shape(shape: Any) -> Shape:
     except TypeError as error:
         if hasattr(error, "fix"):
             raise
-        raise ArgumentTypeError(f"a shape is an int or a tuple of ints, got {shape!r}") from None
+        raise ArgumentTypeError(
+            f"a shape is an int or a tuple of ints, got {shape!r}", fix="convert the dimensions: int(n)"
+        ) from None
     if any(dim < 0 for dim in result):
-        raise ShapeError(f"dimensions must not be negative, got shape {show(result)}")
+        raise ShapeError(
+            f"dimensions must not be negative, got shape {show(result)}", fix="only nrx.numpy.reshape takes a -1"
+        )
     return result
 
 
@@ -47,7 +51,7 @@ def canonical_axis(axis: Any, ndim: int, name: str = "axis") -> int:
     except TypeError as error:
         if hasattr(error, "fix"):
             raise
-        raise ArgumentTypeError(f"{name} must be an integer, got {axis!r}") from None
+        raise ArgumentTypeError(f"{name} must be an integer, got {axis!r}", fix="number the axes from 0") from None
     if not -ndim <= result < ndim:
         raise AxisError(
             f"{name} {result} is out of range for an array of {ndim} dimension{'s' * (ndim != 1)}",
@@ -60,7 +64,8 @@ def canonical_axes(axes: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
     """Axes given as None (all), an int or a sequence, counted from the front, in the order given."""
     if axes is None:
         return tuple(range(ndim))
-    result = tuple(canonical_axis(a, ndim, name) for a in (axes if isinstance(axes, Sequence) else (axes,)))
+    several = isinstance(axes, Sequence) and not isinstance(axes, str)
+    result = tuple(canonical_axis(a, ndim, name) for a in (axes if several else (axes,)))
     if len(set(result)) != len(result):
         raise AxisError(f"{name} {axes} names the same axis twice", fix="name each axis once")
     return result

@@ -1,8 +1,9 @@
 """NumPy's functions on nrx arrays, under the names of `jax.numpy`.
 
-Functions promote dtypes by JAX's rules and broadcast by NumPy's; all of them can be differentiated, batched and compiled
-where that makes sense. Arrays are immutable, and 64-bit dtypes always work: NumPy data keep their dtype, and only what is
-made from Python numbers, or from nothing, has the default dtypes float32 and int32 (`nrx.config`).
+Functions promote dtypes by JAX's rules and broadcast by NumPy's; all of them can be differentiated, batched and
+compiled where that makes sense. They take arrays, NumPy arrays and Python numbers, but no lists. Arrays are immutable,
+and 64-bit dtypes always work: NumPy data keep their dtype, and only what is made of Python numbers, or of nothing, has
+the default dtypes float32 and int32 (`nrx.config`). The examples take `import nrx.numpy as jnp` for granted.
 
 >>> import nrx.numpy as jnp
 >>> x = jnp.arange(6.0).reshape(2, 3)
@@ -40,41 +41,47 @@ from nrx.numpy.arithmetic import (
     square,
     subtract,
     true_divide,
-)  # fmt: skip
+)
 from nrx.numpy.creation import (
     arange,
-    array,
-    asarray,
     copy,
-    diag,
-    diag_indices,
-    diagflat,
-    diagonal,
     empty,
     empty_like,
-    eye,
-    from_dlpack,
-    frombuffer,
     fromfunction,
     full,
     full_like,
     geomspace,
-    identity,
     indices,
     linspace,
     logspace,
     meshgrid,
     ones,
     ones_like,
+    zeros,
+    zeros_like,
+)
+from nrx.numpy.data import (
+    array,
+    asarray,
+    from_dlpack,
+    frombuffer,
+)
+from nrx.numpy.diagonals import (
+    diag,
+    diag_indices,
+    diagflat,
+    diagonal,
+    eye,
+    identity,
     tri,
     tril,
     tril_indices,
     triu,
     triu_indices,
-    zeros,
-    zeros_like,
-)  # fmt: skip
-from nrx.numpy.einsum import einsum
+)
+from nrx.numpy.einsum import (
+    einsum,
+)
 from nrx.numpy.elementary import (
     acos,
     acosh,
@@ -113,8 +120,11 @@ from nrx.numpy.elementary import (
     sqrt,
     tan,
     tanh,
-)  # fmt: skip
-from nrx.numpy.indexing import take, take_along_axis
+)
+from nrx.numpy.indexing import (
+    take,
+    take_along_axis,
+)
 from nrx.numpy.joining import (
     append,
     array_split,
@@ -133,7 +143,7 @@ from nrx.numpy.joining import (
     unstack,
     vsplit,
     vstack,
-)  # fmt: skip
+)
 from nrx.numpy.logic import (
     allclose,
     array_equal,
@@ -172,7 +182,7 @@ from nrx.numpy.logic import (
     right_shift,
     select,
     where,
-)  # fmt: skip
+)
 from nrx.numpy.manipulation import (
     astype,
     atleast_1d,
@@ -199,7 +209,7 @@ from nrx.numpy.manipulation import (
     squeeze,
     swapaxes,
     transpose,
-)  # fmt: skip
+)
 from nrx.numpy.parts import (
     abs,
     absolute,
@@ -222,7 +232,7 @@ from nrx.numpy.parts import (
     sign,
     signbit,
     trunc,
-)  # fmt: skip
+)
 from nrx.numpy.products import (
     cross,
     dot,
@@ -236,7 +246,7 @@ from nrx.numpy.products import (
     vdot,
     vecdot,
     vecmat,
-)  # fmt: skip
+)
 from nrx.numpy.reductions import (
     all,
     amax,
@@ -252,7 +262,7 @@ from nrx.numpy.reductions import (
     prod,
     ptp,
     sum,
-)  # fmt: skip
+)
 from nrx.numpy.scalar_types import (
     ScalarType,
     bfloat16,
@@ -284,12 +294,75 @@ from nrx.numpy.scalar_types import (
     uint32,
     uint64,
     unsignedinteger,
-)  # fmt: skip
-from nrx.numpy.searching import argsort, argwhere, flatnonzero, nonzero, searchsorted, sort, unique
-from nrx.numpy.statistics import average, mean, median, percentile, quantile, std, var
+)
+from nrx.numpy.searching import (
+    argsort,
+    argwhere,
+    flatnonzero,
+    nonzero,
+    searchsorted,
+    sort,
+    unique,
+)
+from nrx.numpy.statistics import (
+    average,
+    mean,
+    median,
+    percentile,
+    quantile,
+    std,
+    var,
+)
+
+__all__ = [
+    # data and creation
+    "arange", "array", "asarray", "copy", "diag", "diag_indices", "diagflat", "diagonal", "empty", "empty_like",
+    "eye", "from_dlpack", "frombuffer", "fromfunction", "full", "full_like", "geomspace", "identity", "indices",
+    "linspace", "logspace", "meshgrid", "ones", "ones_like", "tri", "tril", "tril_indices", "triu", "triu_indices",
+    "zeros", "zeros_like",
+    # shape and joining
+    "append", "array_split", "astype", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays",
+    "broadcast_shapes", "broadcast_to", "column_stack", "concat", "concatenate", "dsplit", "dstack", "expand_dims",
+    "flip", "fliplr", "flipud", "hsplit", "hstack", "matrix_transpose", "moveaxis", "ndim", "pad", "permute_dims",
+    "ravel", "repeat", "reshape", "roll", "rollaxis", "rot90", "shape", "size", "split", "squeeze", "stack",
+    "swapaxes", "tile", "transpose", "unstack", "vsplit", "vstack",
+    # indexing, sorting, searching
+    "argsort", "argwhere", "flatnonzero", "nonzero", "searchsorted", "sort", "take", "take_along_axis", "unique",
+    # arithmetic and elementary functions
+    "abs", "absolute", "acos", "acosh", "add", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
+    "arctanh", "around", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "clip", "conj", "conjugate",
+    "copysign", "cos", "cosh", "deg2rad", "degrees", "divide", "divmod", "exp", "exp2", "expm1", "fabs", "fix",
+    "float_power", "floor", "floor_divide", "fmax", "fmin", "fmod", "heaviside", "hypot", "imag", "log", "log10",
+    "log1p", "log2", "logaddexp", "logaddexp2", "maximum", "minimum", "mod", "modf", "multiply", "nan_to_num",
+    "negative", "nextafter", "positive", "pow", "power", "rad2deg", "radians", "real", "reciprocal", "remainder",
+    "rint", "round", "sign", "signbit", "sin", "sinc", "sinh", "sqrt", "square", "subtract", "tan", "tanh",
+    "true_divide", "trunc",
+    # comparison, logic, choice
+    "allclose", "array_equal", "array_equiv", "bitwise_and", "bitwise_count", "bitwise_invert", "bitwise_left_shift",
+    "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "equal", "greater", "greater_equal", "invert",
+    "isclose", "iscomplex", "iscomplexobj", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "isreal",
+    "isrealobj", "isscalar", "left_shift", "less", "less_equal", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "not_equal", "right_shift", "select", "where",
+    # reductions and statistics
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod", "cumsum", "max", "mean",
+    "median", "min", "percentile", "prod", "ptp", "quantile", "std", "sum", "var",
+    # products
+    "cross", "dot", "einsum", "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace", "vdot", "vecdot",
+    "vecmat",
+    # dtypes
+    "ScalarType", "bfloat16", "bool", "bool_", "can_cast", "complex128", "complex64", "complexfloating", "dtype",
+    "finfo", "float16", "float32", "float64", "floating", "generic", "iinfo", "inexact", "int16", "int32", "int64",
+    "int8", "integer", "isdtype", "issubdtype", "number", "promote_types", "result_type", "signedinteger", "uint16",
+    "uint32", "uint64", "uint8", "unsignedinteger",
+    # the array, constants, modules
+    "ndarray", "e", "euler_gamma", "inf", "nan", "newaxis", "pi", "linalg",
+    *scalar_types.fp8,
+]  # fmt: skip
 
 ndarray = Array
 bool = bool_
 pi, e, inf, nan, euler_gamma = math.pi, math.e, math.inf, math.nan, 0.5772156649015329
 newaxis = None
 globals().update(scalar_types.fp8)
+
+methods.install()

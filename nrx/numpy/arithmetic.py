@@ -143,9 +143,10 @@ def floor_divide(x: Any, y: Any, /) -> Array:
     >>> jnp.floor_divide(jnp.array([7, -7, 7]), jnp.array([2, 2, 0]))
     Array([ 3, -4,  0], dtype=int32)
     """
-    return _planned_floor_divide(x, y)
+    return _floor_divide(x, y)
 
 
+@Planned
 def _floor_divide(x: Any, y: Any) -> Array:
     x, y = _numbers("floor_divide", x, y)
     reject_complex("floor_divide", x)
@@ -172,12 +173,13 @@ def remainder(x: Any, y: Any, /) -> Array:
     >>> jnp.remainder(jnp.array([7, -7]), 3)
     Array([1, 2], dtype=int32)
     """
-    return _planned_remainder(x, y)
+    return _remainder(x, y)
 
 
 mod = remainder
 
 
+@Planned
 def _remainder(x: Any, y: Any) -> Array:
     x, y = _numbers("remainder", x, y)
     reject_complex("remainder", x)
@@ -197,9 +199,6 @@ def _float_divmod(x: Array, y: Array) -> tuple[Array, Array]:
     quotient = lax.div(lax.sub(x, left), y)
     whole = lax.round(quotient, 1)  # the quotient is an integer but for rounding
     return lax.select(lax.is_finite(quotient), whole, lax.floor(lax.div(x, y))), left
-
-
-_planned_floor_divide, _planned_remainder = Planned(_floor_divide), Planned(_remainder)
 
 
 def divmod(x: Any, y: Any, /) -> tuple[Array, Array]:
@@ -257,12 +256,13 @@ def power(x: Any, y: Any, /) -> Array:
     >>> jnp.power(jnp.array([1.0, 2.0, 3.0]), 2)
     Array([1., 4., 9.], dtype=float32)
     """
-    return _planned_power(x, y)
+    return _power(x, y)
 
 
 pow = power
 
 
+@Planned
 def _power(x: Any, y: Any) -> Array:
     if type(y) is int:
         (base,) = _numbers("power", x)
@@ -287,9 +287,6 @@ def _integer_power(x: Array, y: Array) -> Array:
     alternating = lax.select(lax.eq(lax.bitwise_and(y, one), one), x, one)
     unit = lax.eq(lax.abs(x), one)
     return lax.select(lax.lt(y, zero), lax.select(unit, alternating, zero), out)
-
-
-_planned_power = Planned(_power)
 
 
 def float_power(x: Any, y: Any, /) -> Array:
@@ -320,7 +317,7 @@ def square(x: Any, /) -> Array:
     >>> jnp.square(jnp.array([3, -4]))
     Array([ 9, 16], dtype=int32)
     """
-    return _planned_power(x, 2)
+    return _power(x, 2)
 
 
 def reciprocal(x: Any, /) -> Array:
@@ -426,16 +423,14 @@ def clip(arr: Any, /, min: Any = None, max: Any = None) -> Array:
     >>> jnp.clip(jnp.array([-2.0, 0.5, 3.0]), -1, 1)
     Array([-1. ,  0.5,  1. ], dtype=float32)
     """
-    return _planned_clip(arr, min, max)
+    return _clip(arr, min, max)
 
 
+@Planned
 def _clip(x: Any, low: Any, high: Any) -> Array:
     reject_complex("clip", *as_arrays("clip", *(v for v in (x, low, high) if v is not None)))
     x = as_arrays("clip", x)[0] if low is None else _maximum(low, x)
     return x if high is None else _minimum(high, x)
-
-
-_planned_clip = Planned(_clip)
 
 
 def nextafter(x: Any, y: Any, /) -> Array:

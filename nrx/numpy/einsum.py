@@ -5,54 +5,88 @@ from itertools import combinations
 from string import ascii_letters
 from typing import Any
 
+import numpy as np
+
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import Shape, show, without
-from nrx.numpy.creation import diagonal
+from nrx.numpy.diagonals import diagonal
+from nrx.numpy.planning import Planned
 from nrx.numpy.products import contract
 from nrx.numpy.promotion import promote_dtypes
+from nrx.numpy.reductions import reject_out
 
 
 def einsum(
     subscripts: Any, /, *operands: Any, out: None = None, optimize: Any = "auto", precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Array:  # fmt: skip
-    """Products of arrays and sums over axes, in the index notation of Einstein."""
-    if out is not None:
-        raise ArgumentError("einsum: arrays are immutable, there is no `out`", fix="use the result")
+    """Products of arrays and sums over axes, in the index notation of Einstein.
+
+    Args:
+        subscripts: letters for the axes of each array and of the result, as "ij,jk->ik"; "..." stands for any further
+            axes. Axes that the result does not name are summed over; without "->" the result has the letters that occur
+            once, in alphabetical order.
+        operands: as many arrays; also `einsum(x, [0, 1], y, [1, 2], [0, 2])`.
+        out: must be None.
+        optimize: False multiplies from left to right; anything else always the cheapest pair.
+        precision: how exactly an accelerator multiplies float32: None, "default", "high" or "highest".
+        preferred_element_type: the dtype of the result; by default the common one.
+
+    Returns:
+        An array.
+
+    Raises:
+        ArgumentError: subscripts that make no sense.
+        ShapeError: shapes that do not fit them.
+
+    >>> x = jnp.arange(6.0).reshape(2, 3)
+    >>> jnp.einsum("ij,kj->ik", x, x)
+    Array([[ 5., 14.],
+           [14., 50.]], dtype=float32)
+    >>> jnp.einsum("...i->...", x)
+    Array([ 3., 12.], dtype=float32)
+    """
+    reject_out("einsum", out)
     if not isinstance(subscripts, str):
         subscripts, operands = _from_lists((subscripts, *operands))
     if not operands:
         raise ArgumentError("einsum needs at least one array")
+    return _einsum(
+        *operands, subscripts=subscripts, in_order=optimize is False, precision=precision,
+        preferred=None if preferred_element_type is None else canonical_dtype(preferred_element_type),
+    )  # fmt: skip
+
+
+@Planned
+def _einsum(*operands: Any, subscripts: str, in_order: bool, precision: Any, preferred: np.dtype | None) -> Array:
     arrays = promote_dtypes("einsum", *operands)
     inputs, output = _parsed(subscripts, [x.shape for x in arrays])
-    preferred = None if preferred_element_type is None else canonical_dtype(preferred_element_type)
     terms = [
-        _simplified(x, labels, _others(i, inputs, output))
+        _simplified(x, labels, set(output).union(*inputs[:i], *inputs[i + 1 :]))
         for i, (x, labels) in enumerate(zip(arrays, inputs, strict=True))
     ]
     while len(terms) > 1:
-        i, j = (0, 1) if optimize is False else _cheapest(terms, output)
-        (x, a), (y, b) = terms[i], terms[j]
+        i, j = (0, 1) if in_order else _cheapest(terms, output)
         rest = [term for k, term in enumerate(terms) if k not in (i, j)]
         needed = set(output).union(*(labels for _, labels in rest))
-        terms = [*rest, _product(x, a, y, b, needed, precision, preferred)]
+        terms = [_product(terms[i], terms[j], needed, precision, preferred), *rest]
     x, labels = terms[0]
-    x = lax.transpose(x, [labels.index(label) for label in output])
-    return lax.convert_element_type(x, preferred or x.dtype)
+    return lax.convert_element_type(lax.transpose(x, [labels.index(c) for c in output]), preferred or x.dtype)
 
 
 def _from_lists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
     """The string form of einsum(x, [0, 1], y, [1, 2], [0, 2])."""
-    operands, lists = list(arguments[: len(arguments) // 2 * 2 : 2]), list(arguments[1::2])
-    sides = ["".join("..." if i is ... else ascii_letters[i] for i in labels) for labels in lists]
-    text = ",".join(sides)
-    if len(arguments) % 2:
-        text += "->" + "".join("..." if i is ... else ascii_letters[i] for i in arguments[-1])
-    return text, operands
+    *pairs, output = arguments if len(arguments) % 2 else (*arguments, None)
+
+    def letters(labels: Sequence[Any]) -> str:
+        return "".join("..." if i is ... else ascii_letters[i] for i in labels)
+
+    text = ",".join(map(letters, pairs[1::2]))
+    return text if output is None else f"{text}->{letters(output)}", pairs[::2]
 
 
 def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
@@ -80,10 +114,6 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     if len(set(output)) != len(output) or not set(output) <= set("".join(inputs)):
         raise ArgumentError(f"einsum {subscripts!r}: the result names an axis twice, or one that no operand has")
     return inputs, output
-
-
-def _others(i: int, inputs: Sequence[str], output: str) -> set[str]:
-    return set(output).union(*(labels for j, labels in enumerate(inputs) if j != i))
 
 
 Term = tuple[Array, str]
@@ -125,9 +155,9 @@ def _cheapest(terms: Sequence[Term], output: str) -> tuple[int, int]:
     return min(combinations(range(len(terms)), 2), key=cost)
 
 
-def _product(x: Array, a: str, y: Array, b: str, needed: set[str], precision: Any, preferred: Any) -> Term:
+def _product(first: Term, second: Term, needed: set[str], precision: Any, preferred: Any) -> Term:
     """The product of two terms, summed over the labels that are not needed."""
-    x, a, y, b = _aligned(x, a, y, b)
+    x, a, y, b = _aligned(*first, *second)
     shared = [label for label in a if label in b]
     batch = [label for label in shared if label in needed]
     summed = [label for label in shared if label not in needed]

@@ -1,6 +1,7 @@
 """Joining, splitting, repeating and padding arrays."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from operator import index
 from typing import Any
 
@@ -29,7 +30,23 @@ def _sequence(name: str, arrays: Any) -> list[Any]:
 
 
 def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Array:
-    """Arrays one after the other along an axis; flattened first if `axis` is None."""
+    """Arrays one after the other along an axis; flattened first if `axis` is None.
+
+    Args:
+        arrays: a sequence of arrays whose shapes are equal but along the axis.
+        axis: an axis; None flattens the arrays.
+        dtype: the dtype of the result; by default the common one.
+
+    Returns:
+        An array.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    >>> jnp.concatenate([jnp.zeros((2, 1)), jnp.ones((2, 2))], axis=1)
+    Array([[0., 1., 1.],
+           [0., 1., 1.]], dtype=float32)
+    """
     parts = _sequence("concatenate", arrays)
     joined = promote_dtypes("concatenate", *parts)
     if axis is None:
@@ -44,7 +61,25 @@ concat = concatenate
 
 
 def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Array:
-    """Arrays of one shape side by side along a new axis."""
+    """Arrays of one shape side by side along a new axis.
+
+    Args:
+        arrays: a sequence of arrays of one shape.
+        axis: where the new axis stands in the result.
+        out: must be None.
+        dtype: the dtype of the result; by default the common one.
+
+    Returns:
+        An array with one axis more.
+
+    Raises:
+        ShapeError: the shapes differ.
+
+    >>> jnp.stack([jnp.arange(3), jnp.arange(3)], axis=1)
+    Array([[0, 0],
+           [1, 1],
+           [2, 2]], dtype=int32)
+    """
     parts = as_arrays("stack", *_sequence("stack", arrays))
     shapes = sorted({x.shape for x in parts})
     if len(shapes) > 1:
@@ -57,29 +92,88 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Ar
 
 
 def vstack(tup: Any, dtype: Any = None) -> Array:
-    """Arrays one below the other: along axis 0, vectors as rows."""
+    """Arrays one below the other: along axis 0, vectors as rows.
+
+    Args:
+        tup: a sequence of arrays.
+        dtype: the dtype of the result; by default the common one.
+
+    Returns:
+        An array of at least 2 axes.
+
+    >>> jnp.vstack([jnp.arange(3), jnp.ones((2, 3))])
+    Array([[0., 1., 2.],
+           [1., 1., 1.],
+           [1., 1., 1.]], dtype=float32)
+    """
     return concatenate([atleast_2d(x) for x in _sequence("vstack", tup)], 0, dtype)
 
 
 def hstack(tup: Any, dtype: Any = None) -> Array:
-    """Arrays side by side: along axis 1, vectors along axis 0."""
+    """Arrays side by side: along axis 1, vectors along axis 0.
+
+    Args:
+        tup: a sequence of arrays.
+        dtype: the dtype of the result; by default the common one.
+
+    Returns:
+        An array.
+
+    >>> jnp.hstack([jnp.arange(3), jnp.ones(2)])
+    Array([0., 1., 2., 1., 1.], dtype=float32)
+    """
     parts = [atleast_1d(x) for x in _sequence("hstack", tup)]
     return concatenate(parts, 0 if parts[0].ndim == 1 else 1, dtype)
 
 
 def dstack(tup: Any, dtype: Any = None) -> Array:
-    """Arrays one behind the other: along axis 2, after giving all of them 3 axes."""
+    """Arrays one behind the other: along axis 2, after giving all of them 3 axes.
+
+    Args:
+        tup: a sequence of arrays.
+        dtype: the dtype of the result; by default the common one.
+
+    Returns:
+        An array of at least 3 axes.
+
+    >>> jnp.dstack([jnp.ones((2, 3)), jnp.ones((2, 3))]).shape
+    (2, 3, 2)
+    """
     return concatenate([atleast_3d(x) for x in _sequence("dstack", tup)], 2, dtype)
 
 
 def column_stack(tup: Any) -> Array:
-    """Arrays side by side along axis 1, vectors as columns."""
+    """Arrays side by side along axis 1, vectors as columns.
+
+    Args:
+        tup: a sequence of vectors and matrices.
+
+    Returns:
+        A matrix.
+
+    >>> jnp.column_stack([jnp.arange(3), jnp.arange(3)])
+    Array([[0, 0],
+           [1, 1],
+           [2, 2]], dtype=int32)
+    """
     parts = as_arrays("column_stack", *_sequence("column_stack", tup))
     return concatenate([x if x.ndim >= 2 else reshape(x, (-1, 1)) for x in parts], 1)
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Array:
-    """Values after the end of an array along an axis; both flattened if `axis` is None."""
+    """Values after the end of an array along an axis; both flattened if `axis` is None.
+
+    Args:
+        arr: an array.
+        values: an array.
+        axis: an axis; None flattens both.
+
+    Returns:
+        An array.
+
+    >>> jnp.append(jnp.arange(3), 7)
+    Array([0, 1, 2, 7], dtype=int32)
+    """
     return concatenate([arr, values], axis)
 
 
@@ -87,7 +181,24 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Array:
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
-    """Equal parts along an axis, or the parts between given positions."""
+    """Equal parts along an axis, or the parts between given positions.
+
+    Args:
+        ary: an array.
+        indices_or_sections: the number of parts, or the positions to cut at.
+        axis: an axis.
+
+    Returns:
+        A list of arrays.
+
+    Raises:
+        ShapeError: the axis has no such number of equal parts.
+
+    >>> jnp.split(jnp.arange(6), 3)
+    [Array([0, 1], dtype=int32), Array([2, 3], dtype=int32), Array([4, 5], dtype=int32)]
+    >>> jnp.split(jnp.arange(6), [1, 4])
+    [Array([0], dtype=int32), Array([1, 2, 3], dtype=int32), Array([4, 5], dtype=int32)]
+    """
     (x,) = as_arrays("split", ary)
     length = x.shape[canonical_axis(axis, x.ndim)]
     if not isinstance(indices_or_sections, Sequence | np.ndarray | Array) and length % index(indices_or_sections):
@@ -99,7 +210,19 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
 
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
-    """Nearly equal parts along an axis, the longer ones first, or the parts between given positions."""
+    """Nearly equal parts along an axis, the longer ones first, or the parts between given positions.
+
+    Args:
+        ary: an array.
+        indices_or_sections: the number of parts, or the positions to cut at.
+        axis: an axis.
+
+    Returns:
+        A list of arrays.
+
+    >>> jnp.array_split(jnp.arange(5), 2)
+    [Array([0, 1, 2], dtype=int32), Array([3, 4], dtype=int32)]
+    """
     (x,) = as_arrays("array_split", ary)
     axis = canonical_axis(axis, x.ndim)
     length = x.shape[axis]
@@ -109,7 +232,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array
     if isinstance(sections, Sequence | np.ndarray | Array) and np.ndim(sections):
         ends = [index(i) for i in np.asarray(sections)]
         cuts = [0, *(min(max(end + length if end < 0 else end, 0), length) for end in ends), length]
-        return [lax.slice_in_dim(x, i, max(i, j), axis=axis) for i, j in zip(cuts, cuts[1:], strict=False)]
+        return [lax.slice_in_dim(x, i, max(i, j), axis=axis) for i, j in pairwise(cuts)]
     count = index(sections)
     if count <= 0:
         raise ArgumentError(f"split: the number of parts must be positive, got {count}")
@@ -124,22 +247,66 @@ def _along(name: str, ary: Any, sections: Any, axis: int, least: int) -> list[Ar
 
 
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
-    """`split` along axis 0."""
+    """`split` along axis 0.
+
+    Args:
+        ary: an array of at least 2 axes.
+        indices_or_sections: the number of parts, or the positions to cut at.
+
+    Returns:
+        A list of arrays.
+
+    >>> [x.shape for x in jnp.vsplit(jnp.ones((4, 2)), 2)]
+    [(2, 2), (2, 2)]
+    """
     return _along("vsplit", ary, indices_or_sections, 0, 2)
 
 
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
-    """`split` along axis 1, of vectors along axis 0."""
+    """`split` along axis 1, of vectors along axis 0.
+
+    Args:
+        ary: an array of at least 1 axis.
+        indices_or_sections: the number of parts, or the positions to cut at.
+
+    Returns:
+        A list of arrays.
+
+    >>> [x.shape for x in jnp.hsplit(jnp.ones((4, 2)), 2)]
+    [(4, 1), (4, 1)]
+    """
     return _along("hsplit", ary, indices_or_sections, min(1, core_asarray(ary).ndim - 1), 1)
 
 
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
-    """`split` along axis 2."""
+    """`split` along axis 2.
+
+    Args:
+        ary: an array of at least 3 axes.
+        indices_or_sections: the number of parts, or the positions to cut at.
+
+    Returns:
+        A list of arrays.
+
+    >>> [x.shape for x in jnp.dsplit(jnp.ones((1, 2, 4)), 2)]
+    [(1, 2, 2), (1, 2, 2)]
+    """
     return _along("dsplit", ary, indices_or_sections, 2, 3)
 
 
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
-    """The slices along an axis, without that axis."""
+    """The slices along an axis, without that axis.
+
+    Args:
+        x: an array of at least 1 axis.
+        axis: an axis.
+
+    Returns:
+        A tuple of arrays, of one axis less.
+
+    >>> jnp.unstack(jnp.array([[1, 2], [3, 4]]))
+    (Array([1, 2], dtype=int32), Array([3, 4], dtype=int32))
+    """
     (array,) = as_arrays("unstack", x)
     if not array.ndim:
         raise ShapeError("unstack: an array without axes has no slices")
@@ -154,7 +321,19 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
 
 
 def tile(A: Any, reps: Any) -> Array:
-    """The array repeated as a whole, `reps[i]` times along axis i (aligned at the last)."""
+    """The array repeated as a whole, `reps[i]` times along axis i (aligned at the last).
+
+    Args:
+        A: an array.
+        reps: how often, an int or a tuple of ints.
+
+    Returns:
+        An array.
+
+    >>> jnp.tile(jnp.arange(2), (2, 2))
+    Array([[0, 1, 0, 1],
+           [0, 1, 0, 1]], dtype=int32)
+    """
     (x,) = as_arrays("tile", A)
     counts = tuple(index(n) for n in reps) if isinstance(reps, Sequence | np.ndarray) else (index(reps),)
     if any(n < 0 for n in counts):
@@ -170,7 +349,24 @@ def tile(A: Any, reps: Any) -> Array:
 def repeat(
     a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None, out_sharding: None = None
 ) -> Array:
-    """Each element along an axis (of the flat array if None) repeated."""
+    """Each element along an axis (of the flat array if None) repeated.
+
+    Args:
+        a: an array.
+        repeats: how often, an int or one for each element along the axis.
+        axis: an axis; None flattens the array.
+        total_repeat_length: the length of the result, which is cut or filled with the last element; needed where
+            `repeats` is traced.
+
+    Returns:
+        An array.
+
+    Raises:
+        ArgumentTypeError: `repeats` is traced, and the length is not given.
+
+    >>> jnp.repeat(jnp.array([7, 8]), jnp.array([1, 3]))
+    Array([7, 8, 8, 8], dtype=int32)
+    """
     (x,) = as_arrays("repeat", a)
     if axis is None:
         x, axis = ravel(x), 0
@@ -209,7 +405,26 @@ def _repeated_by(x: Array, repeats: Array, axis: int, length: int) -> Array:
 
 
 def pad(array: Any, pad_width: Any, mode: str | Callable = "constant", **options: Any) -> Array:
-    """The array with elements added before and after along each axis."""
+    """The array with elements added before and after along each axis.
+
+    Args:
+        array: an array.
+        pad_width: an int, (before, after), or that for each axis.
+        mode: "constant"; "edge" repeats the outermost element; "reflect" mirrors the array without it, "symmetric" with
+            it; "wrap" starts again at the other end; "empty" is "constant".
+        options: `constant_values` of the mode "constant": a number, (before, after), or that for each axis.
+
+    Returns:
+        An array of the dtype of `array`.
+
+    Raises:
+        ArgumentError: an unknown mode or option.
+
+    >>> jnp.pad(jnp.arange(3), (1, 2))
+    Array([0, 0, 1, 2, 0, 0], dtype=int32)
+    >>> jnp.pad(jnp.arange(3), 2, mode="reflect")
+    Array([2, 1, 0, 1, 2, 1, 0], dtype=int32)
+    """
     (x,) = as_arrays("pad", array)
     widths = _widths(pad_width, x.ndim)
     if mode == "constant":

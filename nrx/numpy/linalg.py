@@ -10,8 +10,8 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import canonical_axes, show
-from nrx.numpy.creation import diagonal as _diagonal
-from nrx.numpy.creation import eye
+from nrx.numpy.diagonals import diagonal as _diagonal
+from nrx.numpy.diagonals import eye
 from nrx.numpy.manipulation import matrix_transpose
 from nrx.numpy.products import cross as _cross
 from nrx.numpy.products import matmul, outer, tensordot, vecdot
@@ -28,7 +28,23 @@ __all__ = [
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
-    """The norm of a vector or matrix, or of those along axes."""
+    """The norm of a vector or matrix, or of those along axes.
+
+    Args:
+        x: an array.
+        ord: the order; by default 2 of vectors and "fro" of matrices.
+        axis: an axis (norms of vectors), two axes (norms of matrices), or None: x itself.
+        keepdims: whether these axes stay, with length 1.
+
+    Returns:
+        A real array without these axes.
+
+    Raises:
+        ArgumentError: a norm that needs a decomposition (2, -2 and "nuc" of matrices).
+
+    >>> jnp.linalg.norm(jnp.array([3.0, 4.0]))
+    Array(5., dtype=float32)
+    """
     array = as_inexact("norm", x)
     if axis is None and (ord is None or array.ndim == 1):
         flat = lax.reshape(array, (array.size,))
@@ -43,7 +59,20 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:
-    """The norm of vectors: of order 2 by default, of any order, inf or -inf."""
+    """The norm of vectors: of order 2 by default, of any order, inf or -inf.
+
+    Args:
+        x: an array.
+        axis: an axis or a tuple of axes; None means all.
+        keepdims: whether these axes stay, with length 1.
+        ord: the order, a number, inf or -inf.
+
+    Returns:
+        A real array without these axes.
+
+    >>> jnp.linalg.vector_norm(jnp.array([[3.0, 4.0], [6.0, 8.0]]), axis=1)
+    Array([ 5., 10.], dtype=float32)
+    """
     array = as_inexact("vector_norm", x)
     axes = canonical_axes(axis, array.ndim)
     if ord == 2:
@@ -63,7 +92,22 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
-    """The norm of matrices, in the last two axes: "fro", 1, -1, inf or -inf."""
+    """The norm of matrices, in the last two axes: "fro", 1, -1, inf or -inf.
+
+    Args:
+        x: an array of at least 2 axes.
+        keepdims: whether the last two axes stay, with length 1.
+        ord: "fro", 1, -1, inf or -inf.
+
+    Returns:
+        A real array without the last two axes.
+
+    Raises:
+        ArgumentError: a norm that needs a decomposition.
+
+    >>> jnp.linalg.matrix_norm(jnp.array([[1.0, 2.0], [2.0, 4.0]]))
+    Array(5., dtype=float32)
+    """
     array = as_inexact("matrix_norm", x)
     if array.ndim < 2:
         raise ShapeError(f"matrix_norm needs an array of at least 2 axes, got shape {show(array.shape)}")
@@ -83,7 +127,19 @@ def _norm_of_matrix(x: Array, ord: Any, axes: tuple[int, ...], keepdims: bool) -
 
 
 def matrix_power(a: Any, n: int) -> Array:
-    """A square matrix multiplied n times with itself; n must not be negative."""
+    """A square matrix multiplied n times with itself; n must not be negative.
+
+    Args:
+        a: an array of square matrices.
+        n: an int, not negative.
+
+    Returns:
+        An array of the shape of a.
+
+    >>> jnp.linalg.matrix_power(jnp.array([[1, 1], [0, 1]]), 5)
+    Array([[1, 5],
+           [0, 1]], dtype=int32)
+    """
     x = as_inexact("matrix_power", a) if not dtypes.is_integer(getattr(a, "dtype", np.dtype(float))) else a
     n = index(n)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
@@ -103,15 +159,50 @@ def matrix_power(a: Any, n: int) -> Array:
 
 
 def diagonal(x: Any, /, *, offset: int = 0) -> Array:
-    """The diagonals of matrices, in the last two axes."""
+    """The diagonals of matrices, in the last two axes.
+
+    Args:
+        x: an array of at least 2 axes.
+        offset: which diagonal: above (positive) or below the main one.
+
+    Returns:
+        An array without the last axis but one.
+
+    >>> jnp.linalg.diagonal(jnp.array([[1, 2], [3, 4]]))
+    Array([1, 4], dtype=int32)
+    """
     return _diagonal(x, offset, -2, -1)
 
 
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Array:
-    """The sums of the diagonals of matrices, in the last two axes."""
+    """The sums of the diagonals of matrices, in the last two axes.
+
+    Args:
+        x: an array of at least 2 axes.
+        offset: which diagonal: above (positive) or below the main one.
+        dtype: as for sum.
+
+    Returns:
+        An array without the last two axes.
+
+    >>> jnp.linalg.trace(jnp.array([[1, 2], [3, 4]]))
+    Array(5, dtype=int32)
+    """
     return _trace(x, offset, -2, -1, dtype)
 
 
 def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
-    """The cross product of vectors of 3 numbers along an axis."""
+    """The cross product of vectors of 3 numbers along an axis.
+
+    Args:
+        x1: an array of vectors.
+        x2: an array that broadcasts with x1.
+        axis: the axis of the vectors.
+
+    Returns:
+        An array of their common shape.
+
+    >>> jnp.linalg.cross(jnp.array([1, 0, 0]), jnp.array([0, 1, 0]))
+    Array([0, 0, 1], dtype=int32)
+    """
     return _cross(x1, x2, axis=axis)

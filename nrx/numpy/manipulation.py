@@ -5,54 +5,122 @@ from operator import index
 from typing import Any
 
 from nrx import lax
-from nrx.core.array import Array, ConcreteArray, move
+from nrx.core.array import Array
 from nrx.core.array import asarray as core_asarray
-from nrx.core.backend import Device, find_device
-from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, AxisError, ShapeError
 from nrx.core.shapes import broadcast_shapes as _broadcast_shapes
 from nrx.core.shapes import canonical_axes, canonical_axis, canonical_shape, show, without
 from nrx.core.shapes import size as count_of
+from nrx.numpy.data import DeviceLike, placed
+from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import as_arrays, broadcast
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """The length of each axis."""
+    """The length of each axis.
+
+    Args:
+        a: an array or number.
+
+    Returns:
+        A tuple of ints.
+
+    >>> jnp.shape(jnp.ones((2, 3)))
+    (2, 3)
+    """
     return core_asarray(a).shape
 
 
 def ndim(a: Any) -> int:
-    """The number of axes."""
+    """The number of axes.
+
+    Args:
+        a: an array or number.
+
+    Returns:
+        An int.
+
+    >>> jnp.ndim(jnp.ones((2, 3)))
+    2
+    """
     return core_asarray(a).ndim
 
 
 def size(a: Any, axis: int | None = None) -> int:
-    """The number of elements, or the length of an axis."""
+    """The number of elements, or the length of an axis.
+
+    Args:
+        a: an array or number.
+        axis: an axis, or None for all.
+
+    Returns:
+        An int.
+
+    >>> jnp.size(jnp.ones((2, 3))), jnp.size(jnp.ones((2, 3)), 1)
+    (6, 3)
+    """
     x = core_asarray(a)
     return x.size if axis is None else x.shape[canonical_axis(axis, x.ndim)]
 
 
-def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Device | str | None = None) -> Array:
-    """The array with its elements converted."""
-    out = lax.convert_element_type(x, canonical_dtype(float if dtype is None else dtype))
-    if device is None or not isinstance(out, ConcreteArray):
-        return out
-    target = find_device(device)
-    return ConcreteArray(move(out, target), out.aval, target, committed=True)
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: DeviceLike = None) -> Array:
+    """The array with its elements converted.
+
+    Args:
+        x: an array.
+        dtype: the dtype to convert to; None is the default float.
+        copy: without effect.
+        device: where to put the result.
+
+    Returns:
+        An array of the shape of x. Floats become integers by truncation, NaN becomes 0, what is out of range the
+        nearest integer there is; complex numbers become real by leaving out the imaginary part.
+
+    >>> jnp.astype(jnp.array([1.7, -1.7, 1e20]), jnp.int32)
+    Array([         1,         -1, 2147483647], dtype=int32)
+    """
+    return placed(_astype(x, dtype=float if dtype is None else dtype), device)
+
+
+@Planned
+def _astype(x: Any, *, dtype: Any) -> Array:
+    return lax.convert_element_type(x, dtype)
 
 
 # Reshaping
 
 
 def reshape(a: Any, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Array:
-    """The same elements in another shape; one length may be -1, and is then computed."""
+    """The same elements in another shape.
+
+    Args:
+        a: an array.
+        shape: an int or a tuple of ints, one of which may be -1.
+        order: "C" runs through the elements with the last axis fastest, "F" with the first.
+        copy: without effect.
+
+    Returns:
+        An array of that shape.
+
+    Raises:
+        ShapeError: the numbers of elements differ.
+
+    >>> jnp.reshape(jnp.arange(6), (2, -1))
+    Array([[0, 1, 2],
+           [3, 4, 5]], dtype=int32)
+    """
+    return _reshape(a, shape=shape, order=order)
+
+
+@Planned
+def _reshape(a: Any, *, shape: Any, order: str) -> Array:
     (x,) = as_arrays("reshape", a)
     target = _completed(x, shape)
-    if order == "F":
-        return lax.transpose(lax.reshape(lax.transpose(x, range(x.ndim)[::-1]), target[::-1]), range(len(target))[::-1])
-    if order not in ("C", "A"):
+    if order in ("C", "A"):
+        return lax.reshape(x, target)
+    if order != "F":
         raise ArgumentError(f"reshape: order {order!r} is not supported", fix='use "C" or "F"')
-    return lax.reshape(x, target)
+    return lax.transpose(lax.reshape(lax.transpose(x, range(x.ndim)[::-1]), target[::-1]), range(len(target))[::-1])
 
 
 def _completed(x: Array, shape: Any) -> tuple[int, ...]:
@@ -74,18 +142,55 @@ def _completed(x: Array, shape: Any) -> tuple[int, ...]:
 
 
 def ravel(a: Any, order: str = "C") -> Array:
-    """All elements along one axis."""
-    return reshape(a, (-1,), order) if core_asarray(a).size else reshape(a, (0,), order)
+    """All elements along one axis.
+
+    Args:
+        a: an array.
+        order: as for reshape.
+
+    Returns:
+        An array of one axis.
+
+    >>> jnp.ravel(jnp.array([[1, 2], [3, 4]]))
+    Array([1, 2, 3, 4], dtype=int32)
+    """
+    (x,) = as_arrays("ravel", a)
+    return reshape(x, (x.size,), order)
 
 
 def expand_dims(a: Any, axis: Any) -> Array:
-    """The array with axes of length 1 inserted, so that they stand at `axis` of the result."""
+    """The array with axes of length 1 inserted, so that they stand at `axis` of the result.
+
+    Args:
+        a: an array.
+        axis: an int or a tuple of ints, counted in the result.
+
+    Returns:
+        An array of the same elements.
+
+    >>> jnp.expand_dims(jnp.ones((2, 3)), (0, -1)).shape
+    (1, 2, 3, 1)
+    """
     (x,) = as_arrays("expand_dims", a)
     return lax.expand_dims(x, tuple(axis) if isinstance(axis, Sequence) else (axis,))
 
 
 def squeeze(a: Any, axis: Any = None) -> Array:
-    """The array without axes of length 1: those named, or all of them."""
+    """The array without axes of length 1: those named, or all of them.
+
+    Args:
+        a: an array.
+        axis: an axis or a tuple of axes; None means all of length 1.
+
+    Returns:
+        An array of the same elements.
+
+    Raises:
+        ShapeError: an axis named has another length.
+
+    >>> jnp.squeeze(jnp.ones((1, 2, 1))).shape
+    (2,)
+    """
     (x,) = as_arrays("squeeze", a)
     if axis is None:
         return lax.reshape(x, tuple(n for n in x.shape if n != 1))
@@ -93,17 +198,47 @@ def squeeze(a: Any, axis: Any = None) -> Array:
 
 
 def atleast_1d(*arys: Any) -> Any:
-    """Arrays with at least 1 axis."""
+    """Arrays with at least 1 axis.
+
+    Args:
+        arys: arrays or numbers.
+
+    Returns:
+        An array, or for several a list of them.
+
+    >>> jnp.atleast_1d(3.0)
+    Array([3.], dtype=float32, weak_type=True)
+    """
     return _each(arys, lambda x: x if x.ndim else lax.reshape(x, (1,)))
 
 
 def atleast_2d(*arys: Any) -> Any:
-    """Arrays with at least 2 axes; new ones come first."""
+    """Arrays with at least 2 axes; new ones come first.
+
+    Args:
+        arys: arrays or numbers.
+
+    Returns:
+        An array, or for several a list of them.
+
+    >>> jnp.atleast_2d(jnp.arange(3))
+    Array([[0, 1, 2]], dtype=int32)
+    """
     return _each(arys, lambda x: x if x.ndim >= 2 else lax.reshape(x, (1,) * (2 - x.ndim) + x.shape))
 
 
 def atleast_3d(*arys: Any) -> Any:
-    """Arrays with at least 3 axes: a vector of n becomes (1, n, 1), a matrix (m, n) becomes (m, n, 1)."""
+    """Arrays with at least 3 axes: a vector of n becomes (1, n, 1), a matrix (m, n) becomes (m, n, 1).
+
+    Args:
+        arys: arrays or numbers.
+
+    Returns:
+        An array, or for several a list of them.
+
+    >>> jnp.atleast_3d(jnp.ones((2, 3))).shape
+    (2, 3, 1)
+    """
 
     def extended(x: Array) -> Array:
         targets = {0: (1, 1, 1), 1: (1, *x.shape, 1), 2: (*x.shape, 1)}
@@ -121,18 +256,55 @@ def _each(arys: Sequence[Any], function: Any) -> Any:
 
 
 def transpose(a: Any, axes: Any = None) -> Array:
-    """The axes reversed, or permuted: axis i of the result is axis `axes[i]` of the array."""
+    """The axes reversed, or permuted: axis i of the result is axis `axes[i]` of the array.
+
+    Args:
+        a: an array.
+        axes: a permutation of the axes; None reverses them.
+
+    Returns:
+        An array.
+
+    >>> jnp.transpose(jnp.ones((2, 3, 4)), (1, 2, 0)).shape
+    (3, 4, 2)
+    """
+    return _transpose(a, axes=None if axes is None else tuple(axes))
+
+
+@Planned
+def _transpose(a: Any, *, axes: tuple[int, ...] | None) -> Array:
     (x,) = as_arrays("transpose", a)
     return lax.transpose(x, range(x.ndim)[::-1] if axes is None else axes)
 
 
 def permute_dims(a: Any, /, axes: Any) -> Array:
-    """The axes permuted: axis i of the result is axis `axes[i]` of the array."""
+    """The axes permuted: axis i of the result is axis `axes[i]` of the array.
+
+    Args:
+        a: an array.
+        axes: a permutation of the axes.
+
+    Returns:
+        An array.
+
+    >>> jnp.permute_dims(jnp.ones((2, 3, 4)), (1, 2, 0)).shape
+    (3, 4, 2)
+    """
     return transpose(a, axes)
 
 
 def matrix_transpose(x: Any, /) -> Array:
-    """The last two axes exchanged."""
+    """The last two axes exchanged.
+
+    Args:
+        x: an array of at least 2 axes.
+
+    Returns:
+        An array.
+
+    >>> jnp.matrix_transpose(jnp.ones((2, 3, 4))).shape
+    (2, 4, 3)
+    """
     (array,) = as_arrays("matrix_transpose", x)
     if array.ndim < 2:
         raise ShapeError(f"matrix_transpose needs an array of at least 2 axes, got shape {show(array.shape)}")
@@ -140,7 +312,19 @@ def matrix_transpose(x: Any, /) -> Array:
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Array:
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    Args:
+        a: an array.
+        axis1: an axis.
+        axis2: an axis.
+
+    Returns:
+        An array.
+
+    >>> jnp.swapaxes(jnp.ones((2, 3, 4)), 0, -1).shape
+    (4, 3, 2)
+    """
     (x,) = as_arrays("swapaxes", a)
     order = list(range(x.ndim))
     i, j = canonical_axis(axis1, x.ndim), canonical_axis(axis2, x.ndim)
@@ -149,7 +333,19 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Array:
 
 
 def moveaxis(a: Any, source: Any, destination: Any) -> Array:
-    """Axes moved to other places, the others keeping their order."""
+    """Axes moved to other places, the others keeping their order.
+
+    Args:
+        a: an array.
+        source: an axis or a tuple of axes.
+        destination: their places in the result.
+
+    Returns:
+        An array.
+
+    >>> jnp.moveaxis(jnp.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     (x,) = as_arrays("moveaxis", a)
     sources, targets = canonical_axes(source, x.ndim, "source"), canonical_axes(destination, x.ndim, "destination")
     if len(sources) != len(targets):
@@ -161,7 +357,19 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Array:
 
 
 def rollaxis(a: Any, axis: int, start: int = 0) -> Array:
-    """An axis moved so that it stands before `start`."""
+    """An axis moved so that it stands before `start`.
+
+    Args:
+        a: an array.
+        axis: the axis to move.
+        start: the axis before which it will stand.
+
+    Returns:
+        An array.
+
+    >>> jnp.rollaxis(jnp.ones((2, 3, 4)), 2).shape
+    (4, 2, 3)
+    """
     (x,) = as_arrays("rollaxis", a)
     axis = canonical_axis(axis, x.ndim)
     start = start + x.ndim if start < 0 else start
@@ -172,7 +380,22 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Array:
 
 
 def broadcast_to(array: Any, shape: Any) -> Array:
-    """The array stretched to `shape`: axes, aligned at the last, have that length or 1."""
+    """The array stretched to `shape`: axes, aligned at the last, have that length or 1.
+
+    Args:
+        array: an array.
+        shape: an int or a tuple of ints.
+
+    Returns:
+        An array of that shape.
+
+    Raises:
+        ShapeError: the array does not broadcast to it.
+
+    >>> jnp.broadcast_to(jnp.arange(3), (2, 3))
+    Array([[0, 1, 2],
+           [0, 1, 2]], dtype=int32)
+    """
     (x,) = as_arrays("broadcast_to", array)
     target = canonical_shape(shape)
     if _broadcasts(x.shape, target):
@@ -189,12 +412,38 @@ def _broadcasts(shape: tuple, target: tuple) -> bool:
 
 
 def broadcast_arrays(*args: Any) -> list[Array]:
-    """Arrays stretched to the shape they have together."""
+    """Arrays stretched to the shape they have together.
+
+    Args:
+        args: arrays.
+
+    Returns:
+        A list of arrays of one shape.
+
+    Raises:
+        ShapeError: they do not broadcast.
+
+    >>> [x.shape for x in jnp.broadcast_arrays(jnp.ones(3), jnp.ones((2, 1)))]
+    [(2, 3), (2, 3)]
+    """
     return broadcast(as_arrays("broadcast_arrays", *args)) if args else []
 
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
-    """The shape that arrays of these shapes have together."""
+    """The shape that arrays of these shapes have together.
+
+    Args:
+        shapes: shapes, tuples of ints.
+
+    Returns:
+        A shape.
+
+    Raises:
+        ShapeError: they do not broadcast.
+
+    >>> jnp.broadcast_shapes((3,), (2, 1))
+    (2, 3)
+    """
     return _broadcast_shapes(*map(canonical_shape, shapes))
 
 
@@ -202,23 +451,70 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 
 def flip(m: Any, axis: Any = None) -> Array:
-    """The elements in reverse order along axes."""
+    """The elements in reverse order along axes.
+
+    Args:
+        m: an array.
+        axis: an axis or a tuple of axes; None means all.
+
+    Returns:
+        An array of the same shape.
+
+    >>> jnp.flip(jnp.array([[1, 2], [3, 4]]), 1)
+    Array([[2, 1],
+           [4, 3]], dtype=int32)
+    """
     (x,) = as_arrays("flip", m)
     return lax.rev(x, canonical_axes(axis, x.ndim))
 
 
 def fliplr(m: Any) -> Array:
-    """The elements in reverse order along axis 1."""
+    """The elements in reverse order along axis 1.
+
+    Args:
+        m: an array of at least 2 axes.
+
+    Returns:
+        An array of the same shape.
+
+    >>> jnp.fliplr(jnp.array([[1, 2], [3, 4]]))
+    Array([[2, 1],
+           [4, 3]], dtype=int32)
+    """
     return flip(m, 1)
 
 
 def flipud(m: Any) -> Array:
-    """The elements in reverse order along axis 0."""
+    """The elements in reverse order along axis 0.
+
+    Args:
+        m: an array.
+
+    Returns:
+        An array of the same shape.
+
+    >>> jnp.flipud(jnp.array([[1, 2], [3, 4]]))
+    Array([[3, 4],
+           [1, 2]], dtype=int32)
+    """
     return flip(m, 0)
 
 
 def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
-    """The plane of two axes turned by k right angles, from the first axis towards the second."""
+    """The plane of two axes turned by k right angles, from the first axis towards the second.
+
+    Args:
+        m: an array of at least 2 axes.
+        k: the number of right angles.
+        axes: the plane, two axes.
+
+    Returns:
+        An array.
+
+    >>> jnp.rot90(jnp.array([[1, 2], [3, 4]]))
+    Array([[2, 4],
+           [1, 3]], dtype=int32)
+    """
     (x,) = as_arrays("rot90", m)
     if len(axes) != 2:
         raise ArgumentError(f"rot90 turns two axes, got {axes}")
@@ -232,7 +528,19 @@ def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
 
 
 def roll(a: Any, shift: Any, axis: Any = None) -> Array:
-    """The elements moved along axes by `shift` places; those that leave at the end return at the beginning."""
+    """The elements moved along axes by `shift` places; those that leave at the end return at the beginning.
+
+    Args:
+        a: an array.
+        shift: the number of places, or one for each axis; may be traced.
+        axis: an axis or a tuple of axes; None means the flat array.
+
+    Returns:
+        An array of the same shape.
+
+    >>> jnp.roll(jnp.arange(5), 2)
+    Array([3, 4, 0, 1, 2], dtype=int32)
+    """
     (x,) = as_arrays("roll", a)
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)

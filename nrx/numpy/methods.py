@@ -15,7 +15,7 @@ from nrx.core.array import Array, ConcreteArray
 from nrx.core.errors import ConversionError, ImmutableError
 from nrx.numpy import (
     arithmetic,
-    creation,
+    diagonals,
     joining,
     logic,
     manipulation,
@@ -24,7 +24,7 @@ from nrx.numpy import (
     reductions,
     searching,
     statistics,
-)
+)  # fmt: skip
 from nrx.numpy.at import IndexUpdateHelper
 from nrx.numpy.indexing import getitem, take
 
@@ -168,7 +168,7 @@ def _immutable(name: str, fix: str) -> Callable:
 _METHODS = {
     "all": reductions.all, "any": reductions.any, "argmax": reductions.argmax, "argmin": reductions.argmin,
     "argsort": searching.argsort, "conj": parts.conjugate, "conjugate": parts.conjugate,
-    "cumprod": reductions.cumprod, "cumsum": reductions.cumsum, "diagonal": creation.diagonal, "dot": products.dot,
+    "cumprod": reductions.cumprod, "cumsum": reductions.cumsum, "diagonal": diagonals.diagonal, "dot": products.dot,
     "flatten": manipulation.ravel, "max": reductions.max, "mean": statistics.mean, "min": reductions.min,
     "nonzero": searching.nonzero, "prod": reductions.prod, "ptp": reductions.ptp, "ravel": manipulation.ravel,
     "repeat": joining.repeat, "round": parts.round, "searchsorted": searching.searchsorted,
@@ -218,6 +218,3 @@ def install() -> None:
         setattr(Array, name, property(getter, doc=doc))
     for name, fix in _IN_PLACE.items():
         setattr(Array, name, _immutable(name, fix))
-
-
-install()

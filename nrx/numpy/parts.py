@@ -148,12 +148,13 @@ def round(a: Any, decimals: int = 0) -> Array:
     >>> jnp.round(jnp.array([1.234, 5.678]), 1)
     Array([1.2, 5.7], dtype=float32)
     """
-    return _planned_round(a, decimals=index(decimals))
+    return _round(a, decimals=index(decimals))
 
 
 around = round
 
 
+@Planned
 def _round(a: Any, *, decimals: int) -> Array:
     (x,) = as_arrays("round", a)
     if dtypes.is_complex(x.dtype):
@@ -169,9 +170,6 @@ def _round(a: Any, *, decimals: int) -> Array:
     scaled = scale(wide, factor)
     rounded = lax.select(lax.is_finite(scaled), unscale(lax.round(scaled, 1), factor), wide)
     return lax.convert_element_type(rounded, x.dtype, x.weak_type)
-
-
-_planned_round = Planned(_round)
 
 
 def rint(x: Any, /) -> Array:

@@ -10,6 +10,7 @@ from nrx.transforms.staging import stage
 
 _MOST_PLANS = 4096
 _CONSTANTS = frozenset((type(None), bool, int, float, complex))
+_SIGNED = frozenset((float, complex))  # 0.0 == -0.0
 _default_float, _default_int = config.reader("default_float"), config.reader("default_int")
 
 
@@ -19,8 +20,8 @@ class Planned:
     Recording takes as long as many evaluations, so it is done when a combination of arguments comes the second time.
 
     Args:
-        function: `function(*operands, **static) -> Array`. An operand is an array, a scalar or None; what the function does
-            may depend on the avals of arrays, on scalars and on static arguments, not on the values of arrays.
+        function: `function(*operands, **static) -> Array`. An operand is an array, a scalar or None; what the function
+            does may depend on the avals of arrays, on scalars and on static arguments, not on the values of arrays.
 
     Called with anything else (NumPy data, traced arrays, arrays on several devices), it calls the function itself.
     """
@@ -45,7 +46,7 @@ class Planned:
                 kinds.append(id(x.aval))
                 raws.append(x._data)
             elif kind in _CONSTANTS:
-                kinds.append((kind, x))
+                kinds.append((kind, x) if x or kind not in _SIGNED else repr(x))
             else:
                 return self.function(*operands, **static)
         if device is None:

@@ -1,4 +1,4 @@
-"""Products of vectors, matrices and arrays of matrices. `precision` and `preferred_element_type` are as in `nrx.lax`."""
+"""Products of vectors, matrices and arrays of matrices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,10 +7,12 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, ShapeError
-from nrx.core.shapes import broadcast_shapes, canonical_axes, canonical_axis, show, without
-from nrx.numpy.creation import diagonal
+from nrx.core.shapes import Shape, broadcast_shapes, canonical_axes, canonical_axis, show, without
+from nrx.numpy.diagonals import diagonal
 from nrx.numpy.manipulation import moveaxis
+from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import as_arrays, broadcast, promote_dtypes
+from nrx.numpy.reductions import reject_out
 from nrx.numpy.reductions import sum as array_sum
 
 
@@ -24,92 +26,191 @@ def contract(x: Array, y: Array, axes: Any, batch: Any, precision: Any = None, p
     )
 
 
+def _times(x: Array, y: Array) -> Array:
+    return lax.bitwise_and(x, y) if dtypes.is_bool(x.dtype) else lax.mul(x, y)
+
+
 def _strong(x: Array) -> Array:
     return lax.convert_element_type(x, x.dtype)
 
 
 def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The product of the last axis of `a` with the last but one (of a vector, the only) axis of `b`."""
+    """The product of the last axis of `a` with the last but one (of a vector, the only) axis of `b`.
+
+    Args:
+        a: an array.
+        b: an array.
+        precision: how exactly an accelerator multiplies float32: None, "default", "high" or "highest".
+        preferred_element_type: the dtype of the result; by default the common one.
+
+    Returns:
+        An array of the other axes of a, then those of b.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    >>> jnp.dot(jnp.array([[1, 2], [3, 4]]), jnp.array([1, 10]))
+    Array([21, 43], dtype=int32)
+    """
+    return _dot(a, b, precision=precision, preferred=preferred_element_type)
+
+
+@Planned
+def _dot(a: Any, b: Any, *, precision: Any, preferred: Any) -> Array:
     x, y = promote_dtypes("dot", a, b)
     if not x.ndim or not y.ndim:
-        return _strong(lax.mul(*broadcast([x, y])))
+        return _strong(_times(*broadcast([x, y])))
     at = max(y.ndim - 2, 0)
     _check_lengths("dot", x, y, x.ndim - 1, at)
-    return _strong(contract(x, y, ((x.ndim - 1,), (at,)), ((), ()), precision, preferred_element_type))
+    return _strong(contract(x, y, ((x.ndim - 1,), (at,)), ((), ()), precision, preferred))
 
 
 def _check_lengths(name: str, x: Array, y: Array, i: int, j: int) -> None:
     if x.shape[i] != y.shape[j]:
         raise ShapeError(
-            f"{name}: shapes {show(x.shape)} and {show(y.shape)} do not fit: axis {i} has length {x.shape[i]}, axis {j} of "
-            f"the other {y.shape[j]}",
+            f"{name}: shapes {show(x.shape)} and {show(y.shape)} do not fit: axis {i} of the first has length {x.shape[i]}, "
+            f"axis {j} of the second {y.shape[j]}",
             fix="transpose one of them",
         )
 
 
 def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The matrix product of the last two axes; the axes before them broadcast. Vectors count as row or column."""
+    """The matrix product of the last two axes; the axes before them broadcast. Vectors count as row or column.
+
+    Args:
+        a: an array of at least 1 axis.
+        b: an array of at least 1 axis.
+        precision: how exactly an accelerator multiplies float32: None, "default", "high" or "highest".
+        preferred_element_type: the dtype of the result; by default the common one.
+
+    Returns:
+        An array.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    >>> jnp.matmul(jnp.ones((5, 2, 3)), jnp.ones((3, 4))).shape
+    (5, 2, 4)
+    """
+    return _matmul(a, b, precision=precision, preferred=preferred_element_type)
+
+
+@Planned
+def _matmul(a: Any, b: Any, *, precision: Any, preferred: Any) -> Array:
     x, y = promote_dtypes("matmul", a, b)
     if not x.ndim or not y.ndim:
-        raise ShapeError(
-            f"matmul takes no scalars, got shapes {show(x.shape)} and {show(y.shape)}", fix="multiply with *"
-        )
-    _check_lengths("matmul", x, y, x.ndim - 1, max(y.ndim - 2, 0))
-    out = _matrix_product(x, y, precision, preferred_element_type)
-    return _strong(out)
-
-
-def _matrix_product(x: Array, y: Array, precision: Any, preferred: Any) -> Array:
-    if x.ndim <= 2 and y.ndim <= 2:
-        return contract(x, y, ((x.ndim - 1,), (max(y.ndim - 2, 0),)), ((), ()), precision, preferred)
+        raise ShapeError(f"matmul takes no scalars, got shapes {show(x.shape)} and {show(y.shape)}", fix="use *")
+    rows = max(y.ndim - 2, 0)
+    _check_lengths("matmul", x, y, x.ndim - 1, rows)
     if y.ndim <= 2:  # all matrices of x share one factor
-        return contract(x, y, ((x.ndim - 1,), (max(y.ndim - 2, 0),)), ((), ()), precision, preferred)
-    leading, others = x.shape[:-2] if x.ndim > 2 else (), y.shape[:-2]
-    batch = broadcast_shapes(leading, others)
-    if x.ndim > 1:
-        x = lax.broadcast_in_dim(x, (*batch, *x.shape[-2:]), range(len(batch) - len(leading), len(batch) + 2))
-    else:
-        x = lax.broadcast_in_dim(x, (*batch, *x.shape), (len(batch),))
-    y = lax.broadcast_in_dim(y, (*batch, *y.shape[-2:]), range(len(batch) - len(others), len(batch) + 2))
+        return _strong(contract(x, y, ((x.ndim - 1,), (rows,)), ((), ()), precision, preferred))
+    batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    x, y = (_batched(v, batch) for v in (x, y))
     axes = tuple(range(len(batch)))
-    return contract(x, y, ((x.ndim - 1,), (y.ndim - 2,)), (axes, axes), precision, preferred)
+    return _strong(contract(x, y, ((x.ndim - 1,), (y.ndim - 2,)), (axes, axes), precision, preferred))
+
+
+def _batched(x: Array, batch: Shape) -> Array:
+    """A vector, a matrix or matrices with the axes `batch` before the last one or two."""
+    own = x.shape[-2:]
+    return lax.broadcast_in_dim(x, (*batch, *own), range(len(batch) + len(own) - x.ndim, len(batch) + len(own)))
 
 
 def matvec(x1: Any, x2: Any, /) -> Array:
-    """The products of matrices (last two axes of x1) with vectors (last axis of x2)."""
+    """The products of matrices (last two axes of x1) with vectors (last axis of x2).
+
+    Args:
+        x1: an array of at least 2 axes.
+        x2: an array of at least 1 axis.
+
+    Returns:
+        An array.
+
+    >>> jnp.matvec(jnp.array([[1, 2], [3, 4]]), jnp.array([1, 10]))
+    Array([21, 43], dtype=int32)
+    """
     (x2,) = as_arrays("matvec", x2)
     return lax.squeeze(matmul(x1, lax.expand_dims(x2, [x2.ndim])), [-1])
 
 
 def vecmat(x1: Any, x2: Any, /) -> Array:
-    """The products of conjugated vectors (last axis of x1) with matrices (last two axes of x2)."""
+    """The products of conjugated vectors (last axis of x1) with matrices (last two axes of x2).
+
+    Args:
+        x1: an array of at least 1 axis.
+        x2: an array of at least 2 axes.
+
+    Returns:
+        An array.
+
+    >>> jnp.vecmat(jnp.array([1, 10]), jnp.array([[1, 2], [3, 4]]))
+    Array([31, 42], dtype=int32)
+    """
     (x1,) = as_arrays("vecmat", x1)
     x1 = lax.conj(x1) if dtypes.is_complex(x1.dtype) else x1
     return lax.squeeze(matmul(lax.expand_dims(x1, [x1.ndim - 1]), x2), [-2])
 
 
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The products of the last axes of `a` and `b`, for each combination of their other axes."""
+    """The products of the last axes of `a` and `b`, for each combination of their other axes.
+
+    Args:
+        a: an array.
+        b: an array.
+        precision: how exactly an accelerator multiplies float32: None, "default", "high" or "highest".
+        preferred_element_type: the dtype of the result; by default the common one.
+
+    Returns:
+        An array of the other axes of a, then those of b.
+
+    >>> jnp.inner(jnp.array([1, 2]), jnp.array([[3, 4], [5, 6]]))
+    Array([11, 17], dtype=int32)
+    """
     x, y = promote_dtypes("inner", a, b)
     if not x.ndim or not y.ndim:
-        return _strong(lax.mul(*broadcast([x, y])))
+        return _strong(_times(*broadcast([x, y])))
     _check_lengths("inner", x, y, x.ndim - 1, y.ndim - 1)
     return _strong(contract(x, y, ((x.ndim - 1,), (y.ndim - 1,)), ((), ()), precision, preferred_element_type))
 
 
 def outer(a: Any, b: Any, out: None = None) -> Array:
-    """The products of each element of `a` with each of `b`, both flattened."""
-    if out is not None:
-        raise ArgumentError("outer: arrays are immutable, there is no `out`", fix="use the result")
+    """The products of each element of `a` with each of `b`, both flattened.
+
+    Args:
+        a: an array.
+        b: an array.
+        out: must be None.
+
+    Returns:
+        A matrix.
+
+    >>> jnp.outer(jnp.array([1, 2]), jnp.array([10, 20]))
+    Array([[10, 20],
+           [20, 40]], dtype=int32)
+    """
+    reject_out("outer", out)
     x, y = promote_dtypes("outer", a, b)
     shape = (x.size, y.size)
     x = lax.broadcast_in_dim(lax.reshape(x, (x.size,)), shape, (0,))
     y = lax.broadcast_in_dim(lax.reshape(y, (y.size,)), shape, (1,))
-    return lax.bitwise_and(x, y) if dtypes.is_bool(x.dtype) else lax.mul(x, y)
+    return _times(x, y)
 
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The product of two arrays as vectors; the first is conjugated."""
+    """The product of two arrays as vectors; the first is conjugated.
+
+    Args:
+        a: an array.
+        b: an array of as many elements.
+        precision: how exactly an accelerator multiplies float32: None, "default", "high" or "highest".
+        preferred_element_type: the dtype of the result; by default the common one.
+
+    Returns:
+        A scalar.
+
+    >>> jnp.vdot(jnp.array([1j, 2]), jnp.array([1j, 2]))
+    Array(5.+0.j, dtype=complex64)
+    """
     x, y = as_arrays("vdot", a, b)
     x = lax.conj(x) if dtypes.is_complex(x.dtype) else x
     x, y = lax.reshape(x, (x.size,)), lax.reshape(y, (y.size,))
@@ -117,7 +218,21 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
 
 
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The products of vectors along an axis, the other axes broadcast; the first is conjugated."""
+    """The products of vectors along an axis, the other axes broadcast; the first is conjugated.
+
+    Args:
+        x1: an array.
+        x2: an array that broadcasts with x1 but for the axis.
+        axis: the axis of the vectors.
+        precision: how exactly an accelerator multiplies float32: None, "default", "high" or "highest".
+        preferred_element_type: the dtype of the result; by default the common one.
+
+    Returns:
+        An array without the axis.
+
+    >>> jnp.vecdot(jnp.array([[1, 2], [3, 4]]), jnp.array([1, 10]))
+    Array([21, 43], dtype=int32)
+    """
     x, y = promote_dtypes("vecdot", x1, x2)
     if not x.ndim or not y.ndim:
         raise ShapeError(f"vecdot takes no scalars, got shapes {show(x.shape)} and {show(y.shape)}")
@@ -130,7 +245,24 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, prefer
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The product over several axes: the last `axes` of `a` with the first of `b`, or a pair of lists of axes."""
+    """The product over several axes: the last `axes` of `a` with the first of `b`, or a pair of lists of axes.
+
+    Args:
+        a: an array.
+        b: an array.
+        axes: the number of axes to sum over, or two sequences of axes.
+        precision: how exactly an accelerator multiplies float32: None, "default", "high" or "highest".
+        preferred_element_type: the dtype of the result; by default the common one.
+
+    Returns:
+        An array of the other axes of a, then those of b.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    >>> jnp.tensordot(jnp.ones((2, 3, 4)), jnp.ones((4, 3, 5)), axes=((1, 2), (1, 0))).shape
+    (2, 5)
+    """
     x, y = promote_dtypes("tensordot", a, b)
     if isinstance(axes, Sequence):
         left, right = axes
@@ -147,24 +279,64 @@ def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred
 
 
 def kron(a: Any, b: Any) -> Array:
-    """The Kronecker product: blocks of `b`, each multiplied by an element of `a`."""
+    """The Kronecker product: blocks of `b`, each multiplied by an element of `a`.
+
+    Args:
+        a: an array.
+        b: an array.
+
+    Returns:
+        An array whose axes have the products of their lengths.
+
+    >>> jnp.kron(jnp.array([1, 10]), jnp.array([1, 2, 3]))
+    Array([ 1,  2,  3, 10, 20, 30], dtype=int32)
+    """
     x, y = promote_dtypes("kron", a, b)
     ndim = max(x.ndim, y.ndim)
     first, second = (1,) * (ndim - x.ndim) + x.shape, (1,) * (ndim - y.ndim) + y.shape
     shape = tuple(n for pair in zip(first, second, strict=True) for n in pair)
     x = lax.broadcast_in_dim(lax.reshape(x, first), shape, range(0, 2 * ndim, 2))
     y = lax.broadcast_in_dim(lax.reshape(y, second), shape, range(1, 2 * ndim, 2))
-    product = lax.bitwise_and(x, y) if dtypes.is_bool(x.dtype) else lax.mul(x, y)
-    return lax.reshape(product, tuple(m * n for m, n in zip(first, second, strict=True)))
+    return lax.reshape(_times(x, y), tuple(m * n for m, n in zip(first, second, strict=True)))
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:
-    """The sum of the elements on a diagonal of two axes."""
+    """The sum of the elements on a diagonal of two axes.
+
+    Args:
+        a: an array of at least 2 axes.
+        offset: which diagonal: above (positive) or below the main one.
+        axis1: the axis of the rows.
+        axis2: the axis of the columns.
+        dtype: as for sum.
+        out: must be None.
+
+    Returns:
+        An array without the two axes.
+
+    >>> jnp.trace(jnp.array([[1, 2], [3, 4]]))
+    Array(5, dtype=int32)
+    """
     return array_sum(diagonal(a, offset, axis1, axis2), -1, dtype, out)
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Array:
-    """The cross product of vectors of 3 (or 2) numbers, the other axes broadcast."""
+    """The cross product of vectors of 3 (or 2) numbers, the other axes broadcast.
+
+    Args:
+        a: an array of vectors.
+        b: an array of vectors, which broadcasts with a but for their axes.
+        axisa: the axis of the vectors in a.
+        axisb: the axis of the vectors in b.
+        axisc: the axis of the vectors in the result.
+        axis: all three at once.
+
+    Returns:
+        An array; of vectors of 2 numbers only the third component, without the axis.
+
+    >>> jnp.cross(jnp.array([1, 0, 0]), jnp.array([0, 1, 0]))
+    Array([0, 0, 1], dtype=int32)
+    """
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = promote_dtypes("cross", a, b)

@@ -8,7 +8,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array, scalar_aval
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import DTypeError
-from nrx.numpy.creation import asarray
+from nrx.numpy.data import asarray
 
 
 class ScalarType:

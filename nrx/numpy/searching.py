@@ -22,7 +22,22 @@ def sort(
     stable: bool = True,
     descending: bool = False,
 ) -> Array:
-    """The elements in ascending order along an axis (of the flat array if None); NaN last."""
+    """The elements in ascending order along an axis (of the flat array if None); NaN last.
+
+    Args:
+        a: an array.
+        axis: an axis; None flattens the array.
+        kind: must be None.
+        order: must be None.
+        stable: whether equal elements (0.0 and -0.0) keep their order.
+        descending: whether the largest comes first.
+
+    Returns:
+        An array.
+
+    >>> jnp.sort(jnp.array([3, 1, 2]))
+    Array([1, 2, 3], dtype=int32)
+    """
     x, at = _along("sort", a, axis, kind, order)
     out = lax.sort(x, at, stable)
     return lax.rev(out, [at]) if descending else out
@@ -37,7 +52,22 @@ def argsort(
     stable: bool = True,
     descending: bool = False,
 ) -> Array:
-    """The positions along an axis that sort the elements."""
+    """The positions along an axis that sort the elements.
+
+    Args:
+        a: an array.
+        axis: an axis; None flattens the array.
+        kind: must be None.
+        order: must be None.
+        stable: whether equal elements keep their order.
+        descending: whether the largest comes first.
+
+    Returns:
+        An array of the default integer.
+
+    >>> jnp.argsort(jnp.array([3.0, 1.0, 2.0]))
+    Array([1, 2, 0], dtype=int32)
+    """
     x, at = _along("argsort", a, axis, kind, order)
     positions = lax.broadcasted_iota(dtypes.scalar_dtype(int), x.shape, at)
     if not descending:
@@ -57,7 +87,24 @@ def _along(name: str, a: Any, axis: int | None, kind: Any, order: Any) -> tuple[
 
 
 def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Array, ...]:
-    """The positions of the elements that are not 0, one array of indices an axis."""
+    """The positions of the elements that are not 0, one array of indices an axis.
+
+    Args:
+        a: an array.
+        size: the number of positions to give: the result is cut, or filled up. Needed where `a` is traced.
+        fill_value: what it is filled with, a number or one an axis; by default 0.
+
+    Returns:
+        A tuple of arrays of the default integer.
+
+    Raises:
+        ArgumentTypeError: `a` is traced, and there is no size.
+
+    >>> jnp.nonzero(jnp.array([0, 5, 0, 7]))
+    (Array([1, 3], dtype=int32),)
+    >>> jnp.nonzero(jnp.array([0, 5, 0, 7]), size=3, fill_value=-1)
+    (Array([ 1,  3, -1], dtype=int32),)
+    """
     (x,) = as_arrays("nonzero", a)
     if not x.ndim:
         raise ShapeError("nonzero needs an array of at least 1 axis", fix="use atleast_1d(x)")
@@ -96,13 +143,38 @@ def _first_true(flat: Array, size: int) -> tuple[Array, Array]:
 
 
 def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Array:
-    """The positions in the flat array of the elements that are not 0."""
+    """The positions in the flat array of the elements that are not 0.
+
+    Args:
+        a: an array.
+        size: as for nonzero.
+        fill_value: as for nonzero.
+
+    Returns:
+        A vector of the default integer.
+
+    >>> jnp.flatnonzero(jnp.array([[0, 5], [6, 0]]))
+    Array([1, 2], dtype=int32)
+    """
     (x,) = as_arrays("flatnonzero", a)
     return nonzero(lax.reshape(x, (x.size,)), size=size, fill_value=fill_value)[0]
 
 
 def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Array:
-    """The positions of the elements that are not 0, one row of indices an element."""
+    """The positions of the elements that are not 0, one row of indices an element.
+
+    Args:
+        a: an array.
+        size: as for nonzero.
+        fill_value: as for nonzero.
+
+    Returns:
+        A matrix of the default integer.
+
+    >>> jnp.argwhere(jnp.array([[0, 5], [6, 0]]))
+    Array([[0, 1],
+           [1, 0]], dtype=int32)
+    """
     (x,) = as_arrays("argwhere", a)
     if not x.ndim:
         found = nonzero(lax.reshape(x, (1,)), size=size, fill_value=fill_value)[0]
@@ -112,7 +184,21 @@ def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Arra
 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Array:
-    """Where values would have to be inserted into a sorted vector to keep it sorted."""
+    """Where values would have to be inserted into a sorted vector to keep it sorted.
+
+    Args:
+        a: a sorted vector.
+        v: an array of values.
+        side: whether "left" or "right" of equal elements.
+        sorter: must be None.
+        method: without effect.
+
+    Returns:
+        An array of the default integer, of the shape of v.
+
+    >>> jnp.searchsorted(jnp.array([1.0, 2.0, 4.0]), jnp.array([2.0, 3.0]))
+    Array([1, 2], dtype=int32)
+    """
     if side not in ("left", "right"):
         raise ArgumentError(f"searchsorted: side is 'left' or 'right', got {side!r}")
     if sorter is not None:
@@ -140,7 +226,25 @@ def unique(
     ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None,
     *, equal_nan: bool = True, size: int | None = None, fill_value: Any = None,
 ) -> Any:  # fmt: skip
-    """The sorted distinct elements; the array must be known, not traced."""
+    """The sorted distinct elements; the array must be known, not traced.
+
+    Args:
+        ar: an array that is known, not traced.
+        return_index: whether to return where each first occurs.
+        return_inverse: whether to return where each element is among the distinct ones.
+        return_counts: whether to return how often each occurs.
+        axis: the axis whose slices are compared; None means elements.
+        equal_nan: whether NaN equals NaN.
+
+    Returns:
+        An array, or a tuple of arrays.
+
+    Raises:
+        ArgumentTypeError: the array is traced.
+
+    >>> jnp.unique(jnp.array([3, 1, 3]), return_counts=True)
+    (Array([1, 3], dtype=int32), Array([1, 2], dtype=int32))
+    """
     (x,) = as_arrays("unique", ar)
     if isinstance(x, Tracer) or size is not None:
         raise ArgumentTypeError(

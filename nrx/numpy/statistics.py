@@ -43,9 +43,10 @@ def mean(
     Array([1.5, 4. ], dtype=float32)
     """
     reject_out("mean", out)
-    return _planned_mean(a, where, axis=axis, dtype=dtype, keepdims=keepdims)
+    return _mean(a, where, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
+@Planned
 def _mean(a: Any, where: Any, *, axis: Any, dtype: Any, keepdims: bool) -> Array:
     (x,) = as_arrays("mean", a)
     axes = canonical_axes(axis, x.ndim)
@@ -65,9 +66,6 @@ def _count(x: Array, axes: tuple[int, ...], where: Any, keepdims: bool, like: Av
         return lax.full_like(like, size(tuple(x.shape[i] for i in axes)))
     held = choose(where, lax.full_like(x, 1, like.dtype), lax.full_like(x, 0, like.dtype))
     return total_of(held, axes, keepdims=keepdims)
-
-
-_planned_mean = Planned(_mean)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
@@ -136,7 +134,7 @@ def var(
     """
     reject_out("var", out)
     ddof = ddof if correction is None else correction
-    return _planned_var(a, where, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=False)
+    return _var(a, where, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=False)
 
 
 def std(
@@ -163,9 +161,10 @@ def std(
     """
     reject_out("std", out)
     ddof = ddof if correction is None else correction
-    return _planned_var(a, where, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=True)
+    return _var(a, where, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=True)
 
 
+@Planned
 def _var(a: Any, where: Any, *, axis: Any, dtype: Any, ddof: Any, keepdims: bool, root: bool) -> Array:
     (x,) = as_arrays("var", a)
     axes = canonical_axes(axis, x.ndim)
@@ -178,9 +177,6 @@ def _var(a: Any, where: Any, *, axis: Any, dtype: Any, ddof: Any, keepdims: bool
     count = lax.sub(_count(square, axes, where, keepdims, total.aval), lax.full_like(total, ddof))
     variance = lax.div(total, count)
     return lax.convert_element_type(lax.sqrt(variance) if root else variance, target)
-
-
-_planned_var = Planned(_var)
 
 
 # Quantiles

@@ -80,8 +80,8 @@ def conv_general_dilated(
             f"conv_general_dilated: padding {padding!r} means nothing for lhs_dilation {lhs_dilation}",
             fix="give (low, high) pairs, or use conv_transpose",
         )
-    sizes = [lhs.shape[axis] for axis in numbers.lhs_spec[2:]]
-    extents = [dilated(rhs.shape[axis], d) for axis, d in zip(numbers.rhs_spec[2:], rhs_dilation, strict=True)]
+    sizes = tuple(lhs.shape[axis] for axis in numbers.lhs_spec[2:])
+    extents = tuple(dilated(rhs.shape[axis], d) for axis, d in zip(numbers.rhs_spec[2:], rhs_dilation, strict=True))
     return conv_general_dilated_p.bind(
         lhs,
         rhs,
@@ -155,7 +155,7 @@ def conv_transpose(
     strides = canonical_steps("strides", strides, lhs.ndim - 2)
     rhs_dilation = canonical_steps("rhs_dilation", rhs_dilation, lhs.ndim - 2)
     out, into, *spatial = numbers.rhs_spec
-    extents = [dilated(rhs.shape[axis], d) for axis, d in zip(spatial, rhs_dilation, strict=True)]
+    extents = tuple(dilated(rhs.shape[axis], d) for axis, d in zip(spatial, rhs_dilation, strict=True))
     if isinstance(padding, str):
         pairs = tuple(_transposed_padding(k, s, padding) for k, s in zip(extents, strides, strict=True))
     else:
@@ -350,7 +350,7 @@ def _with_long_runs(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> 
 
 
 def _depthwise(windows: Any, kernel: Any) -> Any:
-    """`_products` for one feature a group: elementwise, one tap of the kernel after the other."""
+    """`_gathered` for one feature a group: elementwise, one tap of the kernel after the other."""
     across = (...,) + (None,) * (windows.ndim - kernel.ndim + 1)
     total: Any = None
     for tap in np.ndindex(kernel.shape[3:]):

@@ -1,6 +1,7 @@
 """Products that contract axes: dot_general and its special forms."""
 
 import enum
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,13 +49,8 @@ def dot_general(
     the operands, or `preferred_element_type`, with which the operands may be of two floating dtypes.
     """
     lhs, rhs = as_arrays("dot_general", lhs, rhs)
-    return dot_general_p.bind(
-        lhs,
-        rhs,
-        dimension_numbers=_canonical_numbers(dimension_numbers, lhs.ndim, rhs.ndim),
-        precision=canonical_precision(precision),
-        preferred_element_type=canonical_preferred(lhs.aval, rhs.aval, preferred_element_type),
-    )
+    numbers = _canonical_numbers(dimension_numbers, lhs.ndim, rhs.ndim)
+    return _dot_general(lhs, rhs, numbers, precision, preferred_element_type)
 
 
 def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any = None) -> Array:
@@ -65,7 +61,7 @@ def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any =
             f"dot: the last axis of shape {show(lhs.shape)} does not meet the first axis of shape {show(rhs.shape)}",
             fix="dot takes vectors and matrices, (n, k) and (k, m): transpose one, or use batch_matmul or dot_general",
         )
-    return dot_general(lhs, rhs, (((lhs.ndim - 1,), (0,)), ((), ())), precision, preferred_element_type)
+    return _dot_general(lhs, rhs, (((lhs.ndim - 1,), (0,)), ((), ())), precision, preferred_element_type)
 
 
 def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
@@ -77,7 +73,17 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
             fix="insert axes with expand_dims, or use nrx.numpy.matmul, which broadcasts",
         )
     batch = tuple(range(lhs.ndim - 2))
-    return dot_general(lhs, rhs, (((lhs.ndim - 1,), (lhs.ndim - 2,)), (batch, batch)), precision)
+    return _dot_general(lhs, rhs, (((lhs.ndim - 1,), (lhs.ndim - 2,)), (batch, batch)), precision, None)
+
+
+def _dot_general(lhs: Array, rhs: Array, numbers: tuple[Pairs, Pairs], precision: Any, preferred: Any) -> Array:
+    return dot_general_p.bind(
+        lhs,
+        rhs,
+        dimension_numbers=numbers,
+        precision=canonical_precision(precision),
+        preferred_element_type=canonical_preferred(lhs.aval, rhs.aval, preferred),
+    )
 
 
 # Arguments
@@ -152,28 +158,45 @@ def _kind(dtype: np.dtype) -> str:
 # impl
 
 
-def accumulated(dtype: np.dtype, *operands: Any) -> list[Any]:
+def accumulated(dtype: np.dtype, x: Any, y: Any) -> tuple[Any, Any]:
     """Raw operands in the dtype in which their product of dtype `dtype` is computed: at least float32 for floats."""
-    wide = [np.dtype(np.float32) if dtypes.is_narrow(d) else d for d in (dtype, *(x.dtype for x in operands))]
-    return [x.astype(np.result_type(*wide), copy=False) for x in operands]
+    if x.dtype == y.dtype == dtype and not dtypes.is_narrow(dtype):
+        return x, y
+    wide = np.result_type(*(np.float32 if dtypes.is_narrow(d) else d for d in (dtype, x.dtype, y.dtype)))
+    return x.astype(wide, copy=False), y.astype(wide, copy=False)
 
 
 def _dot_general_impl(
     xp: Any, x: Any, y: Any, *, dimension_numbers: tuple[Pairs, Pairs], precision: Any, preferred_element_type: Any
 ) -> Any:
-    (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
     dtype = preferred_element_type or x.dtype
     x, y = accumulated(dtype, x, y)
+    x_axes, x_shape, y_axes, y_shape, out_shape = _as_matrices(x.shape, y.shape, dimension_numbers)
+    product = xp.matmul(x.transpose(x_axes).reshape(x_shape), y.transpose(y_axes).reshape(y_shape))
+    return product.reshape(out_shape).astype(dtype, copy=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _as_matrices(
+    x: Shape, y: Shape, dimension_numbers: tuple[Pairs, Pairs]
+) -> tuple[Shape, Shape, Shape, Shape, Shape]:
+    """The axes of x in the order (batch, free, contracting), the shape with one each of the last two; those of y in the
+    order (batch, contracting, free); the shape of the result."""
+    (x_contract, y_contract), (x_batch, y_batch) = dimension_numbers
     # The order of contraction is free: that of the axes of the larger operand often saves copying it.
-    larger = x_contract if x.size >= y.size else y_contract
+    larger = x_contract if size(x) >= size(y) else y_contract
     order = sorted(range(len(larger)), key=larger.__getitem__)
     x_contract, y_contract = tuple(x_contract[i] for i in order), tuple(y_contract[i] for i in order)
-    x_free, y_free = without(range(x.ndim), x_contract + x_batch), without(range(y.ndim), y_contract + y_batch)
-    batch, rows, columns = ([v.shape[a] for a in axes] for v, axes in ((x, x_batch), (x, x_free), (y, y_free)))
-    depth = [x.shape[a] for a in x_contract]
-    left = x.transpose(x_batch + x_free + x_contract).reshape((*batch, size(rows), size(depth)))
-    right = y.transpose(y_batch + y_contract + y_free).reshape((*batch, size(depth), size(columns)))
-    return xp.matmul(left, right).reshape((*batch, *rows, *columns)).astype(dtype, copy=False)
+    x_free, y_free = without(range(len(x)), x_contract + x_batch), without(range(len(y)), y_contract + y_batch)
+    batch, rows, depth = (tuple(x[a] for a in axes) for axes in (x_batch, x_free, x_contract))
+    columns = tuple(y[a] for a in y_free)
+    return (
+        x_batch + x_free + x_contract,
+        (*batch, size(rows), size(depth)),
+        y_batch + y_contract + y_free,
+        (*batch, size(depth), size(columns)),
+        batch + rows + columns,
+    )
 
 
 # abstract
@@ -260,21 +283,21 @@ def _dot_general_batch(
     axis: Any, args: Sequence[Array], dims: Sequence[Any], *, dimension_numbers: tuple[Pairs, Pairs], **params: Any
 ) -> tuple[Array, int]:
     """The axis of one batched operand is free, which makes one large product; those of two are batch axes."""
-    moved = [
-        tuple(axes if d is None else tuple(a + (a >= d) for a in axes) for axes, d in zip(pair, dims, strict=True))
-        for pair in dimension_numbers
-    ]
-    contract, batch = moved
+    contract, batch = (tuple(map(_shifted, axes, dims)) for axes in dimension_numbers)
     x_dim, y_dim = dims
     if x_dim is not None and y_dim is not None:
-        numbers, out_dim = (contract, ((x_dim, *batch[0]), (y_dim, *batch[1]))), 0
+        batch, out_dim = ((x_dim, *batch[0]), (y_dim, *batch[1])), 0
     else:
-        numbers = (contract, batch)
         own = 0 if y_dim is None else 1
         free = without(range(args[own].ndim), contract[own] + batch[own])
         before = len(batch[0]) if own == 0 else args[0].ndim - len(contract[0])
         out_dim = before + free.index(dims[own])
-    return dot_general_p.bind(*args, dimension_numbers=numbers, **params), out_dim
+    return dot_general_p.bind(*args, dimension_numbers=(contract, batch), **params), out_dim
+
+
+def _shifted(axes: tuple[int, ...], dim: int | None) -> tuple[int, ...]:
+    """Axes of the unbatched array as axes of one with a batch axis at `dim`."""
+    return axes if dim is None else tuple(a + (a >= dim) for a in axes)
 
 
 # Registration

@@ -15,9 +15,9 @@ import numpy as np
 from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval, Linear, Zero
-from nrx.core.errors import ArgumentError
+from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.primitive import Primitive
-from nrx.core.shapes import Shape, inserted, size
+from nrx.core.shapes import Shape, inserted, show, size
 from nrx.ops import arithmetic
 from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, REAL, as_arrays, check_dtype, check_same_dtype, widened
 from nrx.ops.indexing import GatherDimensionNumbers, gather
@@ -72,6 +72,8 @@ def reduce_window(
     (init,) = as_arrays("reduce_window: init_value", init_value)
     init = as_peer(init_value, init, x.aval.update(shape=()))
     check_same_dtype("reduce_window", x.aval, init.aval)
+    if init.ndim:
+        raise ShapeError(f"reduce_window: init_value must be a scalar, got shape {show(init.shape)}")
     geometry = _geometry("reduce_window", x, window_dimensions, window_strides, padding, base_dilation, window_dilation)
     out = prim.bind(x, **geometry)
     if isinstance(init, ConcreteArray) and init.numpy() == identity(x.dtype):
@@ -153,26 +155,28 @@ def _reduce_impl(combine: str, reduce: str, identity: Callable) -> Callable:
     return impl
 
 
-def _arg_impl(beats: str, identity: Callable) -> Callable:
+def _arg_impl(combine: str, identity: Callable) -> Callable:
     """The flat index of the first extreme element, or of the first NaN; -1 where all of a window is padding."""
 
     def impl(xp: Any, x: Any, *, padding: Padding, base_dilation: Shape, **windows: Shape) -> Any:
-        def better(one: tuple[Any, Any], other: tuple[Any, Any]) -> tuple[Any, Any]:
-            (value, place), (new_value, new_place) = one, other
-            wins = getattr(xp, beats)(new_value, value) | ((new_value != new_value) & (value == value))
-            wins = (new_place >= 0) & ((place < 0) | wins)
-            return xp.where(wins, new_value, value), xp.where(wins, new_place, place)
-
         counts = _counts(x.shape, padding=padding, base_dilation=base_dilation, **windows)
         if 0 in counts:
             return xp.empty(counts, np.int64)
+        # Padding is at the largest number there is, so that the smallest place of an extreme element is the first.
+        unsigned, signed = (np.uint32, np.int32) if x.size < 1 << 31 else (np.uint64, np.int64)
+        places = xp.arange(x.size, dtype=unsigned).reshape(x.shape)
+        places = padded(xp, places, padding, base_dilation, np.iinfo(unsigned).max)
         values = padded(xp, widened(x), padding, base_dilation, identity(x.dtype))
-        places = padded(xp, xp.arange(x.size, dtype=np.int64).reshape(x.shape), padding, base_dilation, -1)
-        # The last axis first: of equal elements in several rows, the one in the first row comes first.
-        for axis in reversed(range(x.ndim)):
-            along = (axis, counts[axis], *(windows[name][axis] for name in _OF_A_WINDOW))
-            values, places = functools.reduce(better, zip(_taps(values, *along), _taps(places, *along), strict=True))
-        return places
+        for axis, count in enumerate(counts):
+            along = (axis, count, *(windows[name][axis] for name in _OF_A_WINDOW))
+            value_taps, place_taps = list(_taps(values, *along)), list(_taps(places, *along))
+            values, places = value_taps[0], place_taps[0]
+            if len(value_taps) > 1:
+                values = functools.reduce(getattr(xp, combine), value_taps)
+                hits = ((tap == values) | (tap != tap) for tap in value_taps)
+                missed = (hit.astype(unsigned) - unsigned(1) for hit in hits)  # all bits set unless hit
+                places = functools.reduce(xp.minimum, map(xp.bitwise_or, place_taps, missed))
+        return places.view(signed).astype(np.int64)
 
     return impl
 
@@ -273,11 +277,11 @@ reduce_window_min_p.define(
     batch=_batch(reduce_window_min_p),
 )  # fmt: skip
 reduce_window_argmax_p.define(
-    impl=_arg_impl("greater", lowest), abstract=_abstract("reduce_window_argmax", REAL, dtypes.int64),
+    impl=_arg_impl("maximum", lowest), abstract=_abstract("reduce_window_argmax", REAL, dtypes.int64),
     batch=_arg_batch(reduce_window_argmax_p),
 )  # fmt: skip
 reduce_window_argmin_p.define(
-    impl=_arg_impl("less", highest), abstract=_abstract("reduce_window_argmin", REAL, dtypes.int64),
+    impl=_arg_impl("minimum", highest), abstract=_abstract("reduce_window_argmin", REAL, dtypes.int64),
     batch=_arg_batch(reduce_window_argmin_p),
 )  # fmt: skip
 nonlinear(reduce_window_max_p, _extremum_jvp(reduce_window_max_p, reduce_window_argmax_p))

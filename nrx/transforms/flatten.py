@@ -94,17 +94,17 @@ def flatten_call(
         path = tree_flatten_with_path((args, kwargs))[0][position][0]
         return f"argument {argument_name(function, path, positions)} of {name_of(function)}"
 
-    return _as_arrays(leaves, name, "under jit, make it static (static_argnums)"), treedef
+    return _as_arrays(leaves, name, "; under jit, make it static (static_argnums)"), treedef
 
 
-def _as_arrays(leaves: list[Any], name: Callable[[int], str], fix: str | None = None) -> list[Array]:
+def _as_arrays(leaves: list[Any], name: Callable[[int], str], hint: str = "") -> list[Array]:
     """Leaves as Arrays; `name` says, for messages, which leaf the one at a position is."""
     for position, leaf in enumerate(leaves):
         if not isinstance(leaf, Array):
             try:
                 leaves[position] = asarray(leaf, "it")
             except NrxError as error:
-                raise type(error)(f"{name(position)}: {error.message}", fix=error.fix or fix) from None
+                raise type(error)(f"{name(position)}: {error.message}", fix=f"{error.fix}{hint}") from None
     return leaves
 
 

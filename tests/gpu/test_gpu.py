@@ -46,7 +46,7 @@ def pull_back_ones(case, args):
 
 
 def check(case, dtype, device, ulp):
-    """Eager, jit and vjp: results stay on the device and are the CPU's. (Zeros that nobody computed are uncommitted.)"""
+    """Eager, jit and vjp: results stay on the device and are the CPU's. (Zeros never computed are uncommitted.)"""
     ways = [case.function, nrx.jit(case.function)]
     if has_gradients(case):
         ways.append(lambda *args: pull_back_ones(case, args))

@@ -2,8 +2,8 @@
 
 Points move on spirals, dy/dt = A y^3. From noisy observations of some trajectories a small network learns dy/dt as a
 function of y. The loss is differentiated through the solver, Runge and Kutta's of fourth order in a `scan`, and `vmap`
-runs that for all trajectories at once. (Chen, Rubanova, Bettencourt and Duvenaud, "Neural ordinary differential equations",
-NeurIPS 2018.)
+runs that for all trajectories at once. (Chen, Rubanova, Bettencourt and Duvenaud, "Neural ordinary differential
+equations", NeurIPS 2018.)
 
     python examples/neural_ode.py --plot spirals.png
 """
@@ -71,7 +71,7 @@ def draw(params: Any, starts: nrx.Array, path: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=300, help="of learning")
+    parser.add_argument("--steps", type=int, default=1000, help="of learning")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="where to draw unseen trajectories")
     options = parser.parse_args(argv)

@@ -164,7 +164,7 @@ def axis_of_a_scalar():
     return jnp.sum(jnp.asarray(1.0), axis=0)  # here
 
 
-@mistake(ArgumentTypeError, TypeError, "axis must be an integer", "'rows'", fix="int")
+@mistake(ArgumentTypeError, TypeError, "axis must be an integer", "'rows'", fix="number the axes")
 def axis_by_name():
     return jnp.sum(A, axis="rows")  # here
 

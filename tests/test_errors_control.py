@@ -127,7 +127,7 @@ def carry_that_is_a_string():
     lax.scan(lambda c, x: (c, None), {"h": "zeros"}, V)  # here
 
 
-@mistake(ArgumentTypeError, TypeError, "scan needs a function", fix="first argument")
+@mistake(ArgumentTypeError, TypeError, "scan needs a function", fix="itself")
 def scan_of_no_function():
     lax.scan(V, 0.0, V)  # here
 
@@ -213,7 +213,11 @@ def bwd_rule_without_a_tuple():
 
 
 @mistake(
-    TreeError, ValueError, "the cotangent of x that the bwd rule of f returned", r"missing \['a'\]", fix="structure"
+    TreeError,
+    ValueError,
+    "the cotangent of x that the bwd rule of f returned",
+    r"missing \['b'\]; extra \['a'\]",
+    fix="structure",
 )
 def bwd_rule_with_another_structure():
     f = with_vjp(lambda x, y: (x["a"] * y, None), lambda _, ct: ({"b": ct}, None))

@@ -10,13 +10,11 @@ from nrx.core.errors import DTypeError, ShapeError, TreeError
 from nrx.core.program import Program, evaluate, prune
 from nrx.core.pytree import (
     PyTreeDef,
-    keystr,
     structure_difference,
-    tree_flatten_with_path,
     tree_structure,
-    tree_unflatten,
 )
 from nrx.ops.structural import convert_element_type
+from nrx.transforms.flatten import leaf_paths
 from nrx.transforms.staging import stage, stage_call
 
 
@@ -51,12 +49,6 @@ def check_same_tree(expected: PyTreeDef, got: PyTreeDef, message: str) -> None:
     """Raise TreeError with the path of the first difference."""
     if expected != got:
         raise TreeError(f"{message}: {structure_difference(expected, got)}", fix="return the same structure")
-
-
-def leaf_paths(tree: PyTreeDef) -> list[str]:
-    """The paths of the leaves, as they are written after a name: `['w'][0]`."""
-    numbered = tree_unflatten(tree, range(tree.num_leaves))
-    return [keystr(path) for path, _ in tree_flatten_with_path(numbered)[0]]
 
 
 def check_carry(name: str, tree: PyTreeDef, carried: Sequence[Aval], returned: Sequence[Aval]) -> None:

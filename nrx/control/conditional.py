@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nrx.control.bodies import Body, check_same_tree, converted, leaf_paths, trace_body
+from nrx.control.bodies import Body, check_same_tree, converted, trace_body
 from nrx.control.loops import has_while, of_running_lane
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
@@ -21,7 +21,7 @@ from nrx.ops.reductions import reduce_or
 from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like, move_axis, spread
 from nrx.transforms.batching import Axis, batch_program
 from nrx.transforms.calls import present_tangents
-from nrx.transforms.flatten import flatten_arrays
+from nrx.transforms.flatten import flatten_arrays, leaf_paths
 from nrx.transforms.forward import jvp_program, with_zeros
 from nrx.transforms.linearize import SplitProgram, linearize_program
 from nrx.transforms.staging import stage
@@ -55,11 +55,13 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """
     functions = list(branches)
     if not functions or not all(map(callable, functions)):
-        raise ArgumentTypeError("switch: branches must be a non-empty sequence of functions")
+        raise ArgumentTypeError(
+            "switch: branches must be a non-empty sequence of functions", fix="pass a function for every branch"
+        )
     which = asarray(index, "the index of switch")
     if which.shape or not dtypes.is_integer(which.dtype):
         raise ArgumentTypeError(
-            f"switch: the index must be an integer scalar, got {which.aval}", fix="index one element"
+            f"switch: the index must be an integer scalar, got {which.aval}", fix="convert it: i.astype(int)"
         )
     last = min(len(functions) - 1, dtypes.iinfo(which.dtype).max)
     which = convert_element_type(clamp(full_like(which, 0), which, full_like(which, last)), dtypes.int32)

@@ -108,7 +108,9 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
     bounds = [asarray(b, f"the {name} bound of fori_loop") for b, name in ((lower, "lower"), (upper, "upper"))]
     for bound in bounds:
         if bound.shape or not dtypes.is_integer(bound.dtype):
-            raise ArgumentTypeError(f"fori_loop: the bounds must be integer scalars, got {bound.aval}")
+            raise ArgumentTypeError(
+                f"fori_loop: the bounds must be integer scalars, got {bound.aval}", fix="convert them: int(n)"
+            )
     dtype, _ = dtypes.promote_types(*((b.dtype, b.weak_type) for b in bounds))
     first, last = (convert_element_type(b, dtype) for b in bounds)
     if all(isinstance(b, ConcreteArray) for b in bounds):

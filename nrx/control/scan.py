@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from nrx.control.bodies import Body, check_carry, check_same_tree, converted, leaf_paths, settled_carry, trace_body
+from nrx.control.bodies import Body, check_carry, check_same_tree, converted, settled_carry, trace_body
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
@@ -19,7 +19,7 @@ from nrx.ops.slicing import concatenate, slice_in_dim
 from nrx.ops.structural import full_like, instantiate, move_axis, reshape, spread
 from nrx.transforms.batching import Axis, batch_program, vmap
 from nrx.transforms.calls import present_tangents
-from nrx.transforms.flatten import check_function, flatten_arrays
+from nrx.transforms.flatten import check_function, flatten_arrays, leaf_paths
 from nrx.transforms.forward import jvp_program, with_zeros
 from nrx.transforms.linearize import linearize_program
 from nrx.transforms.staging import stage

@@ -247,8 +247,8 @@ def power(x: Any, y: Any, /) -> Array:
         y: an array that broadcasts with x. A Python integer is applied by repeated multiplication.
 
     Returns:
-        An array of their common shape and dtype. Powers of integers wrap on overflow; with a negative exponent in an array
-        they are 0, but for bases of 1 and -1.
+        An array of their common shape and dtype. Powers of integers wrap on overflow; with a negative exponent in an
+        array they are 0, but for bases of 1 and -1.
 
     Raises:
         DTypeError: x is of integers and y is a negative Python integer.

@@ -382,12 +382,10 @@ def indices(dimensions: Sequence[int], dtype: Any = None, sparse: bool = False) 
     Returns:
         An array of one axis more than the grid, or a tuple.
 
-    >>> jnp.indices((2, 2))
-    Array([[[0, 0],
-            [1, 1]],
-
-           [[0, 1],
-            [0, 1]]], dtype=int32)
+    >>> rows, columns = jnp.indices((2, 2))
+    >>> rows
+    Array([[0, 0],
+           [1, 1]], dtype=int32)
     """
     shape = canonical_shape(dimensions)
     dtype = dtypes.scalar_dtype(int) if dtype is None else canonical_dtype(dtype)

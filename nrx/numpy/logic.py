@@ -25,9 +25,22 @@ from nrx.ops.logic import (
     xor_p,
 )  # fmt: skip
 
+
+def _by_parts(compare: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+    """The comparison of complex numbers by real, then imaginary part."""
+
+    def compare_parts(x: Array, y: Array) -> Array:
+        same = lax.eq(lax.real(x), lax.real(y))
+        return lax.select(same, compare(lax.imag(x), lax.imag(y)), compare(lax.real(x), lax.real(y)))
+
+    return compare_parts
+
+
+_less = Elementwise("less", lt_p, complex=_by_parts(lax.lt))
+_less_equal = Elementwise("less_equal", le_p, complex=_by_parts(lax.le))
+_greater = Elementwise("greater", gt_p, complex=_by_parts(lax.gt))
+_greater_equal = Elementwise("greater_equal", ge_p, complex=_by_parts(lax.ge))
 _equal, _not_equal = Elementwise("equal", eq_p), Elementwise("not_equal", ne_p)
-_less, _less_equal = Elementwise("less", lt_p), Elementwise("less_equal", le_p)
-_greater, _greater_equal = Elementwise("greater", gt_p), Elementwise("greater_equal", ge_p)
 _and, _or, _xor = Elementwise("bitwise_and", and_p), Elementwise("bitwise_or", or_p), Elementwise("bitwise_xor", xor_p)
 _left = Elementwise("left_shift", shift_left_p)
 _select = Elementwise("where", select_n_p, selectors=1)
@@ -81,7 +94,7 @@ def less(x: Any, y: Any, /) -> Array:
     >>> jnp.less(jnp.array([1, 2, 3]), 2)
     Array([ True, False, False], dtype=bool)
     """
-    return _ordered(_less, lax.lt, x, y)
+    return _less(x, y)
 
 
 def less_equal(x: Any, y: Any, /) -> Array:
@@ -97,7 +110,7 @@ def less_equal(x: Any, y: Any, /) -> Array:
     >>> jnp.less_equal(jnp.array([1, 2, 3]), 2)
     Array([ True,  True, False], dtype=bool)
     """
-    return _ordered(_less_equal, lax.le, x, y)
+    return _less_equal(x, y)
 
 
 def greater(x: Any, y: Any, /) -> Array:
@@ -113,7 +126,7 @@ def greater(x: Any, y: Any, /) -> Array:
     >>> jnp.greater(jnp.array([1, 2, 3]), 2)
     Array([False, False,  True], dtype=bool)
     """
-    return _ordered(_greater, lax.gt, x, y)
+    return _greater(x, y)
 
 
 def greater_equal(x: Any, y: Any, /) -> Array:
@@ -129,15 +142,7 @@ def greater_equal(x: Any, y: Any, /) -> Array:
     >>> jnp.greater_equal(jnp.array([1, 2, 3]), 2)
     Array([False,  True,  True], dtype=bool)
     """
-    return _ordered(_greater_equal, lax.ge, x, y)
-
-
-def _ordered(compare: Elementwise, parts: Callable, x: Any, y: Any) -> Array:
-    if not any(getattr(v, "dtype", type(v)) in (complex, *dtypes.COMPLEX) for v in (x, y)):
-        return compare(x, y)
-    x, y = broadcast(promote_dtypes(compare.name, x, y))
-    same = lax.eq(lax.real(x), lax.real(y))
-    return lax.select(same, parts(lax.imag(x), lax.imag(y)), parts(lax.real(x), lax.real(y)))
+    return _greater_equal(x, y)
 
 
 # Logic

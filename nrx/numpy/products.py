@@ -68,8 +68,8 @@ def _dot(a: Any, b: Any, *, precision: Any, preferred: Any) -> Array:
 def _check_lengths(name: str, x: Array, y: Array, i: int, j: int) -> None:
     if x.shape[i] != y.shape[j]:
         raise ShapeError(
-            f"{name}: shapes {show(x.shape)} and {show(y.shape)} do not fit: axis {i} of the first has length {x.shape[i]}, "
-            f"axis {j} of the second {y.shape[j]}",
+            f"{name}: shapes {show(x.shape)} and {show(y.shape)} do not fit: "
+            f"axis {i} of the first has length {x.shape[i]}, axis {j} of the second {y.shape[j]}",
             fix="transpose one of them",
         )
 

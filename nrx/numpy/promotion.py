@@ -4,7 +4,7 @@
 combination of operands what has to be done, and leaves the broadcasting to NumPy or CuPy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,18 +99,21 @@ class Elementwise:
         name: the name of the function in messages.
         prim: the primitive, which takes operands of one dtype and shape; its impl must broadcast.
         boolean: the primitive that takes its place where all operands are boolean.
+        complex: the function of Arrays that takes its place where an operand is complex.
         inexact: whether integers are converted to the default float first.
         selectors: how many of the first operands are not numbers to be promoted, but conditions.
     """
 
-    __slots__ = ("_plans", "boolean", "inexact", "name", "prim", "selectors")
+    __slots__ = ("_plans", "boolean", "complex", "inexact", "name", "prim", "selectors")
 
     def __init__(
-        self, name: str, prim: Primitive, *, boolean: Primitive | None = None, inexact: bool = False, selectors: int = 0
-    ):
+        self, name: str, prim: Primitive, *, boolean: Primitive | None = None,
+        complex: Callable[..., Array] | None = None, inexact: bool = False, selectors: int = 0,
+    ):  # fmt: skip
         self.name = name
         self.prim = prim
         self.boolean = boolean or prim
+        self.complex = complex
         self.inexact = inexact
         self.selectors = selectors
         self._plans: dict[tuple, _Plan] = {}
@@ -133,8 +136,10 @@ class Elementwise:
         """The operation by way of the primitive: promoted and broadcast as operations of their own."""
         count = self.selectors
         numbers = promote_dtypes(self.name, *operands[count:], inexact=self.inexact)
-        prim = self.boolean if numbers[0].dtype == dtypes.bool_ else self.prim
-        return prim.bind(*broadcast([*as_arrays(self.name, *operands[:count]), *numbers]))
+        arrays = broadcast([*as_arrays(self.name, *operands[:count]), *numbers])
+        if self.complex is not None and dtypes.is_complex(numbers[0].dtype):
+            return self.complex(*arrays)
+        return (self.boolean if dtypes.is_bool(numbers[0].dtype) else self.prim).bind(*arrays)
 
     def _remember(self, key: tuple, operands: Sequence[Any], out: Aval) -> None:
         """Keep the plan of a combination whose result does not depend on the default dtypes."""
@@ -145,6 +150,8 @@ class Elementwise:
         dtype, weak = dtypes.promote_types(*pairs)
         if weak or (self.inexact and not dtypes.is_inexact(dtype)):
             return
+        if self.complex is not None and dtypes.is_complex(dtype):
+            return
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         targets = [x.dtype for x in arrays[: self.selectors]] + [dtype] * len(pairs)
@@ -153,7 +160,7 @@ class Elementwise:
             for x, target in zip(operands, targets, strict=True)
         )
         avals = tuple(x.aval for x in operands if type(x) is ConcreteArray)
-        prim = self.boolean if dtype == dtypes.bool_ else self.prim
+        prim = self.boolean if dtypes.is_bool(dtype) else self.prim
         self._plans[key] = _Plan(prim, out, casts if any(casts) else None, avals)
 
 

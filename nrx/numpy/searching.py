@@ -223,8 +223,8 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
 
 
 def unique(
-    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None,
-    *, equal_nan: bool = True, size: int | None = None, fill_value: Any = None,
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
+    axis: int | None = None, *, equal_nan: bool = True,
 ) -> Any:  # fmt: skip
     """The sorted distinct elements; the array must be known, not traced.
 
@@ -246,7 +246,7 @@ def unique(
     (Array([1, 3], dtype=int32), Array([1, 2], dtype=int32))
     """
     (x,) = as_arrays("unique", ar)
-    if isinstance(x, Tracer) or size is not None:
+    if isinstance(x, Tracer):
         raise ArgumentTypeError(
             "unique: the number of results depends on the values, which must be known", fix="call it outside of jit"
         )

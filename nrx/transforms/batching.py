@@ -22,7 +22,7 @@ from nrx.core.trace import (
     use_trace,
 )
 from nrx.ops.structural import move_axis, spread
-from nrx.transforms.flatten import FlatFunction, argument_name, check_function, flatten_call, prefix_leaves
+from nrx.transforms.flatten import FlatFunction, argument_name, check_function, flatten_call, leaf_paths, prefix_leaves
 from nrx.transforms.staging import stage
 
 
@@ -177,7 +177,10 @@ def vmap(
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not isinstance(in_axes, int | tuple | NoneType):
-        raise TreeError(f"vmap: in_axes must be an int, None or a tuple of one entry an argument, got {in_axes!r}")
+        raise TreeError(
+            f"vmap: in_axes must be an int, None or a tuple of one entry an argument, got {in_axes!r}",
+            fix="write in_axes=0 for all arguments, in_axes=(0, None) for one mapped and one fixed",
+        )
 
     @functools.wraps(check_function("vmap", function))
     def mapped(*args: Any, **kwargs: Any) -> Any:
@@ -193,8 +196,7 @@ def vmap(
         axis = Axis(axis_name, _mapped_size(function, values, dims, axis_size, names))
         flat = FlatFunction(function, in_tree)
         outs, found = batch_flat(flat, axis, values, dims, describe_caller("vmap", function))
-        wanted = prefix_leaves(out_axes, tree_unflatten(flat.out_tree, outs), f"out_axes of vmap({name_of(function)})")
-        results = [_placed(out, dim, want, axis) for out, dim, want in zip(outs, found, wanted, strict=True)]
+        results = _results(function, flat.out_tree, outs, found, out_axes, axis)
         return tree_unflatten(flat.out_tree, results)
 
     return mapped
@@ -214,7 +216,9 @@ class _LeafNames:
 def _in_dims(
     function: Callable, in_axes: Any, args: tuple, kwargs: dict, values: list[Array], names: _LeafNames
 ) -> list[int | None]:
-    axes = prefix_leaves(in_axes, args, f"in_axes of vmap({name_of(function)})") if args else []
+    axes = (
+        prefix_leaves(in_axes, args, f"vmap of {name_of(function)}: the arguments do not fit in_axes") if args else []
+    )
     axes += [0] * (len(values) - len(axes))
     dims: list[int | None] = []
     for position, (axis, value) in enumerate(zip(axes, values, strict=True)):
@@ -247,14 +251,25 @@ def _mapped_size(
     return distinct.pop()
 
 
-def _placed(out: Array, dim: int | None, want: Any, axis: Axis) -> Array:
-    if want is None:
-        if dim is not None:
+def _results(
+    function: Callable, tree: PyTreeDef, outs: list[Array], dims: list[int | None], out_axes: Any, axis: Axis
+) -> list[Array]:
+    """The leaves of the result with the batch axis where `out_axes` wants it."""
+    what = f"vmap of {name_of(function)}: the result does not fit out_axes"
+    wanted = prefix_leaves(out_axes, tree_unflatten(tree, outs), what)
+    placed = []
+    for position, (out, dim, want) in enumerate(zip(outs, dims, wanted, strict=True)):
+        if want is None and dim is not None:
             raise AxisError(
-                "out_axes is None for a result that depends on the mapped arguments",
+                f"vmap of {name_of(function)}: out_axes is None for result{leaf_paths(tree)[position]}, "
+                "which depends on the mapped arguments",
                 fix="give out_axes an int for it, or reduce over the axis (nrx.lax.psum with axis_name)",
             )
-        return out
+        placed.append(out if want is None else _placed(out, dim, want, axis))
+    return placed
+
+
+def _placed(out: Array, dim: int | None, want: Any, axis: Axis) -> Array:
     at = canonical_axis(want, out.ndim + (dim is None), "out_axes")
     if dim is None:
         return spread(out, None, axis.size, at)

@@ -26,6 +26,7 @@ from nrx.transforms.flatten import (
     FlatFunction,
     argnums_tuple,
     check_function,
+    describe,
     fix_arguments,
     flatten_arrays,
     flatten_call,
@@ -438,10 +439,9 @@ class _FlatVJPRule:
     def _flat_cotangents(self, cts: Any, avals: Sequence[Aval]) -> list[Any]:
         trees = self.in_tree.children()[0].children()
         if not isinstance(cts, tuple | list) or len(cts) != len(trees):
-            got = f"{len(cts)}" if isinstance(cts, tuple | list) else f"a {type(cts).__name__}"
             raise TreeError(
                 f"the bwd rule of {self.name} must return a tuple of {len(trees)} cotangents, one for each argument, "
-                f"it returned {got}",
+                f"it returned {describe(cts)}",
                 fix="return (ct,) for one argument, None for a cotangent that is zero",
             )
         flat: list[Any] = []
@@ -449,7 +449,8 @@ class _FlatVJPRule:
             expected = avals[len(flat) : len(flat) + tree.num_leaves]
             name = positional_name(self.function, position)
             what = f"the cotangent of {name} that the bwd rule of {self.name} returned"
-            leaves = prefix_leaves(ct, tree_unflatten(tree, range(tree.num_leaves)), what)
+            numbered = tree_unflatten(tree, range(tree.num_leaves))
+            leaves = prefix_leaves(ct, numbered, f"argument {name} does not fit {what}")
             flat += [_cotangent(leaf, aval, what) for leaf, aval in zip(leaves, expected, strict=True)]
         return flat
 
@@ -483,10 +484,11 @@ custom_vjp_p.define(
     eager=_eager, stage=_stage, impl=_impl, abstract=_abstract, jvp=_custom_vjp_jvp, batch=_custom_vjp_batch,
     linearize=_custom_vjp_linearize,
 ).refuse(transpose="linearize replaces it by its pullback", lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip
-custom_pullback_p.define(abstract=_pullback_abstract, transpose=_pullback_transpose, impl=_forward_only).refuse(
-    jvp="it stands for a derivative of which only the transpose is known",
-    batch="it stands for a derivative of which only the transpose is known",
-    lower=NOT_YET_LOWERED,
-    onnx=NOT_YET_LOWERED,
-)
+custom_pullback_p.define(
+    abstract=_pullback_abstract,
+    transpose=_pullback_transpose,
+    impl=_forward_only,
+    jvp=_forward_only,
+    batch=_forward_only,
+).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
 stop_gradient_p = discrete(elementwise("stop_gradient", lambda xp, x: x, ANY))

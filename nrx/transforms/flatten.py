@@ -67,11 +67,10 @@ def describe(value: Any) -> str:
 def check_function(caller: str, function: Any) -> Callable:
     """`function`, if it is one."""
     if not callable(function):
-        called = isinstance(function, Array)
-        raise ArgumentTypeError(
-            f"{caller} needs a function, got {describe(function)}",
-            fix=f"write {caller}(f)(x), not {caller}(f(x))" if called else "pass the function as the first argument",
+        fix = (
+            "pass the function itself, not what it returned" if isinstance(function, Array) else "pass a function first"
         )
+        raise ArgumentTypeError(f"{caller} needs a function, got {describe(function)}", fix=fix)
     return function
 
 
@@ -108,9 +107,18 @@ def _as_arrays(leaves: list[Any], name: Callable[[int], str], hint: str = "") ->
     return leaves
 
 
+def leaf_paths(tree: PyTreeDef) -> list[str]:
+    """The paths of the leaves, as they are written after a name: `['w'][0]`."""
+    numbered = tree_unflatten(tree, range(tree.num_leaves))
+    return [keystr(path) for path, _ in tree_flatten_with_path(numbered)[0]]
+
+
 def prefix_leaves(prefix: Any, tree: Any, what: str) -> list[Any]:
-    """The leaves of a prefix of `tree`, None being one, each repeated for the leaves of the subtree it stands for."""
-    return broadcast_prefix(prefix, tree, is_leaf=lambda x: x is None, what=f"{what} does not fit")
+    """The leaves of a prefix of `tree`, None being one, each repeated for the leaves of the subtree it stands for.
+
+    An error says that `what`, the tree, does not fit the prefix.
+    """
+    return broadcast_prefix(prefix, tree, is_leaf=lambda x: x is None, what=what)
 
 
 def argument_name(function: Callable, path: Sequence[Any], positions: Sequence[int] | None = None) -> str:

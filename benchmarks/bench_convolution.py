@@ -1,7 +1,8 @@
 """The choices inside convolution and windowed reduction, each beside the alternative that lost, and JAX.
 
-All run in short bursts by turns, and each counts with its fastest burst, so that a busy machine slows all alike. A ratio
-above 1 says how many times longer the alternative takes than what the library does.
+All run in short bursts by turns, and each counts with its fastest burst, so that a busy machine slows all alike; ratios
+above 1 say how many times as long the alternative takes. On a machine that is busy with other things, set
+OPENBLAS_NUM_THREADS=1: waiting threads of BLAS would be all that is measured.
 """
 
 import timeit
@@ -20,7 +21,7 @@ try:
 except ImportError:
     jax = None
 
-BURSTS = 30
+BURSTS = 15
 BURST_SECONDS = 0.004
 LAYOUTS = ("NHWC", "HWIO", "NHWC")
 
@@ -105,9 +106,8 @@ def convolutions() -> None:
             others = [otherwise(*change, run) for change in ALTERNATIVES.values()]
             ours, *times = fastest(run, *others, *([theirs[direction]] if theirs else []))
             ratios = "".join(f"{time / ours:14.2f}x" for time in times[: len(others)])
-            print(
-                f"{name:28}{direction:4}{ours * 1e3:7.2f} ms{ratios}" + (f"{times[-1] / ours:7.2f}x" if theirs else "")
-            )
+            in_jax = f"{times[-1] / ours:7.2f}x" if theirs else ""
+            print(f"{name:28}{direction:4}{ours * 1e3:7.2f} ms{ratios}{in_jax}")
 
 
 def directions(library: Any, function: Callable, x: np.ndarray, w: np.ndarray) -> dict[str, Callable[[], Any]]:

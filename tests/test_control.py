@@ -187,17 +187,19 @@ def test_lanes_stop_at_different_times() -> None:
 
 
 def test_nested_loops_end_for_every_lane() -> None:
-    """The inner loop ends only if it starts at or below its limit, which holds for lanes that still run."""
+    """The inner loop ends only if it starts at or below 4: it must not run for lanes that have finished above."""
 
-    def f(n: Any) -> Any:
+    def f(start: Any, end: Any) -> Any:
         inner = lambda k: lax.while_loop(lambda s: s[0] != 4, lambda s: (s[0] + 1, s[1] + s[0]), (k, 0))[1]
         outer = lambda s: (s[0] + 1, s[1] + inner(s[0]))
-        return lax.while_loop(lambda s: s[0] < n, outer, (0, 0))
+        return lax.while_loop(lambda s: s[0] < end, outer, (start, 0))
 
-    counts = jnp.asarray(np.array([4, 0, 5, 1]))
-    assert_same(nrx.vmap(f)(counts), looped(f, counts))
-    assert_same(nrx.jit(nrx.vmap(nrx.vmap(f)))(counts.reshape(2, 2))[1].ravel(), looped(f, counts)[1])
-    assert nrx.vmap(f)(counts[:0])[0].shape == (0,)
+    starts, ends = jnp.asarray(np.array([0, 5, 2, 7])), jnp.asarray(np.array([4, 5, 5, 0]))
+    assert_same(nrx.vmap(f)(starts, ends), looped(f, starts, ends))
+    assert_same(nrx.vmap(f, (0, None))(starts, 5), looped(lambda start: f(start, 5), starts))
+    in_twos = nrx.jit(nrx.vmap(nrx.vmap(f)))(starts.reshape(2, 2), ends.reshape(2, 2))
+    assert_same(in_twos[1].ravel(), looped(f, starts, ends)[1])
+    assert nrx.vmap(f)(starts[:0], ends[:0])[0].shape == (0,)
 
 
 def test_weak_carries_take_the_type_of_the_body() -> None:

@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import cupy as fake
 from oracles import assert_same
 
 import nrx
 import nrx.numpy as jnp
 from nrx import lax
+from nrx.core import backend
+from nrx.core.errors import LeakedTracerError
 from nrx.core.trace import current_trace, is_evaluating, new_trace
 from nrx.transforms.staging import StagingTrace
 
@@ -79,6 +82,17 @@ def test_settings_that_change_what_is_traced() -> None:
     with nrx.config.using(default_float="float64"):
         assert f().dtype == np.float64
     assert f().dtype == np.float32
+    assert f.trace_count == 2
+
+
+def test_the_default_device_is_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.install(monkeypatch)
+    monkeypatch.setattr(backend, "_loaded", {"cpu": backend.get_backend("cpu")})
+    f = nrx.jit(lambda: jnp.zeros(2) + jnp.asarray(np.arange(2.0)))
+    assert str(f().device) == "cpu:0"
+    with nrx.default_device("gpu:1"):
+        assert str(f().device) == "gpu:1"
+    assert str(f().device) == "cpu:0"
     assert f.trace_count == 2
 
 
@@ -337,6 +351,16 @@ def test_threads_do_not_see_each_other() -> None:
             return jnp.sum(x)
 
         np.testing.assert_allclose(got, [f(X), *nrx.grad(f)(X), *nrx.vmap(f)(X)], rtol=1e-12)
+
+
+def test_a_tracer_is_refused_in_another_thread() -> None:
+    def f(x: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(jnp.sin, x).result()
+
+    for transform in (nrx.jit, nrx.grad):
+        with pytest.raises(LeakedTracerError, match="in another thread"):
+            transform(f)(1.0)
 
 
 def test_one_jitted_function_in_many_threads() -> None:

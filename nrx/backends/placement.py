@@ -88,7 +88,7 @@ def device_get(tree: Any) -> Any:
 
     >>> import nrx
     >>> nrx.device_get({"w": nrx.numpy.ones(2), "name": "dense"})
-    {'w': array([1., 1.], dtype=float32), 'name': 'dense'}
+    {'name': 'dense', 'w': array([1., 1.], dtype=float32)}
     """
     return tree_map(lambda leaf: leaf.numpy() if isinstance(leaf, Array) else leaf, tree)
 

@@ -114,9 +114,9 @@ def max_pool(x: Any, window: Sizes, *, strides: Sizes | None = None, padding: Pa
     Array([1., 3.], dtype=float32)
     """
     x = asarray(x, "max_pool: x")
-    window, strides, padding = _pooling("max_pool", x.shape, window, strides, padding)
+    box, steps, pads = _pooling("max_pool", x.shape, window, strides, padding)
     lowest = -jnp.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
-    return lax.reduce_window(x, lowest, lax.max, window, strides, padding)
+    return lax.reduce_window(x, lowest, lax.max, box, steps, pads)
 
 
 def avg_pool(x: Any, window: Sizes, *, strides: Sizes | None = None, padding: Padding = "VALID") -> Array:
@@ -139,9 +139,9 @@ def avg_pool(x: Any, window: Sizes, *, strides: Sizes | None = None, padding: Pa
     Array([0.5, 2.5], dtype=float32)
     """
     x = asarray(x, "avg_pool: x")
-    window, strides, padding = _pooling("avg_pool", x.shape, window, strides, padding)
+    box, steps, pads = _pooling("avg_pool", x.shape, window, strides, padding)
     ones = jnp.ones((1, *x.shape[1:-1], 1), x.dtype)
-    total, count = (lax.reduce_window(values, 0, lax.add, window, strides, padding) for values in (x, ones))
+    total, count = (lax.reduce_window(values, 0, lax.add, box, steps, pads) for values in (x, ones))
     return total / count
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import index
 from typing import Any
 
@@ -305,9 +306,7 @@ def logspace(
     def powers(low: Array, high: Array, num: int, endpoint: bool) -> Array:
         return lax.pow(*broadcast(promote_dtypes("logspace", base, _between(low, high, num, endpoint), inexact=True)))
 
-    def known(*ends: Any, **options: Any) -> np.ndarray:
-        return np.logspace(*ends, base=base, **options)
-
+    known = partial(np.logspace, base=base)
     return _spaced(known, powers, (start, stop, base), (low, high), num, endpoint, target, axis)
 
 
@@ -354,8 +353,8 @@ def _spaced(
     """A progression, computed by NumPy in float64 if what was given are plain numbers, and by `traced` otherwise."""
     if all(scalar_aval(x) is not None for x in given):
         with np.errstate(all="ignore"):
-            points = np.asarray(known(given[0], given[1], num=num, endpoint=endpoint))
-            return cast(np.floor(points) if dtypes.is_integer(dtype) else points, dtype)
+            values = np.asarray(known(given[0], given[1], num=num, endpoint=endpoint))
+            return cast(np.floor(values) if dtypes.is_integer(dtype) else values, dtype)
     points = traced(*ends, index(num), endpoint)
     points = lax.floor(points) if dtypes.is_integer(dtype) else points
     at = canonical_axis(axis, points.ndim)

@@ -52,7 +52,8 @@ def einsum(
     """
     reject_out("einsum", out)
     if not isinstance(subscripts, str):
-        subscripts, operands = _from_lists((subscripts, *operands))
+        subscripts, arrays = _from_lists((subscripts, *operands))
+        return einsum(subscripts, *arrays, precision=precision, preferred_element_type=preferred_element_type)
     if not operands:
         raise ArgumentError("einsum needs at least one array")
     return _einsum(

@@ -23,7 +23,7 @@ from nrx.numpy.promotion import as_arrays, promote_dtypes
 
 def _sequence(name: str, arrays: Any) -> list[Any]:
     if isinstance(arrays, Array):
-        return unstack(arrays)
+        return list(unstack(arrays))
     if isinstance(arrays, np.ndarray | Sequence) and len(arrays):
         return list(arrays)
     raise ArgumentError(f"{name} needs a sequence of at least one array, got {arrays!r}")

@@ -544,12 +544,9 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Array:
     (x,) = as_arrays("roll", a)
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
-    axes = axis if isinstance(axis, Sequence) else (axis,)
-    shifts = shift if isinstance(shift, Sequence) else (shift,) * len(axes)
-    if len(shifts) == 1 and len(axes) > 1:
-        shifts = shifts * len(axes)
-    if len(axes) == 1 and len(shifts) > 1:
-        axes = tuple(axes) * len(shifts)
+    axes = tuple(axis) if isinstance(axis, Sequence) else (axis,)
+    shifts = tuple(shift) if isinstance(shift, Sequence) else (shift,)
+    shifts, axes = (v * max(len(shifts), len(axes)) if len(v) == 1 else v for v in (shifts, axes))
     if len(axes) != len(shifts):
         raise ArgumentError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
     for places, at in zip(shifts, axes, strict=True):

@@ -163,10 +163,10 @@ def _round(a: Any, *, decimals: int) -> Array:
         return x
     if dtypes.is_floating(x.dtype) and not decimals:
         return lax.round(x, 1)
-    wide = {2: dtypes.float32, 1: dtypes.float32}.get(x.dtype.itemsize, dtypes.float64)
-    wide = lax.convert_element_type(x, x.dtype if x.dtype == dtypes.float32 else wide)
-    factor = float(10 ** (decimals if decimals > 0 else -decimals))
+    in_single = dtypes.is_narrow(x.dtype) or x.dtype == dtypes.float32
+    wide = lax.convert_element_type(x, dtypes.float32 if in_single else dtypes.float64)
     scale, unscale = (lax.mul, lax.div) if decimals > 0 else (lax.div, lax.mul)
+    factor = 10.0 ** np.abs(decimals).item()
     scaled = scale(wide, factor)
     rounded = lax.select(lax.is_finite(scaled), unscale(lax.round(scaled, 1), factor), wide)
     return lax.convert_element_type(rounded, x.dtype, x.weak_type)

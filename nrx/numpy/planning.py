@@ -35,7 +35,9 @@ class Planned:
     def __call__(self, *operands: Any, **static: Any) -> Array:
         if not is_evaluating():
             return self.function(*operands, **static)
-        device, committed, kinds, raws = None, False, [], []
+        device, committed = None, False
+        kinds: list[Any] = []
+        raws = []
         for x in operands:
             kind = type(x)
             if kind is ConcreteArray:

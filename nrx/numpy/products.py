@@ -20,10 +20,9 @@ def contract(x: Array, y: Array, axes: Any, batch: Any, precision: Any = None, p
     """`lax.dot_general` of arrays of one dtype; booleans multiply as and, and add as or."""
     if not dtypes.is_bool(x.dtype):
         return lax.dot_general(x, y, (axes, batch), precision, preferred)
-    counts = lax.dot_general(*(lax.convert_element_type(v, dtypes.int32) for v in (x, y)), (axes, batch))
-    return (
-        lax.ne(counts, lax.full_like(counts, 0)) if preferred is None else lax.convert_element_type(counts, preferred)
-    )
+    x, y = (lax.convert_element_type(v, dtypes.int32) for v in (x, y))
+    counts = lax.dot_general(x, y, (axes, batch))
+    return lax.convert_element_type(counts, dtypes.bool_ if preferred is None else preferred)
 
 
 def _times(x: Array, y: Array) -> Array:

@@ -177,8 +177,8 @@ def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Arra
     """
     (x,) = as_arrays("argwhere", a)
     if not x.ndim:
-        found = nonzero(lax.reshape(x, (1,)), size=size, fill_value=fill_value)[0]
-        return lax.reshape(lax.slice_in_dim(lax.reshape(found, (found.size, 1)), 0, 0, axis=1), (found.size, 0))
+        count = nonzero(lax.reshape(x, (1,)), size=size, fill_value=fill_value)[0].size
+        return lax.full((count, 0), 0, dtypes.scalar_dtype(int))
     found = nonzero(x, size=size, fill_value=fill_value)
     return lax.concatenate([lax.reshape(i, (i.size, 1)) for i in found], 1)
 
@@ -250,11 +250,8 @@ def unique(
         raise ArgumentTypeError(
             "unique: the number of results depends on the values, which must be known", fix="call it outside of jit"
         )
-    found = np.unique(
-        x.numpy(), return_index=return_index, return_inverse=return_inverse, return_counts=return_counts, axis=axis,
-        equal_nan=equal_nan,
-    )  # fmt: skip
-    integer = dtypes.scalar_dtype(int)
-    if isinstance(found, tuple):
-        return (wrap(found[0]), *(wrap(part.astype(integer)) for part in found[1:]))
-    return wrap(found)
+    options = (return_index, return_inverse, return_counts, axis)
+    found: Any = np.unique(np.asarray(x), *options, equal_nan=equal_nan)  # type: ignore[call-overload]
+    if not isinstance(found, tuple):
+        return wrap(found)
+    return (wrap(found[0]), *(wrap(part.astype(dtypes.scalar_dtype(int))) for part in found[1:]))

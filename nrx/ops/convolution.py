@@ -288,6 +288,8 @@ def _conv_impl(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:
     dtype = p.preferred_element_type or x.dtype
     x, kernel = accumulated(dtype, x.transpose(lhs_spec), kernel.transpose(rhs_spec))
     batch, outputs = x.shape[0] // p.batch_group_count, kernel.shape[0]
+    if any(step < 0 for step in kernel.strides):
+        kernel = xp.ascontiguousarray(kernel)  # BLAS does not go backwards, and a flipped kernel is small
     kernel = kernel.reshape((p.groups, outputs // p.groups, *kernel.shape[1:]))
     if 0 in (batch, outputs, *counts):
         product = xp.zeros((p.groups, batch, *counts, outputs // p.groups), x.dtype)
@@ -304,10 +306,6 @@ def _is_better_scattered(x: Shape, kernel: Shape, counts: Shape, p: _Params) -> 
     return all(s == 1 for s in p.window_strides) and 3 * size(x[2:]) * outputs <= size(counts) * inputs
 
 
-def _is_depthwise(kernel: Shape, counts: Shape) -> bool:
-    return kernel[1] == kernel[2] == 1 and 0 < size(kernel[3:]) <= size(counts)
-
-
 def _grouped(xp: Any, x: Any, p: _Params) -> Any:
     """(all batches, all features, …) as (groups, batch, inputs, …), a view."""
     batch, features, *rest = x.shape
@@ -319,16 +317,13 @@ def _grouped(xp: Any, x: Any, p: _Params) -> Any:
 def _gathered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
     """(batch, features, *sizes) with kernels (groups, outputs, inputs, *window): (groups, batch, *counts, outputs)."""
     groups, outputs, inputs, *window = kernel.shape
-    depthwise = _is_depthwise(kernel.shape, counts)
-    x = x if depthwise else _with_long_runs(xp, x, kernel, counts, p)
+    x = _with_long_runs(xp, x, kernel, counts, p)
     x = padded(xp, x, ((0, 0), (0, 0), *p.padding), (1, 1, *p.lhs_dilation), 0)
     windows = windows_of(
         xp, x, (*x.shape[:2], *counts), (1, 1, *window), (1, 1, *p.window_strides), (1, 1, *p.rhs_dilation)
     )
     windows = _grouped(xp, windows.reshape((*x.shape[:2], *counts, *window)), p)
     windows = xp.moveaxis(windows, 2, 2 + len(counts))
-    if depthwise:
-        return _depthwise(windows, kernel)
     # Rows and columns in the order of memory make the copy fast, whatever the layout is.
     rank = 1 + len(counts)
     order = memory_order(windows)
@@ -339,27 +334,14 @@ def _gathered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
 
 
 def _with_long_runs(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:
-    """`x` laid out in memory so that copying windows does not go by tiny steps: its longest axis last."""
+    """`x` laid out in memory so that copying windows does not go by tiny steps: if need be, a longer axis last."""
     inputs, *window = kernel.shape[2:]
     together = inputs * window[-1] if window else inputs  # features are copied along with the last axis of the window
     runs = [x.shape[0] // p.batch_group_count, together, *map(max, counts, window)]
-    longest = max(range(x.ndim), key=runs.__getitem__)
+    longest = max((x.ndim - 1, 1, 0), key=runs.__getitem__)
     if runs[memory_order(x)[-1]] >= min(SHORT_RUN, runs[longest]):
         return x
     return xp.moveaxis(xp.ascontiguousarray(xp.moveaxis(x, longest, -1)), -1, longest)
-
-
-def _depthwise(windows: Any, kernel: Any) -> Any:
-    """`_gathered` for one feature a group: elementwise, one tap of the kernel after the other."""
-    across = (...,) + (None,) * (windows.ndim - kernel.ndim + 1)
-    total: Any = None
-    for tap in np.ndindex(kernel.shape[3:]):
-        term = windows[(..., 0, *tap)] * kernel[(slice(None), 0, 0, *tap)][across]
-        if total is None:
-            total = term
-        else:
-            total += term
-    return total[..., None]
 
 
 def _in_blocks(xp: Any, windows: Any, matrix: Any, rank: int) -> Any:
@@ -381,8 +363,11 @@ def _in_blocks(xp: Any, windows: Any, matrix: Any, rank: int) -> Any:
 
 
 def _inner_run(x: Any, axes: Sequence[int]) -> tuple[float, int]:
-    """The step and the negative length of the longest run in memory along one of `axes`."""
-    return min(((abs(x.strides[a]), -x.shape[a]) for a in axes if x.shape[a] > 1), default=(float("inf"), 0))
+    """The step and the negative length of the best run in memory along one of `axes`; small steps are all alike."""
+    small = 4 * x.itemsize
+    return min(
+        ((max(abs(x.strides[a]), small), -x.shape[a]) for a in axes if x.shape[a] > 1), default=(float("inf"), 0)
+    )
 
 
 def _scattered(xp: Any, x: Any, kernel: Any, counts: Shape, p: _Params) -> Any:

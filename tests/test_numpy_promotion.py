@@ -1,0 +1,290 @@
+"""Promotion and broadcasting of nrx.numpy: JAX's table of dtypes and weak types, NumPy's values and shapes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nrx
+import nrx.numpy as nnp
+from nrx.core import dtypes
+from nrx.numpy.promotion import _MOST_PLANS, Elementwise
+from nrx.ops.arithmetic import add_p
+
+BINARY = [
+    "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "fmod", "divmod", "power", "float_power",
+    "maximum", "minimum", "fmax", "fmin", "arctan2", "hypot", "logaddexp", "copysign", "heaviside", "nextafter",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_xor", "bitwise_and",
+    "bitwise_or", "left_shift", "right_shift", "isclose", "outer", "matmul",
+]  # fmt: skip
+UNARY = [
+    "abs", "fabs", "negative", "positive", "sign", "square", "reciprocal", "sqrt", "exp", "log1p", "sin", "tanh", "floor",
+    "round", "rint", "trunc", "signbit", "isnan", "isfinite", "logical_not", "invert", "real", "imag", "conj", "angle",
+    "sum", "prod", "mean", "var", "std", "max", "argmax", "all", "cumsum", "cumprod", "median", "sort", "count_nonzero",
+    "ptp", "nan_to_num", "sinc", "deg2rad", "zeros_like", "trace", "diag", "average", "linalg.norm",
+]  # fmt: skip
+DTYPES = [*dtypes.SIGNED, *dtypes.UNSIGNED, *dtypes.FLOATS, *dtypes.COMPLEX, dtypes.bool_]
+WEAK = [int, float, complex]
+
+#: (function, kinds of the operands): where JAX differs, and why we do not follow.
+EXPECTED_DIFFERENCES = {
+    ("copysign", "c"): "the sign of a complex number makes no sense",
+    ("hypot", "c"): "neither does this",
+}
+
+
+@pytest.fixture
+def jax() -> Iterator[Any]:
+    """JAX with 64-bit types, and nrx with 64-bit defaults."""
+    module = pytest.importorskip("jax")
+    with module.enable_x64(True), nrx.config.using(default_float="float64", default_int="int64"):
+        yield module
+
+
+def operand(library: Any, kind: Any, shape: tuple[int, ...] = (2, 2)) -> Any:
+    """Ones of a dtype, or a weakly typed Python one."""
+    return kind(1) if isinstance(kind, type) else library.numpy.asarray(np.ones(shape, kind))
+
+
+def signature(library: Any, name: str, *kinds: Any) -> Any:
+    """Dtype and weak type of the result, or the kind of error."""
+    function: Any = library.numpy
+    for part in name.split("."):
+        function = getattr(function, part)
+    values = [operand(library, kind) for kind in kinds]
+    try:
+        out = library.eval_shape(lambda *arrays: function(*fill(values, arrays)), *[v for v in values if is_array(v)])
+    except (TypeError, ValueError):
+        return "error"
+    leaves = out if isinstance(out, tuple | list) else [out]
+    return [(str(leaf.dtype), leaf.weak_type) for leaf in leaves]
+
+
+def is_array(value: Any) -> bool:
+    return hasattr(value, "dtype")
+
+
+def fill(values: list[Any], arrays: tuple) -> list[Any]:
+    left = iter(arrays)
+    return [next(left) if is_array(v) else v for v in values]
+
+
+def expects_difference(name: str, *kinds: Any) -> bool:
+    return (name, "c") in EXPECTED_DIFFERENCES and any(np.dtype(kind).kind == "c" for kind in kinds)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_dtypes_are_jaxs(name: str, jax: Any) -> None:
+    pairs = [(a, b) for a in [*DTYPES, *WEAK] for b in [*DTYPES, *WEAK] if not isinstance(a, type) or not isinstance(b, type)]
+    different = []
+    for pair in pairs:
+        if (ours := signature(nrx, name, *pair)) != (theirs := signature(jax, name, *pair)):
+            different += [] if expects_difference(name, *pair) else [(*pair, ours, theirs)]
+    assert not different
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_unary_dtypes_are_jaxs(name: str, jax: Any) -> None:
+    different = [
+        (kind, ours, theirs)
+        for kind in DTYPES
+        if (ours := signature(nrx, name, kind)) != (theirs := signature(jax, name, kind))
+    ]
+    assert not different
+
+
+def test_where_dtypes_are_jaxs(jax: Any) -> None:
+    def where(library: Any, *kinds: Any) -> Any:
+        x, y = (operand(library, kind) for kind in kinds)
+        return library.eval_shape(lambda c: library.numpy.where(c, x, y), operand(library, bool))
+
+    for a in [*DTYPES, *WEAK]:
+        for b in [*DTYPES, *WEAK]:
+            ours, theirs = where(nrx, a, b), where(jax, a, b)
+            assert (str(ours.dtype), ours.weak_type) == (str(theirs.dtype), theirs.weak_type), (a, b)
+
+
+@pytest.mark.parametrize("name", ["add", "divide", "maximum", "less", "power", "remainder", "arctan2"])
+def test_eager_plans_keep_the_dtypes(name: str) -> None:
+    function = getattr(nnp, name)
+    for a in DTYPES[:-3]:
+        for b in [*DTYPES[:-3], *WEAK[:2]]:
+            x, y = operand(nrx, a), operand(nrx, b, (2,))
+            staged = nrx.eval_shape(lambda x, y=y: function(x, y), x)
+            for _ in range(3):
+                out = function(x, y)
+                assert (out.dtype, out.weak_type, out.shape) == (staged.dtype, staged.weak_type, (2, 2))
+                assert (out._data.dtype, out._data.shape) == (out.dtype, out.shape)
+
+
+def test_plans_follow_the_default_dtypes() -> None:
+    x = nnp.array([1, 2])
+    for _ in range(3):
+        assert nnp.mean(x).dtype == (x / x).dtype == "float32"
+        with nrx.config.using(default_float="float64"):
+            assert nnp.mean(x).dtype == (x / x).dtype == "float64"
+        assert nnp.sum(x.astype("int8")).dtype == "int32"
+        with nrx.config.using(default_int="int64"):
+            assert nnp.sum(x.astype("int8")).dtype == "int64"
+
+
+def test_plans_are_bounded() -> None:
+    add = Elementwise("add", add_p)
+    one = nnp.ones(())
+    for size in range(_MOST_PLANS + 10):
+        add(nnp.asarray(np.broadcast_to(np.float32(0), size)), one)
+    assert len(add._plans) <= _MOST_PLANS
+
+
+def test_scalars_are_rounded_once() -> None:
+    x = nnp.asarray(np.ones(1, np.float64))
+    assert (x * 0.1)[0].item() == 0.1  # not the float32 nearest to it
+    assert (0.1 * x)[0].item() == 0.1
+    assert nnp.maximum(x * 0, 0.1)[0].item() == 0.1
+    assert nnp.where(x > 0, 0.1, x)[0].item() == 0.1
+
+
+def test_signed_zeros_have_plans_of_their_own() -> None:
+    x = nnp.array([-1.0])
+    for _ in range(3):
+        assert np.signbit(np.asarray(nnp.clip(x, 0.0, None))).tolist() == [False]
+        assert np.signbit(np.asarray(nnp.clip(x, -0.0, None))).tolist() == [True]
+        assert float(nnp.floor_divide(x, 0.0)[0]) == -np.inf
+        assert float(nnp.floor_divide(x, -0.0)[0]) == np.inf
+
+
+def test_integers_that_do_not_fit_wrap_or_are_refused() -> None:
+    assert (nnp.zeros(1, "int8") + 300).tolist() == [44]  # as in JAX
+    assert (nnp.ones(1, "uint32") - 2).tolist() == [2**32 - 1]
+    with pytest.raises(TypeError, match="does not fit"):
+        nnp.zeros(1, "int32") + 2**40
+
+
+def test_result_type_and_its_kin() -> None:
+    assert nnp.result_type(nnp.int32, 1.5) == "float32"
+    assert nnp.result_type("int8", nnp.float16) == "float16"
+    assert nnp.promote_types("int64", "uint64") == "float64"
+    assert nnp.promote_types(nnp.bfloat16, "float16") == "float32"
+    assert nnp.issubdtype(nnp.bfloat16, nnp.floating)
+    assert nnp.issubdtype("int32", nnp.integer)
+    assert not nnp.issubdtype("uint8", nnp.signedinteger)
+    assert nnp.issubdtype(nnp.floating, nnp.inexact)
+    assert nnp.issubdtype(np.float32, np.float32)
+    assert not nnp.issubdtype(nnp.float32, nnp.float64)
+    assert nnp.isdtype("uint8", ("bool", "unsigned integer"))
+    assert nnp.can_cast("int8", "int32")
+    assert not nnp.can_cast("float32", "float16")
+    assert nnp.finfo(nnp.bfloat16).bits == 16
+    assert nnp.iinfo("int8").max == 127
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "int8", "bool_", "complex64", "float8_e4m3fn"])
+def test_scalar_types(name: str) -> None:
+    kind = getattr(nnp, name)
+    dtype = dtypes.bool_ if name == "bool_" else nnp.dtype(name)
+    assert np.dtype(kind) == dtype
+    assert kind == dtype
+    assert dtype == kind
+    assert {dtype: 1}[kind] == 1
+    assert kind(1).dtype == dtype
+    assert kind(1).shape == ()
+    assert not kind(1).weak_type
+    assert kind([1, 0]).shape == (2,)
+    assert nnp.zeros(2, kind).dtype == dtype
+    assert nnp.ones(2).astype(kind).dtype == dtype
+    assert np.zeros(2, kind).dtype == dtype
+    assert repr(kind) == f"nrx.numpy.{dtype.name}"
+    assert kind != nnp.float64
+
+
+# --- Values and shapes, drawn at random --------------------------------------------------------------------------------
+
+SHAPE = st.lists(st.sampled_from([0, 1, 2, 3]), max_size=3).map(tuple)
+OPERATIONS = {
+    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "maximum": np.maximum, "minimum": np.minimum,
+    "floor_divide": np.floor_divide, "remainder": np.remainder, "fmod": np.fmod, "less": np.less, "equal": np.equal,
+    "bitwise_and": np.bitwise_and, "bitwise_xor": np.bitwise_xor,
+}  # fmt: skip
+
+
+@st.composite
+def arrays(draw: Callable, shape: tuple[int, ...], kinds: list[str]) -> np.ndarray:
+    dtype = np.dtype(draw(st.sampled_from(kinds)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    if dtype.kind == "f":
+        special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -2.5, 1e30, 1e-30])
+        return (
+            rng.choice(special, shape).astype(dtype) if draw(st.booleans()) else rng.normal(0, 3, shape).astype(dtype)
+        )
+    limits = np.iinfo(dtype)
+    wild = rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    return wild if draw(st.booleans()) else rng.integers(0, 4, shape).astype(dtype)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_binary_functions_are_numpys(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(OPERATIONS)))
+    kinds = ["int8", "int32", "uint8", "uint32", "int64"] + ["float32", "float64"] * ("bitwise" not in name)
+    target = np.dtype(data.draw(st.sampled_from(kinds)))
+    x, y = (data.draw(arrays(data.draw(SHAPE), [target.name])) for _ in range(2))
+    try:
+        shape = np.broadcast_shapes(x.shape, y.shape)
+    except ValueError:
+        with pytest.raises(ValueError, match="broadcast"):
+            getattr(nnp, name)(nnp.asarray(x), nnp.asarray(y))
+        return
+    with np.errstate(all="ignore"):
+        truth = OPERATIONS[name](x, y)
+    for _ in range(3):
+        ours = getattr(nnp, name)(nnp.asarray(x), nnp.asarray(y))
+        assert (ours.shape, ours.dtype) == (shape, truth.dtype)
+        np.testing.assert_array_equal(np.asarray(ours), truth)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_reductions_are_numpys(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["sum", "prod", "max", "min", "all", "any", "mean", "argmax", "count_nonzero"]))
+    x = data.draw(arrays(data.draw(SHAPE), ["int32", "uint8", "float64", "float32"]))
+    if name in ("sum", "prod", "mean"):
+        x = np.nan_to_num(np.clip(x, -3, 3))
+    axis = data.draw(st.none() | st.integers(-x.ndim, x.ndim - 1) if x.ndim else st.none())
+    keepdims = data.draw(st.booleans())
+    try:
+        with np.errstate(all="ignore"), pytest.MonkeyPatch.context():
+            truth = getattr(np, name)(x.astype("float64") if name == "mean" else x, axis=axis, keepdims=keepdims)
+    except ValueError:
+        with pytest.raises(ValueError, match="empty axis"):
+            getattr(nnp, name)(nnp.asarray(x), axis=axis, keepdims=keepdims)
+        return
+    except RuntimeWarning:
+        truth = np.full(np.sum(x, axis=axis, keepdims=keepdims).shape, np.nan)  # the mean of nothing
+    for _ in range(3):
+        ours = getattr(nnp, name)(nnp.asarray(x), axis=axis, keepdims=keepdims)
+        np.testing.assert_allclose(np.asarray(ours), truth, rtol=1e-5, atol=1e-5)
+        assert ours.shape == np.shape(truth)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_vmap_is_a_loop(data: st.DataObject) -> None:
+    functions = [nnp.sum, nnp.cumsum, nnp.sort, nnp.median, lambda v: v * 2.0 + v[0], lambda v: nnp.where(v > 0, v, 1)]
+    function = data.draw(st.sampled_from(functions))
+    x = nnp.asarray(data.draw(arrays((3, 4), ["float32", "int32"])))
+    np.testing.assert_array_equal(
+        np.asarray(nrx.vmap(function)(x)), np.asarray(nnp.stack([function(row) for row in x])), strict=True
+    )
+
+
+def test_bfloat16_elementwise_is_rounded_float32() -> None:
+    x = np.linspace(-3, 3, 50).astype(ml_dtypes.bfloat16)
+    for name in ("sin", "exp", "tanh", "square", "abs", "floor"):
+        ours = np.asarray(getattr(nnp, name)(nnp.asarray(x)))
+        assert ours.dtype == ml_dtypes.bfloat16
+        truth = getattr(np, name)(x.astype(np.float64)).astype(ml_dtypes.bfloat16)
+        np.testing.assert_allclose(ours.astype(float), truth.astype(float), rtol=2**-7)

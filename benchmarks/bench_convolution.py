@@ -85,7 +85,6 @@ ALTERNATIVES = {
     "in one block": ("BLOCK_BYTES_CPU", 1 << 60),
     "no new layout": ("SHORT_RUN", 0),
     "no scattering": ("_is_better_scattered", never),
-    "no depthwise": ("_is_depthwise", never),
 }
 
 

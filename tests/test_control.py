@@ -11,6 +11,7 @@ import nrx
 import nrx.numpy as jnp
 from nrx import lax
 from nrx.core.errors import MissingRuleError
+from nrx.transforms.linearize import linearize_flat
 
 X = jnp.asarray(np.linspace(0.3, 1.1, 4))
 Y = jnp.asarray(np.linspace(-1.2, 0.9, 4))
@@ -75,11 +76,12 @@ def test_switch_clamps_its_index(index: int) -> None:
     assert int(nrx.jit(lambda i: lax.switch(i, branches, 2))(index)) == expected
 
 
-def test_switch_with_one_branch_and_unsigned_indices() -> None:
+def test_switch_with_indices_of_other_dtypes_and_many_branches() -> None:
     assert int(lax.switch(5, [lambda x: x + 1], 1)) == 2
     assert int(lax.switch(jnp.asarray(np.uint32(2**32 - 1)), [lambda: 0, lambda: 1])) == 1
     assert int(lax.switch(jnp.asarray(np.int64(2**40)), [lambda: 0, lambda: 1])) == 1
     assert int(lax.switch(jnp.asarray(np.int64(-(2**40))), [lambda: 0, lambda: 1])) == 0
+    assert int(lax.switch(jnp.asarray(5, "int8"), [lambda k=k: k for k in range(200)])) == 5
 
 
 def test_derivatives_of_branches() -> None:
@@ -383,6 +385,15 @@ def test_bodies_may_close_over_tracers_of_several_transformations() -> None:
         assert_same(rolled, unrolled)
     rolled, unrolled = nrx.vmap(nrx.jacfwd(f), out_axes=1)(X)
     assert_same(rolled, unrolled)
+
+
+def test_what_is_the_same_in_every_step_is_kept_once() -> None:
+    w = jnp.asarray(np.cos(np.arange(100.0)).reshape(10, 10))
+    f = lambda w, xs: jnp.sum(lax.scan(lambda c, x: (jnp.tanh(w @ c) + x, None), xs[0], xs)[0])
+    _, linear = linearize_flat(lambda *args: [f(*args)], [w, jnp.ones((20, 10), "float64")])
+    kept = [const.shape for const in linear.program.consts]
+    assert kept.count((10, 10)) == 1
+    assert all(shape in ((10, 10), (20, 10)) for shape in kept)
 
 
 def test_unroll_changes_nothing() -> None:

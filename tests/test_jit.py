@@ -290,6 +290,18 @@ def test_closures_over_outer_tracers() -> None:
     assert_same(nrx.jit(nrx.grad(nrx.jit(outer)))(X), slope)
 
 
+def test_a_trace_that_holds_an_outer_tracer_is_not_remembered() -> None:
+    box: list[Any] = []
+    inner = nrx.jit(lambda y: y * box[-1])
+
+    def outer(x: Any) -> Any:
+        box.append(x)
+        return inner(x * x)
+
+    assert [float(nrx.grad(outer)(x)) for x in (2.0, 3.0)] == [12.0, 27.0]
+    assert_same(nrx.vmap(outer)(X), X**3)
+
+
 def test_a_jitted_global_under_several_transformations() -> None:
     f = nrx.jit(lambda x: jnp.sin(x) * x)
     assert_same(f(X), np.sin(X) * X)

@@ -68,12 +68,16 @@ def _inexact(dtype: np.dtype, weak: bool) -> tuple[np.dtype, bool]:
 def _converted(name: str, value: Any, x: Array, dtype: np.dtype, weak: bool) -> Array:
     if x.dtype == dtype and x.weak_type == weak:
         return x
-    if type(value) is int and dtypes.is_integer(dtype) and x.dtype.itemsize > max(dtype.itemsize, 4):
+    if type(value) is int and x.dtype != dtypes.scalar_dtype(int) and not _fits(value, dtype):
         raise DTypeError(
             f"{name}: the integer {value} does not fit into the {dtype} of the array it meets",
             fix="convert the array first: x.astype('int64')",
         )
     return convert_element_type(value if type(value) in _SCALARS else x, dtype, weak)
+
+
+def _fits(value: int, dtype: np.dtype) -> bool:
+    return not dtypes.is_integer(dtype) or dtypes.iinfo(dtype).min <= value <= dtypes.iinfo(dtype).max
 
 
 class _Plan(NamedTuple):

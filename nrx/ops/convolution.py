@@ -279,7 +279,7 @@ class _Params(NamedTuple):
 
 BLOCK_BYTES_CPU = 4 << 20
 BLOCK_BYTES_GPU = 256 << 20
-SHORT_RUN = 32
+SHORT_RUN = 16
 
 
 def _conv_impl(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:

@@ -3,6 +3,7 @@
 Rules in these tests are wrong on purpose, by a factor: only then can it be seen that they are used.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,38 @@ def test_second_derivatives_are_those_of_the_rule(make: Any, factor: int) -> Non
     assert float(nrx.grad(nrx.grad(nrx.grad(f)))(0.5)) == pytest.approx(-factor * np.cos(0.5), rel=1e-6)
 
 
+def test_rules_may_be_jitted_functions() -> None:
+    f = nrx.custom_jvp(lambda x: jnp.sin(x))
+    f.defjvp(nrx.jit(lambda primals, tangents: (jnp.sin(primals[0]), 2 * jnp.cos(primals[0]) * tangents[0])))
+    g = nrx.custom_vjp(lambda x: jnp.sin(x))
+    g.defvjp(nrx.jit(lambda x: (jnp.sin(x), x)), nrx.jit(lambda x, ct: (2 * jnp.cos(x) * ct,)))
+    for h in (f, g):
+        total = lambda x, h=h: jnp.sum(h(x))
+        assert_same(nrx.value_and_grad(total)(X), (np.sum(SIN), 2 * COS))
+        assert_same(nrx.jit(nrx.hessian(total))(X), np.diag(-2 * SIN))
+        assert_same(nrx.vmap(nrx.value_and_grad(h))(X), (SIN, 2 * COS))
+    assert_same(nrx.jvp(f, (X,), (Y,)), (SIN, 2 * COS * Y))
+    program = nrx.make_jaxpr(nrx.grad(lambda x: jnp.sum(f(x))))(X)
+    assert (count(program, "sin"), count(program, "cos")) == (1, 1)
+
+
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_rules_may_take_values_and_tangents_through_one_loop_or_branch(batch_size: int | None) -> None:
+    both = lambda x, t: (jnp.sin(x), 2 * jnp.cos(x) * t)
+    f = nrx.custom_jvp(lambda x: jnp.sin(x))
+    rules = [
+        lambda p, t: lax.map(lambda xt: both(*xt), (p[0], t[0]), batch_size=batch_size),
+        lambda p, t: lax.cond(p[0][0] > 0, both, lambda x, t: (x, t), p[0], t[0]),
+        lambda p, t: nrx.vmap(both)(p[0], t[0]),
+    ]
+    for rule in rules:
+        f.defjvp(rule)
+        assert_same(nrx.jvp(f, (X,), (Y,)), (SIN, 2 * COS * Y))
+        for total in (lambda x: jnp.sum(f(x)), nrx.jit(lambda x: jnp.sum(f(x)))):
+            assert_same(nrx.value_and_grad(total)(X), (np.sum(SIN), 2 * COS))
+            assert_same(nrx.jacfwd(nrx.grad(total))(X), np.diag(-2 * SIN))
+
+
 def test_forward_mode_uses_a_jvp_rule() -> None:
     f = doubled_jvp()
     for g in (
@@ -141,11 +174,9 @@ def test_the_function_itself_runs_where_nothing_is_differentiated() -> None:
 
 
 def test_nondiff_arguments_of_a_jvp_rule() -> None:
-    @nrx.custom_jvp
+    @functools.partial(nrx.custom_jvp, nondiff_argnums=(0, 2))
     def apply(g: Any, x: Any, power: int) -> Any:
         return g(x) ** power
-
-    apply.__init__(apply.__wrapped__, nondiff_argnums=(0, 2))
 
     @apply.defjvp
     def rule(g: Any, power: int, primals: tuple, tangents: tuple) -> tuple:
@@ -158,11 +189,10 @@ def test_nondiff_arguments_of_a_jvp_rule() -> None:
 
 
 def test_nondiff_arguments_of_a_vjp_rule() -> None:
-    @nrx.custom_vjp
-    def plain(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
+    @functools.partial(nrx.custom_vjp, nondiff_argnums=(1, 2))
+    def f(x: Any, low: float = -1.0, high: float = 1.0) -> Any:
         return x
 
-    f = nrx.custom_vjp(plain.__wrapped__, nondiff_argnums=(1, 2))
     f.defvjp(lambda x, low, high: (x, None), lambda low, high, _, ct: (jnp.clip(ct, low, high),))
     assert_same(nrx.grad(lambda x: jnp.sum(5 * f(x)))(X), np.ones(4))
     assert_same(nrx.grad(lambda x: jnp.sum(5 * f(x, high=2.0)))(X), np.full(4, 2.0))
@@ -351,6 +381,12 @@ def test_checkpoint_closes_over_tracers() -> None:
     g = lambda x: jnp.sum(jnp.sin(x * x * x))
     for transform in (nrx.grad, nrx.hessian, lambda f: nrx.jit(nrx.jacfwd(nrx.grad(f)))):
         assert_same(transform(f)(X), transform(g)(X))
+
+
+def test_checkpoint_with_static_arguments() -> None:
+    f = nrx.checkpoint(lambda n, x, mode, *, scale: x**n * scale if mode == "power" else x, static_argnums=(0, 2))
+    assert_same(nrx.grad(lambda x: jnp.sum(f(3, x, "power", scale=2.0)))(X), 6 * X**2)
+    assert_same(f(3, X, "none", scale=2.0), X)
 
 
 def test_remat_is_another_name() -> None:

@@ -83,6 +83,11 @@ def int_of_a_tracer():
     nrx.jit(lambda x: int(x))(1.0)  # here
 
 
+@mistake(TracerConversionError, TypeError, "make_jaxpr of", "depends on x;|depends on x\\)", fix="static_argnums")
+def float_of_a_tracer_beside_static_arguments():
+    nrx.make_jaxpr(lambda n, x: float(x + n), static_argnums=0)(3, 1.0)  # here
+
+
 @mistake(TracerConversionError, TypeError, "float", fix="keep it an array")
 def math_function_of_a_tracer():
     nrx.jit(lambda x: math.sin(x))(1.0)  # here

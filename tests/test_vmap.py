@@ -221,10 +221,31 @@ def test_gradients_through_collectives() -> None:
     assert_same(nrx.grad(loss(indexed))(M), w * np.arange(4)[:, None])
 
 
+def test_gradients_inside_a_named_axis() -> None:
+    """A lane's gradient is that of the sum of all lanes' losses, as a lane's value goes into all of them."""
+    x, k = np.asarray(V), 1.0 + np.arange(3)
+    weight = lambda: 1.0 + lax.axis_index("i")
+    chosen = lambda at: np.where(np.arange(3) == at, k.sum(), 0.0)
+    cases = [
+        (lambda x: weight() * lax.psum(x**2, "i"), 2 * x * k.sum()),
+        (lambda x: weight() * lax.pmean(x**2, "i"), 2 * x * k.mean()),
+        (lambda x: weight() * lax.pmax(x, "i"), chosen(x.argmax())),
+        (lambda x: weight() * lax.pmin(x, "i"), chosen(x.argmin())),
+        (lambda x: weight() * jnp.sum(lax.all_gather(x, "i") ** 2), 2 * x * k.sum()),
+        (lambda x: weight() * jnp.sum(lax.all_gather(x[None], "i", tiled=True) ** 2), 2 * x * k.sum()),
+        (lambda x: weight() * lax.all_gather(x, "i")[0], np.array([k.sum(), 0.0, 0.0])),
+    ]
+    for loss, expected in cases:
+        assert_same(nrx.vmap(nrx.grad(loss), axis_name="i")(V), expected)
+        assert_same(nrx.jit(nrx.vmap(nrx.jit(nrx.grad(loss)), axis_name="i"))(V), expected)
+        assert_same(nrx.vmap(nrx.grad(nrx.checkpoint(loss)), axis_name="i")(V), expected)
+
+
 def test_ties_share_the_gradient_of_pmax() -> None:
     tied = jnp.asarray(np.array([1.0, 3.0, 3.0]))
     largest = nrx.vmap(lambda x: lax.pmax(x, "i"), axis_name="i")
     assert_same(nrx.grad(lambda x: largest(x)[0])(tied), np.array([0.0, 0.5, 0.5]))
+    assert_same(nrx.vmap(nrx.grad(lambda x: lax.pmax(x, "i")), axis_name="i")(tied), np.array([0.0, 1.5, 1.5]))
 
 
 def test_second_derivatives_through_collectives() -> None:

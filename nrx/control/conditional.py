@@ -266,10 +266,10 @@ def _batch(
     which = spread(index, dims[0], axis.size)
     rest = [x if d is None else move_axis(x, d, 0) for x, d in zip(rest, inner, strict=True)]
     inner = tuple(None if d is None else 0 for d in inner)
-    derived = [batch_program(b, axis, inner, (True,) * len(b.outs))[0] for b in branches]
+    batched = [batch_program(b, axis, inner, (True,) * len(b.outs))[0] for b in branches]
     results = [
         _for_lanes(eq(which, number), b, rest, inner) if has_while(b) else evaluate(b, rest)
-        for number, b in enumerate(derived)
+        for number, b in enumerate(batched)
     ]
     outs = [select_n(broadcast_in_dim(which, cases[0].shape, (0,)), *cases) for cases in zip(*results, strict=True)]
     return outs, [0] * len(outs)

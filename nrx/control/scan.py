@@ -176,8 +176,8 @@ def _impl(runner: Runner, *raws: Raw, body: Program, length: int, reverse: bool,
 def _abstract(*avals: Aval, body: Program, length: int, reverse: bool, sizes: Sizes) -> list[Aval]:
     consts, carry, xs = sizes.split(avals)
     check_operands("the body of scan", body, (*consts, *carry, *(x.update(shape=x.shape[1:]) for x in xs)))
-    carry, ys = body.out_avals[: sizes.carry], body.out_avals[sizes.carry :]
-    return [*carry, *(y.update(shape=(length, *y.shape)) for y in ys)]
+    ys = body.out_avals[sizes.carry :]
+    return [*body.out_avals[: sizes.carry], *(y.update(shape=(length, *y.shape)) for y in ys)]
 
 
 # Derivatives. Operands and results with tangents keep their groups: constants, carry, slices.

@@ -28,7 +28,8 @@ def show(shape: Shape) -> str:
 
 def canonical_shape(shape: Any) -> Shape:
     """A shape given as an int or a sequence of ints, as a tuple of non-negative ints."""
-    dims = shape if isinstance(shape, Iterable) and getattr(shape, "ndim", 1) else (shape,)  # 0-d arrays are ints
+    is_sequence = isinstance(shape, Iterable) and getattr(shape, "ndim", None) != 0  # a 0-d array is an int
+    dims = shape if is_sequence else (shape,)
     try:
         result = tuple(index(dim) for dim in dims)
     except TypeError as error:

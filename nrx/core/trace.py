@@ -53,8 +53,8 @@ class Trace:
 class Tracer(Array):
     """An array whose values are not known yet; it lives as long as its trace."""
 
-    __slots__ = ("trace",)
-    trace: Trace
+    __slots__ = ("_trace",)
+    _trace: Trace
 
     @property
     def source(self) -> Source | None:
@@ -67,7 +67,7 @@ class Tracer(Array):
         return ()
 
     def _explain(self) -> str:
-        known = [self.trace.name]
+        known = [self._trace.name]
         if self.depends_on:
             known.append("depends on " + ", ".join(self.depends_on))
         if self.source:
@@ -75,7 +75,7 @@ class Tracer(Array):
         return f"a traced array {self.aval} ({'; '.join(known)})"
 
     def __repr__(self) -> str:
-        return f"Traced<{self.aval}>({self.trace.name})"
+        return f"Traced<{self.aval}>({self._trace.name})"
 
     def __format__(self, spec: str) -> str:
         if spec:
@@ -83,7 +83,7 @@ class Tracer(Array):
         return repr(self)
 
     def _unknown(self, kind: type[TracerError], message: str, fix: str) -> Any:
-        raise kind(message, fix=fix) if self.trace.alive else leaked(self)
+        raise kind(message, fix=fix) if self._trace.alive else leaked(self)
 
     def __bool__(self) -> bool:
         return self._unknown(
@@ -194,7 +194,7 @@ def _reject(prim: Any, args: tuple) -> None:
 
 def leaked(tracer: Tracer) -> LeakedTracerError:
     """The error for a tracer used outside the transformation that made it."""
-    if tracer.trace.alive:
+    if tracer._trace.alive:
         return LeakedTracerError(
             f"{tracer._explain()} is used where its transformation does not see it: by a function with a custom "
             "derivative that closes over it, or in another thread",

@@ -151,7 +151,7 @@ def _floor_divide(x: Any, y: Any) -> Array:
     x, y = _numbers("floor_divide", x, y)
     reject_complex("floor_divide", x)
     if not dtypes.is_integer(x.dtype):
-        return _float_divmod(x, y)[0]
+        return _floored_quotient(x, y)
     zero = lax.full_like(y, 0)
     quotient = lax.div(x, y)
     if not dtypes.is_unsigned(x.dtype):
@@ -189,16 +189,20 @@ def _remainder(x: Any, y: Any) -> Array:
 
 def _floored_remainder(x: Array, y: Array) -> Array:
     left = lax.rem(x, y)
+    return lax.select(_has_wrong_sign(left, y), lax.add(left, y), left)
+
+
+def _has_wrong_sign(left: Array, y: Array) -> Array:
+    """Whether C's remainder is not 0 and its sign not that of the divisor."""
     zero = lax.full_like(left, 0)
-    wrong_sign = lax.bitwise_and(lax.ne(left, zero), lax.ne(lax.lt(left, zero), lax.lt(y, zero)))
-    return lax.select(wrong_sign, lax.add(left, y), left)
+    return lax.bitwise_and(lax.ne(left, zero), lax.ne(lax.lt(left, zero), lax.lt(y, zero)))
 
 
-def _float_divmod(x: Array, y: Array) -> tuple[Array, Array]:
-    left = _floored_remainder(x, y)
-    quotient = lax.div(lax.sub(x, left), y)
-    whole = lax.round(quotient, 1)  # the quotient is an integer but for rounding
-    return lax.select(lax.is_finite(quotient), whole, lax.floor(lax.div(x, y))), left
+def _floored_quotient(x: Array, y: Array) -> Array:
+    left = lax.rem(x, y)
+    quotient = lax.round(lax.div(lax.sub(x, left), y), 1)  # an integer but for rounding
+    quotient = lax.select(_has_wrong_sign(left, y), lax.sub(quotient, 1), quotient)
+    return lax.select(lax.eq(y, lax.full_like(y, 0)), lax.round(lax.div(x, y), 1), quotient)
 
 
 def divmod(x: Any, y: Any, /) -> tuple[Array, Array]:

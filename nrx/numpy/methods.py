@@ -76,9 +76,7 @@ _UNARY = {
 
 def _round(self: Array, ndigits: int | None = None) -> Array:
     """round(x): to integers; round(x, n): to n decimals."""
-    if ndigits is not None or not dtypes.is_floating(self.dtype):
-        return parts.round(self, ndigits or 0)
-    return parts.round(self, 0)
+    return parts.round(self, ndigits or 0)
 
 
 def _iter(self: Array) -> Iterator[Array]:

@@ -39,7 +39,7 @@ class BatchTracer(Tracer):
     __slots__ = ("aval", "dim", "value")
 
     def __init__(self, trace: "BatchTrace", value: Array, dim: int):
-        self.trace = trace
+        self._trace = trace
         self.value = value
         self.dim = dim
         self.aval = value.aval.update(shape=without(value.aval.shape, [dim]))
@@ -64,7 +64,7 @@ class BatchTrace(Trace):
 
     def split(self, value: Array) -> tuple[Array, int | None]:
         """The value and where its batch axis is: None if it has none."""
-        if isinstance(value, BatchTracer) and value.trace is self:
+        if isinstance(value, BatchTracer) and value._trace is self:
             return value.value, value.dim
         return value, None
 

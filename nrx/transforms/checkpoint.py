@@ -9,7 +9,7 @@ from nrx.core.program import Program, evaluate, prune
 from nrx.core.pytree import tree_unflatten
 from nrx.ops.common import NOT_YET_LOWERED
 from nrx.transforms.calls import call_primitive, present_tangents
-from nrx.transforms.flatten import check_function, flatten_call
+from nrx.transforms.flatten import argnums_tuple, check_function, fix_arguments, flatten_call
 from nrx.transforms.forward import with_zeros
 from nrx.transforms.linearize import linearize_program
 from nrx.transforms.staging import stage, stage_call
@@ -41,12 +41,15 @@ def _linearize(primals: Sequence[Array], tangents: Sequence[Any], *, program: Pr
     return outs, with_zeros(checkpoint_p.bind(*primals, *present, program=derived), out_nonzero, program.out_avals)
 
 
-def checkpoint(function: Callable, *, prevent_cse: bool = True, policy: Any = None) -> Callable:
+def checkpoint(
+    function: Callable, *, prevent_cse: bool = True, policy: Any = None, static_argnums: int | Sequence[int] = ()
+) -> Callable:
     """`function` with less memory in reverse mode: it is computed again instead of its intermediate values being kept.
 
     Args:
         function: a pure function of pytrees of arrays.
         prevent_cse, policy: accepted for JAX's sake; only the inputs are kept, whatever the policy.
+        static_argnums: positional arguments that are passed on as they are.
 
     Returns:
         A function with the same values and derivatives. Also called `remat`.
@@ -58,8 +61,11 @@ def checkpoint(function: Callable, *, prevent_cse: bool = True, policy: Any = No
 
     @functools.wraps(check_function("checkpoint", function))
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        leaves, in_tree = flatten_call(function, args, kwargs)
-        program, out_tree = stage_call(function, [leaf.aval for leaf in leaves], in_tree, "checkpoint")
+        static = argnums_tuple(static_argnums, len(args), "static_argnums")
+        dynamic = [i for i in range(len(args)) if i not in static]
+        partial = fix_arguments(function, args, dynamic)
+        leaves, in_tree = flatten_call(function, tuple(args[i] for i in dynamic), kwargs, dynamic)
+        program, out_tree = stage_call(partial, [leaf.aval for leaf in leaves], in_tree, "checkpoint", dynamic)
         closed, consts = prune(program).closed()
         return tree_unflatten(out_tree, checkpoint_p.bind(*consts, *leaves, program=closed))
 

@@ -344,6 +344,7 @@ class _FlatJVPRule:
 
     def __init__(self, rule: Callable, static: Sequence[Any], in_tree: PyTreeDef, name: str):
         self.rule, self.static, self.in_tree, self.name = rule, static, in_tree, name
+        self.__name__ = name_of(rule)
         self.out_tree: PyTreeDef
 
     def __call__(self, primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[list[Array], list[Any]]:
@@ -411,7 +412,7 @@ class _FlatVJPRule:
     """The user's pair of rules on flat lists: `forward(*args) -> (outs, residuals, pull)`."""
 
     def __init__(self, function: Callable, fwd: Callable, bwd: Callable, call: _Call):
-        self.function, self.name = function, name_of(function)
+        self.function, self.name, self.__name__ = function, name_of(function), name_of(fwd)
         self.fwd, self.bwd, self.static = call.of_dynamic(fwd), bwd, call.static
         self.dynamic, self.in_tree = call.dynamic, call.in_tree
         self.out_tree: PyTreeDef

@@ -171,4 +171,5 @@ def fix_arguments(
         return function(*full, **held, **more)
 
     partial.__name__ = name_of(function)
+    partial.__wrapped__ = function  # type: ignore[attr-defined]  # messages name its parameters
     return partial

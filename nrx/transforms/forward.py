@@ -24,7 +24,7 @@ class JVPTracer(Tracer):
     __slots__ = ("aval", "primal", "tangent")
 
     def __init__(self, trace: "JVPTrace", primal: Array, tangent: Array):
-        self.trace = trace
+        self._trace = trace
         self.aval = primal.aval
         self.primal = primal
         self.tangent = tangent
@@ -45,7 +45,7 @@ class JVPTrace(Trace):
 
     def split(self, value: Array) -> tuple[Array, Any]:
         """The primal and the tangent of a value."""
-        if isinstance(value, JVPTracer) and value.trace is self:
+        if isinstance(value, JVPTracer) and value._trace is self:
             return value.primal, value.tangent
         return value, Zero(value.aval.tangent)
 

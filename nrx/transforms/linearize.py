@@ -28,7 +28,7 @@ class ForkTrace(Trace):
         self.tangents = tangents
 
     def is_tangent(self, value: Any) -> bool:
-        return isinstance(value, StagingTracer) and value.trace is self.tangents
+        return isinstance(value, StagingTracer) and value._trace is self.tangents
 
     def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
         if not any(map(self.is_tangent, args)):

@@ -29,12 +29,12 @@ from nrx.transforms.flatten import (
 class StagingTracer(Tracer):
     """A variable of the Program being recorded."""
 
-    __slots__ = ("_source", "aval", "var")
-    trace: "StagingTrace"
+    __slots__ = ("_source", "_var", "aval")
+    _trace: "StagingTrace"
 
     def __init__(self, trace: "StagingTrace", var: Var, source: Source | None):
-        self.trace = trace
-        self.var = var
+        self._trace = trace
+        self._var = var
         self.aval = var.aval
         self._source = source
 
@@ -44,7 +44,7 @@ class StagingTracer(Tracer):
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        return self.trace.arguments_of(self.var)
+        return self._trace.arguments_of(self._var)
 
 
 class StagingTrace(Trace):
@@ -81,9 +81,9 @@ class StagingTrace(Trace):
 
     def atom(self, value: Array) -> Atom:
         """The variable or literal that stands for a value in the Program."""
-        if isinstance(value, StagingTracer) and value.trace is self:
-            return value.var
-        if isinstance(value, Tracer) and not value.trace.alive:
+        if isinstance(value, StagingTracer) and value._trace is self:
+            return value._var
+        if isinstance(value, Tracer) and not value._trace.alive:
             raise leaked(value)
         if isinstance(value, ConcreteArray) and not value.aval.shape and value._device.platform == "cpu":
             return Literal(value)
@@ -107,7 +107,7 @@ class StagingTrace(Trace):
         outs = [self.atom(result) for result in results]
         constvars = [var for var, _ in self.constants.values()]
         consts = [value for _, value in self.constants.values()]
-        program = Program([a.var for a in arguments], self.eqns, outs, constvars, consts, name)
+        program = Program([a._var for a in arguments], self.eqns, outs, constvars, consts, name)
         if config.debug_checks:
             check_program(program)
         return program
@@ -200,7 +200,8 @@ def abstract_leaves(
     if all(isinstance(leaf, Array | ShapeDtypeStruct) for leaf in leaves):
         return [leaf.aval for leaf in leaves], in_tree
     stand_ins = [_StandIn(leaf.aval) if isinstance(leaf, ShapeDtypeStruct) else leaf for leaf in leaves]
-    arrays, in_tree = flatten_call(function, *tree_unflatten(in_tree, stand_ins), positions)
+    args, kwargs = tree_unflatten(in_tree, stand_ins)
+    arrays, in_tree = flatten_call(function, args, kwargs, positions)
     return [array.aval for array in arrays], in_tree
 
 

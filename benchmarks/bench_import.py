@@ -1,10 +1,13 @@
 """How long `import nrx` takes beyond `import numpy`, in fresh interpreters.
 
-They run by turns, and each statement counts with its fastest run, so that a busy machine slows them alike.
+They run by turns, and each statement counts with its fastest run, so that a busy machine slows them alike. Bytecode goes
+to a temporary folder in the first turn, as an installation writes it once; compiling the sources does not count.
 """
 
+import os
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,26 +18,30 @@ _CODE = "import time; start = time.perf_counter(); {}; print(time.perf_counter()
 _ROOT = Path(__file__).parent.parent
 
 
-def seconds(statement: str) -> float:
+def seconds(statement: str, environment: dict[str, str]) -> float:
     """How long a statement takes in a fresh interpreter."""
-    run = subprocess.run(
-        [sys.executable, "-c", _CODE.format(statement)], capture_output=True, text=True, check=True, cwd=_ROOT
-    )
-    return float(run.stdout)
+    command = [sys.executable, "-c", _CODE.format(statement)]
+    return float(subprocess.run(command, capture_output=True, check=True, cwd=_ROOT, env=environment).stdout)
 
 
 def main() -> None:
+    """Print the fastest runs, and fail if nrx costs more than it is allowed."""
     statements = ["import numpy", "import numpy, ml_dtypes", "import nrx", "import nrx, nrx.nn, nrx.optim, nrx.data"]
     if find_spec("jax"):
         statements.append("import jax")
     best = dict.fromkeys(statements, float("inf"))
-    for _ in range(RUNS):
-        for statement in statements:
-            best[statement] = min(best[statement], seconds(statement))
+    with tempfile.TemporaryDirectory() as bytecode:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        for _ in range(RUNS):
+            for statement in statements:
+                best[statement] = min(best[statement], seconds(statement, environment))
     for statement, time in best.items():
         print(f"{statement:42} {time * 1e3:7.1f} ms")
     beyond = (best["import nrx"] - best["import numpy"]) * 1e3
     print(f"nrx beyond numpy: {beyond:.1f} ms, {ALLOWED_MS} are allowed")
+    if beyond > ALLOWED_MS:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ _LAZY = ("data", "io", "nn", "optim", "random", "testing")
 __all__ = [
     # transformations
     "jit", "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian",
-    "hessian", "vmap", "checkpoint", "remat", "custom_jvp", "custom_vjp", "make_jaxpr", "eval_shape", "ShapeDtypeStruct",
+    "hessian", "vmap", "checkpoint", "remat", "custom_jvp", "custom_vjp", "make_jaxpr", "eval_shape",
+    "ShapeDtypeStruct",
     # arrays and devices
     "Array", "Device", "devices", "device_put", "device_get", "default_device", "block_until_ready", "float0",
     # modules

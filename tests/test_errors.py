@@ -23,6 +23,7 @@ from nrx import lax
 from nrx.core import backend, errors
 from nrx.core.errors import (
     AmbiguousTruthError,
+    ArgumentError,
     ArgumentTypeError,
     AxisError,
     BackendMissingError,
@@ -187,6 +188,21 @@ def index_out_of_bounds():
 @mistake(IndexingError, IndexError, "too many indices: 3", r"\(2, 3\)", fix="leave some out")
 def too_many_indices():
     return A[0, 0, 0]  # here
+
+
+@mistake(IndexingError, IndexError, "step is 0", fix="-1")
+def step_of_zero():
+    return V[::0]  # here
+
+
+@mistake(ArgumentError, ValueError, "arange: the step is 0", fix="-1")
+def range_with_a_step_of_zero():
+    return jnp.arange(0, 3, 0)  # here
+
+
+@mistake(ShapeError, ValueError, "dynamic_slice", r"\(5,\)", r"\(3,\)", fix="none longer than the axis")
+def slice_longer_than_the_axis():
+    return lax.dynamic_slice(V, [0], (5,))  # here
 
 
 @mistake(IndexingError, IndexError, "'w'", "str", fix="integers")

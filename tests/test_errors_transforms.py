@@ -184,8 +184,12 @@ def tracer_in_an_attribute_after_grad():
 
 @mistake(LeakedTracerError, TypeError, "vmap of", "leaked", fix="return the value")
 def tracer_after_vmap_into_jit():
+    @nrx.jit
+    def f(y):
+        return y + KEPT[-1]  # here
+
     nrx.vmap(lambda x: (KEPT.append(x), x)[1])(V)
-    nrx.jit(lambda y: y + KEPT[-1])(1.0)  # here
+    f(1.0)
 
 
 @mistake(LeakedTracerError, TypeError, "leaked", fix="return the value")

@@ -226,7 +226,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *,
     bounds = start, stop, 1 if step is None else step
     first, last, by = (_known("arange", x) for x in bounds)
     if not by:
-        raise ArgumentError("arange: the step is 0")
+        raise ArgumentError("arange: the step is 0", fix="use 1, or -1 to go backwards")
     dtype = dtypes.promote_types(*map(typed, bounds))[0] if dtype is None else canonical_dtype(dtype)
     if isinstance(first + last + by, float) or not dtypes.is_integer(dtype):
         count = max(0, math.ceil((last - first) / by))

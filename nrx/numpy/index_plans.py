@@ -95,7 +95,7 @@ def _cut(item: slice) -> _Cut:
             raise IndexingError(f"{item} cannot be an index: {bound!r} is not an integer", fix="use integers")
         bounds.append(bound if bound is None else as_int(bound))
     if bounds[2] == 0:
-        raise IndexingError(f"{item} cannot be an index: its step is 0")
+        raise IndexingError(f"{item} cannot be an index: its step is 0", fix="use 1, or -1 to go backwards")
     return _Cut(*bounds)
 
 

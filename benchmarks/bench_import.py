@@ -1,6 +1,6 @@
 """How long `import nrx` takes beyond `import numpy`, in fresh interpreters.
 
-They run by turns, and each statement counts with its fastest run, so that a busy machine slows them alike. Bytecode goes
+They run by turns, and each statement counts with its fastest run: a busy machine slows them alike. Bytecode goes
 to a temporary folder in the first turn, as an installation writes it once; compiling the sources does not count.
 """
 

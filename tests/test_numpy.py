@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import cupy as fake
 
 import nrx
 import nrx.lax
 import nrx.numpy as nnp
+from nrx.core import backend
 
 RNG = np.random.default_rng(20)
 
@@ -252,6 +254,28 @@ def test_jit_agrees(expression: str) -> None:
     jitted = nrx.jit(lambda values: evaluate(expression, nnp, values))(operands(nnp.asarray))
     assert eager.aval == jitted.aval
     np.testing.assert_allclose(np.asarray(eager), np.asarray(jitted), rtol=1e-6, atol=1e-6)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A device of a stand-in for CuPy."""
+    fake.install(monkeypatch)
+    monkeypatch.setattr(backend, "_loaded", {"cpu": backend.get_backend("cpu")})
+    return backend.find_device("gpu:0")
+
+
+#: What makes an array of NumPy data, which is the CPU's.
+ON_THE_HOST = ("nonzero", "argwhere", "unique", "where(c)", "xp.array(", "xp.asarray(")
+
+
+@pytest.mark.parametrize("expression", [e for e in ALL if e not in MADE and not any(n in e for n in ON_THE_HOST)])
+def test_a_gpu_agrees(expression: str, gpu: Any) -> None:
+    expected = evaluate(expression, nnp, operands(nnp.asarray))
+    for _ in range(3):
+        out = evaluate(expression, nnp, operands(lambda value: nrx.device_put(value, gpu)))
+        assert out.aval == expected.aval
+        assert out.device is gpu
+        np.testing.assert_array_equal(np.asarray(out), np.asarray(expected))
 
 
 @pytest.mark.slow

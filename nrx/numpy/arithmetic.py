@@ -7,8 +7,9 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.numpy.planning import Planned
-from nrx.numpy.promotion import Elementwise, as_arrays, as_inexact, broadcast, promote_dtypes, reject_complex
+from nrx.numpy.promotion import Elementwise, as_inexact, broadcast, promote_dtypes, reject_complex
 from nrx.ops import arithmetic as ops
+from nrx.ops.common import as_arrays
 from nrx.ops.elementary import pow_p
 from nrx.ops.logic import and_p, or_p
 

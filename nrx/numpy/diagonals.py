@@ -12,7 +12,7 @@ from nrx.core.array import Array
 from nrx.core.errors import AxisError, ShapeError
 from nrx.core.shapes import canonical_axis, show, without
 from nrx.numpy.data import DeviceLike, cast, placed
-from nrx.numpy.promotion import as_arrays
+from nrx.ops.common import as_arrays
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: DeviceLike = None) -> Array:

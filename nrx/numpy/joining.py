@@ -16,7 +16,8 @@ from nrx.core.shapes import canonical_axis, show, without
 from nrx.core.trace import Tracer
 from nrx.numpy.indexing import take
 from nrx.numpy.manipulation import atleast_1d, atleast_2d, atleast_3d, broadcast_to, ravel, reshape
-from nrx.numpy.promotion import as_arrays, promote_dtypes
+from nrx.numpy.promotion import promote_dtypes
+from nrx.ops.common import as_arrays
 
 # Joining
 
@@ -346,9 +347,7 @@ def tile(A: Any, reps: Any) -> Array:
     return lax.reshape(x, [n * c for n, c in zip(shape, counts, strict=True)])
 
 
-def repeat(
-    a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None, out_sharding: None = None
-) -> Array:
+def repeat(a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None) -> Array:
     """Each element along an axis (of the flat array if None) repeated.
 
     Args:

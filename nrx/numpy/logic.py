@@ -9,8 +9,9 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, DTypeError
-from nrx.numpy.promotion import Elementwise, as_arrays, broadcast, promote_dtypes
+from nrx.numpy.promotion import Elementwise, broadcast, promote_dtypes
 from nrx.numpy.searching import nonzero
+from nrx.ops.common import as_arrays
 from nrx.ops.logic import (
     and_p,
     eq_p,

@@ -13,7 +13,8 @@ from nrx.core.shapes import canonical_axes, canonical_axis, canonical_shape, sho
 from nrx.core.shapes import size as count_of
 from nrx.numpy.data import DeviceLike, placed
 from nrx.numpy.planning import Planned
-from nrx.numpy.promotion import as_arrays, broadcast
+from nrx.numpy.promotion import broadcast
+from nrx.ops.common import as_arrays
 
 
 def shape(a: Any) -> tuple[int, ...]:

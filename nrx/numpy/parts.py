@@ -11,8 +11,9 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.numpy.logic import where
 from nrx.numpy.planning import Planned
-from nrx.numpy.promotion import Elementwise, as_arrays, as_inexact, broadcast, promote_dtypes, reject_complex
+from nrx.numpy.promotion import Elementwise, as_inexact, broadcast, promote_dtypes, reject_complex
 from nrx.ops import arithmetic as ops
+from nrx.ops.common import as_arrays
 
 _absolute, _sign = Elementwise("abs", ops.abs_p), Elementwise("sign", ops.sign_p)
 

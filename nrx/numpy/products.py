@@ -11,9 +11,10 @@ from nrx.core.shapes import Shape, broadcast_shapes, canonical_axes, canonical_a
 from nrx.numpy.diagonals import diagonal
 from nrx.numpy.manipulation import moveaxis
 from nrx.numpy.planning import Planned
-from nrx.numpy.promotion import as_arrays, broadcast, promote_dtypes
+from nrx.numpy.promotion import broadcast, promote_dtypes
 from nrx.numpy.reductions import reject_out
 from nrx.numpy.reductions import sum as array_sum
+from nrx.ops.common import as_arrays
 
 
 def contract(x: Array, y: Array, axes: Any, batch: Any, precision: Any = None, preferred: Any = None) -> Array:

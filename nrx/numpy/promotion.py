@@ -10,21 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nrx.core import dtypes
-from nrx.core.array import Array, ConcreteArray, asarray
+from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval
+from nrx.core.backend import Device
 from nrx.core.errors import DTypeError
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import broadcast_shapes
 from nrx.core.trace import is_evaluating
+from nrx.ops.common import as_arrays, scalar_array
 from nrx.ops.structural import broadcast_to, convert_element_type
 
 _MOST_PLANS = 4096
 _SCALARS = frozenset((bool, int, float, complex))
-
-
-def as_arrays(name: str, *values: Any) -> list[Array]:
-    """The operands of `name` as Arrays."""
-    return [v if isinstance(v, Array) else asarray(v, f"{name}: argument {i}") for i, v in enumerate(values)]
 
 
 def as_inexact(name: str, x: Any) -> Array:
@@ -171,37 +168,31 @@ class Elementwise:
 def _run(plan: _Plan, operands: Sequence[Any]) -> ConcreteArray | None:
     """The operation on the data at once, or None where that cannot be done."""
     prim, out, casts, _ = plan
-    if casts is None:
-        device = operands[0]._device
-        committed = False
-        for x in operands:
-            if x._device is not device:
-                return None
-            committed = committed or x._committed
-        with device.backend.active(device):
-            return ConcreteArray(
-                device.backend.call(prim, [x._data for x in operands], {}, device), out, device, committed
-            )
     device, committed = None, False
     for x in operands:
         if type(x) is ConcreteArray:
-            if device is None:
+            if x._device is not device:
+                if device is not None:
+                    return None
                 device = x._device
-            elif x._device is not device:
-                return None
             committed = committed or x._committed
     if device is None:
         return None
     with device.backend.active(device):
-        try:
-            raws = [_raw(x, dtype, device) for x, dtype in zip(operands, casts, strict=True)]
-        except OverflowError:
-            return None
+        if casts is None:
+            raws = [x._data for x in operands]
+        else:
+            try:
+                raws = [_raw(x, dtype, device) for x, dtype in zip(operands, casts, strict=True)]
+            except OverflowError:  # an integer that must wrap
+                return None
         return ConcreteArray(device.backend.call(prim, raws, {}, device), out, device, committed)
 
 
-def _raw(x: Any, dtype: np.dtype | None, device: Any) -> Any:
+def _raw(x: Any, dtype: np.dtype | None, device: Device) -> Any:
     """The data of an array or scalar as `dtype`."""
     if type(x) is ConcreteArray:
         return x._data if dtype is None else x._data.astype(dtype)
-    return device.backend.from_numpy(np.asarray(x, dtype), device)
+    if device.platform == "cpu":
+        return np.asarray(x, dtype)
+    return device.backend.from_numpy(scalar_array(x, dtype)._data, device)

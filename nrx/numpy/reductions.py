@@ -19,7 +19,7 @@ from nrx.numpy.arithmetic import maximum, minimum
 from nrx.numpy.logic import as_condition
 from nrx.numpy.logic import where as choose
 from nrx.numpy.planning import Planned
-from nrx.numpy.promotion import as_arrays
+from nrx.ops.common import as_arrays
 from nrx.ops.reductions import highest, lowest
 
 # What reductions share

@@ -10,7 +10,8 @@ from nrx.core.array import Array, wrap
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, show
 from nrx.core.trace import Tracer
-from nrx.numpy.promotion import as_arrays, promote_dtypes
+from nrx.numpy.promotion import promote_dtypes
+from nrx.ops.common import as_arrays
 
 
 def sort(

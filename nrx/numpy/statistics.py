@@ -16,9 +16,10 @@ from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import canonical_axes, show, size, without
 from nrx.numpy.logic import where as choose
 from nrx.numpy.planning import Planned
-from nrx.numpy.promotion import as_arrays, as_inexact, promote_dtypes
+from nrx.numpy.promotion import as_inexact, promote_dtypes
 from nrx.numpy.reductions import reject_out
 from nrx.numpy.reductions import sum as total_of
+from nrx.ops.common import as_arrays
 
 # Means
 

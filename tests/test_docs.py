@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nrx
+from nrx.core.primitive import registry
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -22,6 +23,15 @@ def _names() -> dict:
 
 def _modules() -> list[str]:
     return sorted(m.name for m in pkgutil.walk_packages(nrx.__path__, "nrx."))
+
+
+@pytest.fixture(autouse=True)
+def own_primitives():
+    """Primitives that a page defines go with it."""
+    known = set(registry)
+    yield
+    for name in set(registry) - known:
+        del registry[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

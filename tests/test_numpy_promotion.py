@@ -1,6 +1,7 @@
 """Promotion and broadcasting of nrx.numpy: JAX's table of dtypes and weak types, NumPy's values and shapes."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ml_dtypes
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import nrx
 import nrx.numpy as nnp
 from nrx.core import dtypes
+from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import _MOST_PLANS, Elementwise
 from nrx.ops.arithmetic import add_p
 
@@ -177,6 +179,36 @@ def test_plans_are_bounded() -> None:
     for size in range(_MOST_PLANS + 10):
         add(nnp.asarray(np.broadcast_to(np.float32(0), size)), one)
     assert len(add._plans) <= _MOST_PLANS
+
+
+def test_planned_functions_are_recorded_once() -> None:
+    calls = []
+
+    @Planned
+    def scaled(x: Any, factor: Any, *, axis: Any) -> nrx.Array:
+        calls.append((factor, axis))
+        return nnp.sum(x, axis) * factor
+
+    x = nnp.ones((2, 3))
+    for _ in range(5):
+        assert scaled(x, 2, axis=0).tolist() == [4, 4, 4]
+    assert calls == [(2, 0)] * 2  # once to run, once to record
+    assert scaled(x, 3, axis=0).tolist() == [6, 6, 6]
+    assert scaled(x, 2, axis=1).tolist() == [6, 6]
+    assert scaled(x, x[0], axis=[0]).tolist() == [2, 2, 2]
+    assert len(calls) == 5
+    assert nrx.vmap(lambda v: scaled(v, 2, axis=0))(x).tolist() == [6, 6]
+    assert nrx.jit(lambda v: scaled(v, 2, axis=0))(x).tolist() == [4, 4, 4]
+    assert nrx.grad(lambda v: scaled(v, 2, axis=None))(x).tolist() == [[2, 2, 2]] * 2
+    assert scaled(np.ones((1, 2), np.float32), 2, axis=0).tolist() == [2, 2]
+    assert len(calls) == 9
+
+
+def test_plans_are_shared_by_threads() -> None:
+    x = [nnp.full((4,), float(i)) for i in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        sums = list(pool.map(lambda i: [float(nnp.mean(x[i])) for _ in range(50)], range(8)))
+    assert sums == [[float(i)] * 50 for i in range(8)]
 
 
 def test_scalars_are_rounded_once() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array, scalar_aval
+from nrx.core.array import Array, ConcreteArray, move, scalar_aval
 from nrx.core.aval import Aval
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
@@ -102,7 +102,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, 
         fill_value: a number, or an array that broadcasts to the shape.
         dtype: another dtype.
         shape: another shape.
-        device: where to put it.
+        device: where to put it; by default where `a` is.
 
     Returns:
         An array.
@@ -114,6 +114,8 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, 
     weak = dtype is None and like.weak_type
     dtype = like.dtype if dtype is None else canonical_dtype(dtype)
     value = lax.convert_element_type(from_data(fill_value, dtype), dtype, weak)
+    if isinstance(a, ConcreteArray) and isinstance(value, ConcreteArray):
+        value = ConcreteArray(move(value, a._device), value.aval, a._device, a._committed)
     shape = like.shape if shape is None else canonical_shape(shape)
     return placed(lax.broadcast_in_dim(value, shape, range(len(shape) - value.ndim, len(shape))), device)
 
@@ -134,7 +136,7 @@ def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLi
         a: an array, or something with a shape and a dtype.
         dtype: another dtype.
         shape: another shape.
-        device: where to put it.
+        device: where to put it; by default where `a` is.
 
     Returns:
         An array.
@@ -152,7 +154,7 @@ def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLik
         a: an array, or something with a shape and a dtype.
         dtype: another dtype.
         shape: another shape.
-        device: where to put it.
+        device: where to put it; by default where `a` is.
 
     Returns:
         An array.
@@ -170,7 +172,7 @@ def empty_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLi
         a: an array, or something with a shape and a dtype.
         dtype: another dtype.
         shape: another shape.
-        device: where to put it.
+        device: where to put it; by default where `a` is.
 
     Returns:
         An array.

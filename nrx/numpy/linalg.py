@@ -10,8 +10,10 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import canonical_axes, show
+from nrx.numpy.creation import full_like
 from nrx.numpy.diagonals import diagonal as _diagonal
 from nrx.numpy.diagonals import eye
+from nrx.numpy.logic import where
 from nrx.numpy.manipulation import matrix_transpose
 from nrx.numpy.products import cross as _cross
 from nrx.numpy.products import matmul, outer, tensordot, vecdot
@@ -154,8 +156,7 @@ def matrix_power(a: Any, n: int) -> Array:
         x, n = matmul(x, x) if n > 1 else x, n >> 1
     if out is not None:
         return out
-    unit = eye(x.shape[-1], dtype=x.dtype)
-    return lax.broadcast_in_dim(unit, x.shape, (x.ndim - 2, x.ndim - 1))
+    return where(eye(x.shape[-1], dtype=bool), full_like(x, 1), full_like(x, 0))
 
 
 def diagonal(x: Any, /, *, offset: int = 0) -> Array:

@@ -9,6 +9,7 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, DTypeError
+from nrx.numpy.creation import full_like
 from nrx.numpy.promotion import Elementwise, broadcast, promote_dtypes
 from nrx.numpy.searching import nonzero
 from nrx.ops.common import as_arrays
@@ -357,7 +358,7 @@ def _test(name: str, x: Any, real: Callable[[Array], Array], join: Callable, oth
     (array,) = as_arrays(name, x)
     if dtypes.is_complex(array.dtype):
         return join(real(lax.real(array)), real(lax.imag(array)))
-    return real(array) if dtypes.is_floating(array.dtype) else lax.full_like(array, otherwise, bool)
+    return real(array) if dtypes.is_floating(array.dtype) else full_like(array, otherwise, bool)
 
 
 def _is_inf(x: Array) -> Array:
@@ -444,7 +445,7 @@ def _signed_infinity(name: str, x: Any, infinity: float) -> Array:
     if dtypes.is_complex(array.dtype):
         raise DTypeError(f"{name} does not take complex numbers: their infinities have no sign")
     if not dtypes.is_floating(array.dtype):
-        return lax.full_like(array, False, bool)
+        return full_like(array, False, bool)
     return lax.eq(array, lax.full_like(array, infinity))
 
 
@@ -462,7 +463,7 @@ def iscomplex(x: Any) -> Array:
     """
     (array,) = as_arrays("iscomplex", x)
     if not dtypes.is_complex(array.dtype):
-        return lax.full_like(array, False, bool)
+        return full_like(array, False, bool)
     return as_condition("iscomplex", lax.imag(array))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
+from nrx.numpy.creation import full_like
 from nrx.numpy.logic import where
 from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import Elementwise, as_inexact, broadcast, promote_dtypes, reject_complex
@@ -87,7 +88,7 @@ def signbit(x: Any, /) -> Array:
     (array,) = as_arrays("signbit", x)
     reject_complex("signbit", array)
     if dtypes.is_bool(array.dtype) or dtypes.is_unsigned(array.dtype):
-        return lax.full_like(array, False, bool)
+        return full_like(array, False, bool)
     if dtypes.is_floating(array.dtype):
         array = lax.bitcast_convert_type(array, f"int{array.dtype.itemsize * 8}")
     return lax.lt(array, lax.full_like(array, 0))
@@ -293,7 +294,7 @@ def imag(val: Any, /) -> Array:
     Array([ 2., -4.], dtype=float32)
     """
     (x,) = as_arrays("imag", val)
-    return lax.imag(x) if dtypes.is_complex(x.dtype) else lax.full_like(x, 0)
+    return lax.imag(x) if dtypes.is_complex(x.dtype) else full_like(x, 0)
 
 
 def conjugate(x: Any, /) -> Array:

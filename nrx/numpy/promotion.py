@@ -189,7 +189,7 @@ def _run(plan: _Plan, operands: Sequence[Any]) -> ConcreteArray | None:
         return ConcreteArray(device.backend.call(prim, raws, {}, device), out, device, committed)
 
 
-def _raw(x: Any, dtype: np.dtype | None, device: Device) -> Any:
+def _raw(x: Any, dtype: Any, device: Device) -> Any:
     """The data of an array or scalar as `dtype`."""
     if type(x) is ConcreteArray:
         return x._data if dtype is None else x._data.astype(dtype)

@@ -205,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not finished:
         nrx.io.save_pickle(checkpoint, tuple(training))
         print(f"\nInterrupted after {len(training.batches)} of {steps} batches. The work so far is in {checkpoint}:")
-        print("run the same command with --resume to go on.")
+        print("run it again with --resume (make demo DEMO_ARGS=--resume) to go on.")
         return INTERRUPTED
 
     saved = save_and_load(training.params, test.images, options.out)

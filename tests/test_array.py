@@ -4,7 +4,10 @@ import array as buffers
 import copy
 import operator
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -15,6 +18,7 @@ import nrx
 import nrx.numpy as jnp
 from nrx.core.errors import ImmutableError
 
+ROOT = Path(__file__).parents[1]
 DATA = np.array([[1.5, -2.0, 3.0], [0.0, 5.5, -6.0]], np.float32)
 
 
@@ -435,3 +439,12 @@ def test_tracers_have_the_same_attributes(x: nrx.Array) -> None:
     nrx.vmap(check)(x[None])
     nrx.jvp(check, (x,), (x,))
     nrx.grad(nrx.jit(check))(x)
+
+
+def test_libraries_are_imported_when_they_are_used() -> None:
+    code = "import sys, nrx; print([m for m in ('nrx.nn', 'nrx.data', 'jax') if m in sys.modules], nrx.nn.__name__)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[] nrx.nn"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        nrx.nothing  # noqa: B018
+    assert {"nn", "optim", "numpy"} <= set(dir(nrx))

@@ -3,6 +3,7 @@
 A case is an expression over `xp` (nrx.numpy, numpy or jax.numpy in turn) and the operands below.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -276,6 +277,28 @@ def test_a_gpu_agrees(expression: str, gpu: Any) -> None:
         assert out.aval == expected.aval
         assert out.device is gpu
         np.testing.assert_allclose(np.asarray(out), np.asarray(expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize("expression", [e for e in MADE if not re.search(r"\b[vwsc]\b", e)])
+def test_new_arrays_are_made_on_the_default_device(expression: str, gpu: Any) -> None:
+    with nrx.default_device(gpu):
+        assert evaluate(expression, nnp, {}).device is gpu
+    out = evaluate(expression, nnp, {})
+    assert out.device is not gpu
+
+
+@pytest.mark.parametrize("make", [
+    lambda device: nnp.array([1, 2], device=device), lambda device: nnp.asarray(2.0, device=device),
+    lambda device: nnp.zeros(3, device=device), lambda device: nnp.full_like(nnp.ones(3), 2, device=device),
+    lambda device: nnp.arange(3, device=device), lambda device: nnp.linspace(0, 1, 3, device=device),
+    lambda device: nnp.eye(2, device=device), lambda device: nnp.ones(3).astype(int, device=device),
+    lambda device: nnp.ones(3).to_device(device), lambda device: nnp.from_dlpack(np.ones(3), device=device),
+    lambda device: nnp.zeros_like(nnp.ones(3, device=device)),
+    lambda device: nnp.array([nnp.ones((), device=device), 2]),
+])  # fmt: skip
+def test_device_arguments_commit(make: Callable, gpu: Any) -> None:
+    out = make(gpu)
+    assert (out.device, out.committed) == (gpu, True)
 
 
 @pytest.mark.slow

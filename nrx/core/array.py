@@ -277,7 +277,9 @@ def asarray(value: Any, what: str = "an argument") -> Array:
     aval = scalar_aval(value)
     if aval is not None:
         device = default_device()
-        return ConcreteArray(device.backend.from_numpy(np.asarray(value, aval.dtype), device), aval, device)
+        with np.errstate(over="ignore"):  # a Python number beyond the default float is inf
+            data = np.asarray(value, aval.dtype)
+        return ConcreteArray(device.backend.from_numpy(data, device), aval, device)
     if isinstance(value, np.ndarray | np.generic):
         return wrap(np.array(value, dtypes.canonical_dtype(value.dtype), order="C"))
     if hasattr(value, "__nrx_array__"):

@@ -69,7 +69,10 @@ class Config:
         try:
             return self._settings[name]
         except KeyError:
-            raise ConfigError(f"no setting named {name!r}", fix=f"the settings are {sorted(self._settings)}") from None
+            known = f"the settings are {', '.join(sorted(self._settings))}"
+            if name == "jax_enable_x64":
+                known = "leave it out: 64-bit dtypes always work; default_float and default_int are what creation gives"
+            raise ConfigError(f"no setting named {name!r}", fix=known) from None
 
     def _parse(self, name: str, value: Any) -> Any:
         parse = self._setting(name).parse

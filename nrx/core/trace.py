@@ -18,6 +18,7 @@ from nrx.core.errors import (
     AxisNameError,
     DeviceError,
     LeakedTracerError,
+    NrxError,
     ProgramError,
     Source,
     TracerArrayError,
@@ -146,8 +147,9 @@ class EvalTrace(Trace):
             avals = tuple([arg.aval for arg in args])
             device, committed = _common_device(args)
         except AttributeError:
-            _reject(prim, args)
-            raise
+            if (error := _refusal(prim, args)) is None:
+                raise
+            raise error from None
         if prim.eager is not None:
             return prim.eager(args, params)
         out_aval = prim.infer(avals, params)
@@ -180,16 +182,17 @@ def _common_device(args: tuple) -> tuple[Device, bool]:
     return device, committed
 
 
-def _reject(prim: Any, args: tuple) -> None:
-    """Explain why `args` are not all concrete arrays."""
+def _refusal(prim: Any, args: tuple) -> NrxError | None:
+    """Why `args` are not all concrete arrays: the error to raise."""
     for position, arg in enumerate(args):
         if isinstance(arg, Tracer):
-            raise leaked(arg)
+            return leaked(arg)
         if not isinstance(arg, Array):
-            raise ArgumentTypeError(
+            return ArgumentTypeError(
                 f"{prim.name}: argument {position} must be an array, got {type(arg).__name__}",
                 fix="convert it with nrx.numpy.asarray(...)",
             )
+    return None
 
 
 def leaked(tracer: Tracer) -> LeakedTracerError:

@@ -1,5 +1,6 @@
 """Writing a file so that it is never seen half written."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -19,6 +20,8 @@ def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
     `path` as it was, and perhaps a file `.nrx-*.tmp` beside it.
     """
     target = Path(os.path.realpath(path))  # behind a symbolic link it is the file that is replaced, not the link
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "cannot write here, there is no such folder", str(target.parent))
     temporary = target.parent / f".nrx-{secrets.token_hex(8)}.tmp"
     try:
         with open(temporary, "x+b") as file:

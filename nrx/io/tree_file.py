@@ -14,6 +14,7 @@ All numbers are little-endian. Nothing in a file names a class or a function, so
 import hashlib
 import os
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -249,7 +250,7 @@ class _Reader:
         except DTypeError as error:
             raise FileFormatError(f"array {self.arrays}: {error.message}") from None
         self._take(size(tuple(shape)) * dtype.itemsize + _DIGEST_SIZE)
-        data = np.empty(shape, dtype.newbyteorder("<"))
+        data = np.empty(shape, dtype if sys.byteorder == "little" else dtype.newbyteorder("<"))
         raw = _raw_bytes(data)
         self.file.readinto(raw)  # type: ignore[attr-defined]
         if self.file.read(_DIGEST_SIZE) != hashlib.sha256(raw).digest():

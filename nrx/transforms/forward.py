@@ -8,11 +8,21 @@ import numpy as np
 from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval, Zero
 from nrx.core.dtypes import float0
-from nrx.core.errors import DTypeError, ShapeError, Source, TreeError
+from nrx.core.errors import DTypeError, ShapeError, Source, TracerConversionError, TreeError
 from nrx.core.program import Program
 from nrx.core.pytree import PyTreeDef, structure_difference, tree_flatten, tree_flatten_with_path
 from nrx.core.shapes import show
-from nrx.core.trace import Trace, Tracer, bind_with, current_trace, describe_caller, name_of, new_trace, use_trace
+from nrx.core.trace import (
+    Trace,
+    Tracer,
+    bind_with,
+    current_trace,
+    describe_caller,
+    leaked,
+    name_of,
+    new_trace,
+    use_trace,
+)
 from nrx.ops.structural import convert_element_type, instantiate
 from nrx.transforms.flatten import FlatFunction, argument_name, check_function, describe, flatten_call
 from nrx.transforms.staging import stage
@@ -28,6 +38,31 @@ class JVPTracer(Tracer):
         self.aval = primal.aval
         self.primal = primal
         self.tangent = tangent
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()} of {self.primal!r}"
+
+    # Truth values and integers do not vary, so the primal's are right; a float would lose its derivative unseen.
+    def __bool__(self) -> bool:
+        return self._living().__bool__()
+
+    def __int__(self) -> int:
+        return self._living().__int__()
+
+    def __index__(self) -> int:
+        return self._living().__index__()
+
+    def _living(self) -> Any:
+        if not self._trace.alive:
+            raise leaked(self)
+        return self.primal
+
+    def _no_number(self, call: str) -> Any:
+        return self._unknown(
+            TracerConversionError,
+            f"{call} would lose the derivative of {self._explain()}",
+            "keep it an array, or say that its derivative is not wanted: nrx.lax.stop_gradient(x)",
+        )
 
     @property
     def source(self) -> Source | None:

@@ -359,3 +359,15 @@ def test_bfloat16_elementwise_is_rounded_float32() -> None:
         assert ours.dtype == ml_dtypes.bfloat16
         truth = getattr(np, name)(x.astype(np.float64)).astype(ml_dtypes.bfloat16)
         np.testing.assert_allclose(ours.astype(float), truth.astype(float), rtol=2**-7)
+
+
+def test_integers_beyond_64_bits_meet_floats_as_floats() -> None:
+    """Fresh, from a remembered plan, and traced alike; integers have no room for them."""
+    x = nrx.numpy.ones(2)
+    expected = np.full(2, 2.0**70, "float32")
+    for _ in range(2):
+        np.testing.assert_array_equal(np.asarray(x + 2**70), expected)
+        np.testing.assert_array_equal(np.asarray(nrx.jit(lambda v: v + 2**70)(x)), expected)
+        _ = x + 1
+    with pytest.raises(nrx.errors.DTypeError):
+        nrx.numpy.arange(2) + 2**70

@@ -35,11 +35,12 @@ def as_inexact(name: str, x: Any) -> Array:
 
 def promote_dtypes(name: str, *values: Any, inexact: bool = False) -> list[Array]:
     """The operands of `name` as Arrays of their common dtype, which is floating or complex if `inexact`."""
-    arrays = as_arrays(name, *values)
+    operands = _huge_integers_as_floats(values)
+    arrays = as_arrays(name, *operands)
     dtype, weak = dtypes.promote_types(*[(x.dtype, x.weak_type) for x in arrays])
     if inexact:
         dtype, weak = _inexact(dtype, weak)
-    return [_converted(name, v, x, dtype, weak) for v, x in zip(values, arrays, strict=True)]
+    return [_converted(name, v, x, dtype, weak) for v, x in zip(operands, arrays, strict=True)]
 
 
 def broadcast(arrays: Sequence[Array]) -> list[Array]:
@@ -71,6 +72,14 @@ def _converted(name: str, value: Any, x: Array, dtype: np.dtype, weak: bool) -> 
             fix="convert the array first: x.astype('int64')",
         )
     return convert_element_type(value if type(value) in _SCALARS else x, dtype, weak)
+
+
+def _huge_integers_as_floats(values: Sequence[Any]) -> Sequence[Any]:
+    """Python integers beyond 64 bits as floats, if they meet floating or complex numbers."""
+    if not any(type(v) is int and not -(2**63) <= v < 2**64 for v in values):
+        return values
+    inexact = any(type(v) in (float, complex) or dtypes.is_inexact(getattr(v, "dtype", dtypes.bool_)) for v in values)
+    return [float(v) if type(v) is int else v for v in values] if inexact else values
 
 
 def _fits(value: int, dtype: np.dtype) -> bool:
@@ -146,7 +155,7 @@ class Elementwise:
         """Keep the plan of a combination whose result does not depend on the default dtypes."""
         if not all(type(x) is ConcreteArray or type(x) in _SCALARS for x in operands):
             return
-        arrays = as_arrays(self.name, *operands)
+        arrays = as_arrays(self.name, *_huge_integers_as_floats(operands))
         pairs = [(x.dtype, x.weak_type) for x in arrays[self.selectors :]]
         dtype, weak = dtypes.promote_types(*pairs)
         if weak or (self.inexact and not dtypes.is_inexact(dtype)):

@@ -291,7 +291,7 @@ def test_a_rule_may_close_over_arrays() -> None:
 
 @pytest.mark.parametrize(
     ("outside", "wrap"),
-    [(nrx.grad, lambda f: f), (nrx.grad, nrx.jit), (nrx.vmap, lambda f: f), (nrx.vmap, nrx.jit), (nrx.jit, nrx.jit)],
+    [(nrx.grad, lambda f: f), (nrx.grad, nrx.jit), (nrx.vmap, nrx.jit), (nrx.jit, nrx.jit)],
 )
 def test_a_rule_must_not_close_over_tracers(outside: Any, wrap: Any) -> None:
     def loss(x: Any) -> Any:

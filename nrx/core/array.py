@@ -282,6 +282,9 @@ def asarray(value: Any, what: str = "an argument") -> Array:
         return ConcreteArray(device.backend.from_numpy(data, device), aval, device)
     if isinstance(value, np.ndarray | np.generic):
         return wrap(np.array(value, dtypes.canonical_dtype(value.dtype), order="C"))
+    for kind in _SCALARS:  # an enumeration of integers, a float with a unit
+        if isinstance(value, kind):
+            return asarray(kind(value), what)  # type: ignore[arg-type]
     if hasattr(value, "__nrx_array__"):
         return asarray(value.__nrx_array__(), what)
     raise ArgumentTypeError(

@@ -34,6 +34,11 @@ registry: dict[str, "Primitive"] = {}
 _MOST_INFERRED = 4096
 
 
+def primitive_named(name: str) -> "Primitive":
+    """The primitive of that name: how a pickled one is found again."""
+    return registry[name]
+
+
 class Primitive:
     """An operation with its rules; calling `bind` runs it, or records it, as the current trace decides.
 
@@ -73,7 +78,7 @@ class Primitive:
         return self.name
 
     def __reduce__(self):
-        return registry.__getitem__, (self.name,)
+        return primitive_named, (self.name,)
 
     def bind(self, *args: Any, **params: Any) -> Any:
         """Apply to Arrays: run it now, or let the current transformation treat it. `params` must be hashable."""

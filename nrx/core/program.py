@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nrx.core.aval import Aval
+from nrx.core.config import config
 from nrx.core.errors import Source, blame
 from nrx.core.primitive import Primitive
 
@@ -111,10 +112,15 @@ class Program:
         return tuple(atom.aval for atom in self.outs)
 
     def remember(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What was derived under `key`, made on first use."""
+        """What was derived under `key` and the present settings, made on first use."""
+        key = (key, config.tracing_key())
         if key not in self.derived:
             self.derived[key] = make()
         return self.derived[key]
+
+    def __reduce__(self):
+        # What was derived stays behind: executables do not pickle, and all of it can be made again.
+        return Program, (self.invars, self.eqns, self.outs, self.constvars, self.consts, self.name)
 
     def closed(self) -> "tuple[Program, tuple]":
         """The Program with its constants as leading arguments, and those constants."""

@@ -4,10 +4,11 @@ There is one current trace per context (thread or asyncio task). `Primitive.bind
 `EvalTrace`, the ground floor, runs it; a transformation's trace rewrites it into operations for its `parent` trace.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 from nrx.core.array import Array, ConcreteArray, move
@@ -39,13 +40,14 @@ class Trace:
         name: what the user called, for messages: `"jit of loss"`.
     """
 
-    __slots__ = ("alive", "name", "parent")
+    __slots__ = ("alive", "name", "parent", "thread")
     parent: "Trace"
 
     def __init__(self, parent: "Trace | None", name: str):
         self.parent = parent or self
         self.name = name
         self.alive = True
+        self.thread = get_ident()
 
     def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -220,13 +222,27 @@ def _check_results(prim: Any, results: list[ConcreteArray]) -> None:
 _EVAL = EvalTrace(None, "evaluation")
 _CURRENT: ContextVar[Trace] = ContextVar("nrx_trace", default=_EVAL)
 
-#: The current trace of this thread or asyncio task.
-current_trace: Callable[[], Trace] = _CURRENT.get
+
+def current_trace() -> Trace:
+    """The current trace of this thread or asyncio task.
+
+    A context copied while tracing (by a task, or for another thread) carries a trace that is over or not this thread's;
+    there, operations are evaluated.
+    """
+    trace = _CURRENT.get()
+    if trace is _EVAL or (trace.alive and trace.thread == get_ident()):
+        return trace
+    return _EVAL
 
 
 def is_evaluating() -> bool:
     """Whether operations run at once (no transformation is tracing)."""
-    return _CURRENT.get() is _EVAL
+    return current_trace() is _EVAL
+
+
+def is_ground(trace: Trace) -> bool:
+    """Whether operations handed to `trace` run at once."""
+    return trace is _EVAL
 
 
 class use_trace:  # noqa: N801 - a context manager, named as the verb it is

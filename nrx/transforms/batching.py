@@ -16,6 +16,7 @@ from nrx.core.trace import (
     bind_with,
     current_trace,
     describe_caller,
+    is_ground,
     name_of,
     named_axis,
     new_trace,
@@ -81,6 +82,10 @@ class BatchTrace(Trace):
         pairs = [self.split(arg) for arg in args]
         values = [value for value, _ in pairs]
         dims = [dim for _, dim in pairs]
+        if prim.eager is not None and is_ground(self.parent):
+            return prim.eager(
+                args, params
+            )  # nobody takes a derivative: the function itself, which may close over tracers
         if all(dim is None for dim in dims) and not self.may_use_name(prim, params):
             return bind_with(self.parent, prim, values, params)
         with use_trace(self.parent):

@@ -21,6 +21,9 @@ jit_p = call_primitive("jit")
 jit_p.define(linearize=linearize_call(jit_p)).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
 
 
+_MOST_TRACED = 1024
+
+
 class Traced(NamedTuple):
     """A function traced for one kind of arguments.
 
@@ -36,10 +39,25 @@ class Traced(NamedTuple):
 
 
 class _Static(NamedTuple):
-    """A static argument as a part of a key: equal values of different types (1, 1.0, True) are different."""
+    """A static argument, and what tells it from others in the key of what was traced."""
 
-    type: type
     value: Hashable
+    identity: Hashable
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Static) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+
+def _identity(value: Any) -> Hashable:
+    """Different for equal values that a function can tell apart: 1, 1.0 and True, 0.0 and -0.0, in tuples as well."""
+    if type(value) is tuple:
+        return tuple, tuple(map(_identity, value))
+    if type(value) in (float, complex):
+        return type(value), repr(value)
+    return type(value), value
 
 
 class JitFunction:
@@ -105,6 +123,8 @@ class JitFunction:
             closed, consts = prune(program).closed()
             traced = Traced(closed, consts, out_tree)
             if not any(isinstance(const, Tracer) for const in consts):
+                if len(self._traced) >= _MOST_TRACED:
+                    self._traced.pop(next(iter(self._traced)), None)
                 self._traced[key] = traced  # a tracer belongs to this call alone
         return traced
 
@@ -131,7 +151,7 @@ class JitFunction:
                 f"static argument {name} of {name_of(self._function)} is a {type(value).__name__}, which has no hash",
                 fix="pass a hashable value (a number, a string, a tuple), or do not make the argument static",
             ) from None
-        return _Static(type(value), value)
+        return _Static(value, _identity(value))
 
     def _partial(self, args: tuple, statics: tuple) -> Callable:
         """The function of the dynamic arguments alone."""

@@ -97,7 +97,7 @@ def linearize_flat(
         inputs = with_zeros(arguments, wrt, [p.aval for p in primals])
         outs = function(*[trace.join(p, t) for p, t in zip(primals, inputs, strict=True)])
         pairs = [trace.split(out) for out in outs]
-    tangents.alive = False
+    tangents.alive = trace.fork.alive = False
     present = tuple(not isinstance(t, Zero) for _, t in pairs)
     program = prune(tangents.program(arguments, [t for _, t in pairs if not isinstance(t, Zero)], name))
     values = [p for p, _ in pairs]

@@ -5,7 +5,6 @@ from typing import Any
 
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
-from nrx.core.config import config
 from nrx.core.errors import TreeError, blame
 from nrx.core.program import Atom, Literal, Program, Var
 from nrx.core.pytree import keystr, structure_difference, tree_flatten, tree_flatten_with_path, tree_unflatten
@@ -102,7 +101,7 @@ def transpose_program(
         ct_avals = [a.tangent for a, some in zip(program.out_avals, nonzero, strict=True) if some]
         return stage(function, [*fixed, *ct_avals], program.name, "transpose"), tuple(present)
 
-    return program.remember(("transpose", linear, nonzero, forced, config.strong_zeros), derive)
+    return program.remember(("transpose", linear, nonzero, forced), derive)
 
 
 def flatten_cotangents(tree: Any, out_tree: Any, avals: Sequence[Aval], what: str) -> list[Any]:

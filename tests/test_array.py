@@ -311,7 +311,10 @@ def test_foreign_operands(other: Any, x: nrx.Array) -> None:
         for operands in ((x, other), (other, x)):
             with pytest.raises(TypeError):
                 function(*operands)
-    if not isinstance(other, np.ndarray):
+    if isinstance(other, list):  # Python's False would pass unnoticed
+        with pytest.raises(TypeError, match=r"nrx\.numpy\.array"):
+            assert x == other
+    elif not isinstance(other, np.ndarray):
         assert (x == other) is False
         assert (x != other) is True
 

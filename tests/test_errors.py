@@ -49,7 +49,7 @@ A, B, V = jnp.ones((2, 3)), jnp.ones((2, 4)), jnp.arange(3.0)
 # Shapes
 
 
-@mistake(ShapeError, ValueError, r"matmul", r"\(2, 3\)", r"\(2, 4\)", fix="transpose")
+@mistake(ShapeError, ValueError, r"matmul", r"\(2, 3\)", r"\(2, 4\)", fix="transpos")
 def matmul():
     return A @ B  # here
 

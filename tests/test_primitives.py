@@ -184,7 +184,7 @@ def placements(args: Sequence[Arg]) -> Iterator[tuple[int | None, ...]]:
     """The in_axes to try: each operand alone at each axis, then all together at 0, at -1 and at mixed axes."""
     batchable = [i for i, a in enumerate(args) if a.batchable]
     for i in batchable:
-        for axis in dict.fromkeys((0, min(1, len(args[i].shape)), -1)):
+        for axis in (*range(len(args[i].shape) + 1), -1):
             yield tuple(axis if i == k else None for k in range(len(args)))
     if len(batchable) > 1:
         yield tuple(0 if a.batchable else None for a in args)

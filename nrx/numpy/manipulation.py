@@ -11,7 +11,7 @@ from nrx.core.errors import ArgumentError, AxisError, ShapeError
 from nrx.core.shapes import broadcast_shapes as _broadcast_shapes
 from nrx.core.shapes import canonical_axes, canonical_axis, canonical_shape, show, without
 from nrx.core.shapes import size as count_of
-from nrx.numpy.data import DeviceLike, placed
+from nrx.numpy.data import DeviceLike, asarray, placed
 from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import broadcast
 from nrx.ops.common import as_arrays
@@ -29,7 +29,7 @@ def shape(a: Any) -> tuple[int, ...]:
     >>> jnp.shape(jnp.ones((2, 3)))
     (2, 3)
     """
-    return core_asarray(a).shape
+    return asarray(a).shape
 
 
 def ndim(a: Any) -> int:
@@ -44,7 +44,7 @@ def ndim(a: Any) -> int:
     >>> jnp.ndim(jnp.ones((2, 3)))
     2
     """
-    return core_asarray(a).ndim
+    return asarray(a).ndim
 
 
 def size(a: Any, axis: int | None = None) -> int:
@@ -60,7 +60,7 @@ def size(a: Any, axis: int | None = None) -> int:
     >>> jnp.size(jnp.ones((2, 3))), jnp.size(jnp.ones((2, 3)), 1)
     (6, 3)
     """
-    x = core_asarray(a)
+    x = asarray(a)
     return x.size if axis is None else x.shape[canonical_axis(axis, x.ndim)]
 
 

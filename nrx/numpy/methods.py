@@ -12,7 +12,7 @@ import numpy as np
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray
-from nrx.core.errors import ConversionError, ImmutableError
+from nrx.core.errors import ArgumentTypeError, ConversionError, ImmutableError
 from nrx.numpy import (
     arithmetic,
     diagonals,
@@ -49,6 +49,10 @@ def _binary(function: Callable, symbol: str) -> tuple[Callable, Callable]:
     """`x op y` and `y op x`."""
 
     def operator(self: Array, other: Any) -> Any:
+        if isinstance(other, list | tuple):  # == would be Python's False, unnoticed
+            raise ArgumentTypeError(
+                f"{symbol} of an array and a {type(other).__name__}", fix="make it an array: nrx.numpy.array(...)"
+            )
         return function(self, other) if _accepts(other) else NotImplemented
 
     def reflected(self: Array, other: Any) -> Any:

@@ -70,7 +70,7 @@ def _check_lengths(name: str, x: Array, y: Array, i: int, j: int) -> None:
         raise ShapeError(
             f"{name}: shapes {show(x.shape)} and {show(y.shape)} do not fit: "
             f"axis {i} of the first has length {x.shape[i]}, axis {j} of the second {y.shape[j]}",
-            fix="transpose one of them",
+            fix="make the two axes equal, perhaps by transposing one of them (x.T)",
         )
 
 

@@ -125,6 +125,9 @@ class Tracer(Array):
     def tolist(self) -> Any:
         return self._no_number("tracer.tolist()")
 
+    def tobytes(self, order: Any = "C") -> Any:
+        return self._no_number("tracer.tobytes()")
+
     def numpy(self) -> Any:
         return self.__array__()
 

@@ -27,8 +27,7 @@ def seconds(statement: str, environment: dict[str, str]) -> float:
 def main() -> None:
     """Print the fastest runs, and fail if nrx costs more than it is allowed."""
     statements = ["import numpy", "import numpy, ml_dtypes", "import nrx", "import nrx, nrx.nn, nrx.optim, nrx.data"]
-    if find_spec("jax"):
-        statements.append("import jax")
+    statements += [f"import {peer}" for peer in ("jax", "numpy, optree") if find_spec(peer.split()[-1])]
     best = dict.fromkeys(statements, float("inf"))
     with tempfile.TemporaryDirectory() as bytecode:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}

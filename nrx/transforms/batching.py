@@ -83,9 +83,8 @@ class BatchTrace(Trace):
         values = [value for value, _ in pairs]
         dims = [dim for _, dim in pairs]
         if prim.eager is not None and is_ground(self.parent):
-            return prim.eager(
-                args, params
-            )  # nobody takes a derivative: the function itself, which may close over tracers
+            # Nobody takes a derivative from outside: the function itself, which may close over this trace's values.
+            return prim.eager(args, params)
         if all(dim is None for dim in dims) and not self.may_use_name(prim, params):
             return bind_with(self.parent, prim, values, params)
         with use_trace(self.parent):

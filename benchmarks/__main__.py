@@ -1,7 +1,11 @@
-"""Runs the benchmarks: `python -m benchmarks [--list] [NAME ...]`, all of them when none is named."""
+"""Runs the benchmarks: `python -m benchmarks [--list] [NAME ...]`, all of them when none is named.
+
+`cpu` has options of its own, and runs alone with them: `python -m benchmarks cpu --help`.
+"""
 
 import argparse
 import importlib
+import sys
 from pathlib import Path
 
 
@@ -11,6 +15,9 @@ def available() -> list[str]:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["cpu"]:
+        importlib.import_module("benchmarks.bench_cpu").main(sys.argv[2:])
+        return
     names = available()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run the benchmarks of nrx.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {', '.join(names) or 'none yet'}")

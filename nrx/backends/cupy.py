@@ -3,13 +3,13 @@
 CuPy is imported when a "gpu" device is first asked for, and not before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nrx.backends.op_by_op import compile_op_by_op
-from nrx.core.backend import Device, Raw, register_backend
+from nrx.core.backend import Device, Executable, Raw, register_backend
 from nrx.core.errors import BackendMissingError
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program
@@ -69,7 +69,7 @@ class CupyBackend:
             return [self.xp.asarray(raw) for raw in out]
         return self.xp.asarray(out)
 
-    def compile(self, program: Program, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
+    def compile(self, program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
         return compile_op_by_op(program, device)
 
 

@@ -1,12 +1,12 @@
 """The NumPy backend: the CPU, op by op. It is the reference for every other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nrx.backends.op_by_op import compile_op_by_op
-from nrx.core.backend import Device, Raw, register_backend
+from nrx.core.backend import Device, Executable, Raw, register_backend
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program
 
@@ -43,7 +43,7 @@ class NumpyBackend:
             return [np.asarray(raw) for raw in out]
         return np.asarray(out)  # NumPy makes scalars of 0-d results
 
-    def compile(self, program: Program, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
+    def compile(self, program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
         return compile_op_by_op(program, device)
 
 

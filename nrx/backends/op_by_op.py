@@ -1,14 +1,58 @@
 """Running Programs op by op: what every backend does that has no compiler."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from nrx.core.backend import Device, Raw
+from nrx.core.backend import Device, MemoryAnalysis, Raw
+from nrx.core.cost import nbytes, program_cost
 from nrx.core.program import Atom, Literal, Program, Var
 
+Slot = TypeVar("Slot")
 
-def compile_op_by_op(program: Program, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
-    """A function from raw inputs to raw outputs that runs one primitive after the other.
+
+class OpByOp:
+    """An Executable that is `run`, a function of raw arrays; donated arguments are arguments like others to it."""
+
+    __slots__ = ("_program", "_run")
+    native = None
+
+    def __init__(self, program: Program, run: Callable[[Sequence[Raw]], list[Raw]]):
+        self._program = program
+        self._run = run
+
+    def __call__(self, raws: Sequence[Raw]) -> list[Raw]:
+        return self._run(raws)
+
+    def as_text(self) -> str:
+        """The Program: that is what is run."""
+        return str(self._program)
+
+    def cost_analysis(self) -> dict[str, float]:
+        """Work of one call, counted from the Program."""
+        return program_cost(self._program)
+
+    def memory_analysis(self) -> MemoryAnalysis:
+        """Memory of one call; a value is freed after its last use, and temporaries within primitives are not known."""
+        eqns = self._program.eqns
+        touched = [[*eqn.outs, *(atom for atom in eqn.inputs if isinstance(atom, Var))] for eqn in eqns]
+        held = {var for var in self._program.outs if isinstance(var, Var)}
+        arguments = {*self._program.invars, *self._program.constvars}
+        alive = most = 0
+        for eqn, dying in zip(eqns, _last_uses(touched, keep=held), strict=True):
+            alive += sum(nbytes(var.aval) for var in eqn.outs if var not in held)
+            most = max(most, alive)
+            alive -= sum(nbytes(var.aval) for var in dying if var not in arguments)
+        return MemoryAnalysis(
+            argument_bytes=sum(map(nbytes, self._program.in_avals)),
+            output_bytes=sum(map(nbytes, self._program.out_avals)),
+            temporary_bytes=most,
+            alias_bytes=0,
+            code_bytes=0,
+        )
+
+
+def compile_op_by_op(program: Program, device: Device) -> OpByOp:
+    """A Program to be run one primitive after the other.
 
     Values live in numbered slots; a slot is cleared after its last use, so that memory is freed as early as it can be.
     """
@@ -53,15 +97,15 @@ def compile_op_by_op(program: Program, device: Device) -> Callable[[Sequence[Raw
                 values[position] = None
         return [values[i] for i in out_slots]
 
-    return run
+    return OpByOp(program, run)
 
 
-def _last_uses(touched: list[list[int]], keep: set[int]) -> list[list[int]]:
+def _last_uses(touched: Sequence[Sequence[Slot]], keep: set[Slot]) -> list[list[Slot]]:
     """For each step, the slots that no later step touches."""
     seen = set(keep)
     dead = []
     for slots in reversed(touched):
         fresh = set(slots) - seen
         seen |= fresh
-        dead.append(sorted(fresh))
+        dead.append(list(fresh))
     return dead[::-1]

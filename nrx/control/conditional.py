@@ -11,6 +11,7 @@ from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
 from nrx.core.check import check_operands
 from nrx.core.errors import ArgumentTypeError, DTypeError, ShapeError
+from nrx.core.loops import Switch
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program, Var, evaluate
 from nrx.core.pytree import tree_unflatten
@@ -282,8 +283,15 @@ def _for_lanes(chosen: Array, branch: Program, args: Sequence[Array], dims: Sequ
     return cond_p.bind(convert_element_type(reduce_or(chosen, [0]), dtypes.int32), *given, branches=(skipped, branch))
 
 
+# lower
+
+
+def _lower(*avals: Aval, branches: tuple[Program, ...]) -> Switch:
+    return Switch(branches)
+
+
 # Registration
 
 cond_p.define(
-    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch
-).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch, lower=_lower
+).refuse(onnx=NOT_YET_LOWERED)

@@ -11,6 +11,7 @@ from nrx.core.aval import Aval
 from nrx.core.backend import Raw, Runner
 from nrx.core.check import check_operands
 from nrx.core.errors import ArgumentTypeError, MissingRuleError
+from nrx.core.loops import Repeat
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program, evaluate, subprograms
 from nrx.core.pytree import tree_unflatten
@@ -281,8 +282,15 @@ def has_while(program: Program) -> bool:
     )
 
 
+# lower
+
+
+def _lower(*avals: Aval, cond: Program, body: Program, sizes: Sizes) -> Repeat:
+    return Repeat(cond, body, sizes.cond, sizes.body)
+
+
 # Registration
 
 while_p.define(
-    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch
-).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch, lower=_lower
+).refuse(onnx=NOT_YET_LOWERED)

@@ -9,6 +9,7 @@ from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
 from nrx.core.check import check_operands
 from nrx.core.errors import ArgumentError, MissingRuleError, ShapeError, TreeError
+from nrx.core.loops import Scan
 from nrx.core.primitive import Primitive
 from nrx.core.program import Atom, Program, evaluate, prune
 from nrx.core.pytree import PyTreeDef, tree_map, tree_unflatten
@@ -402,8 +403,15 @@ def _batch(
     return outs, out_dims
 
 
+# lower
+
+
+def _lower(*avals: Aval, body: Program, length: int, reverse: bool, sizes: Sizes) -> Scan:
+    return Scan(body, length, reverse, sizes.consts, sizes.carry)
+
+
 # Registration
 
 scan_p.define(
-    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch
-).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    impl=_impl, abstract=_abstract, jvp=_jvp, linearize=_linearize, transpose=_transpose, batch=_batch, lower=_lower
+).refuse(onnx=NOT_YET_LOWERED)

@@ -2,8 +2,13 @@
 
 `Array` is the public type: `ConcreteArray` holds data, a `Tracer` (in `core.trace`) stands for data to come. Operators
 and methods are installed on `Array` by `nrx.numpy`, above; here is only what concerns data, conversion and identity.
+
+Compiled code reads and writes memory. An array knows its memory as the pair (address, owner), where the owner, a NumPy
+array or a `blocks.Block`, keeps it alive. The results of compiled code begin as that pair alone.
 """
 
+import ctypes
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +16,12 @@ import numpy as np
 from nrx.core import dtypes
 from nrx.core.aval import Aval
 from nrx.core.backend import Device, cpu, default_device, find_device
+from nrx.core.blocks import Block, allocate
 from nrx.core.errors import (
     AmbiguousTruthError,
     ArgumentTypeError,
     ConversionError,
+    DeletedArrayError,
     DTypeError,
     ImmutableError,
     UnhashableError,
@@ -104,14 +111,60 @@ class Array:
 class ConcreteArray(Array):
     """An array with data: a raw array of its device's backend, never changed and never shared with the user."""
 
-    __slots__ = ("_committed", "_data", "_device", "aval")
+    __slots__ = ("_committed", "_deleted_by", "_device", "_memory", "_raw", "aval")
     aval: Aval
+    #: The data as an array of the backend; None if they are known as memory alone, or deleted.
+    _raw: Any
+    #: Where the data are, row-major and aligned, and what keeps them there; None if nobody asked yet, or deleted.
+    _memory: "Memory | None"
+    _deleted_by: str
 
     def __init__(self, data: Any, aval: Aval, device: Device, committed: bool = False):
-        self._data = data
+        self._raw = data
+        self._memory = None
         self.aval = aval
         self._device = device
         self._committed = committed
+
+    @property
+    def _data(self) -> Any:
+        """The raw array."""
+        raw = self._raw
+        return self._view() if raw is None else raw
+
+    def _view(self) -> np.ndarray:
+        memory = self._memory
+        if memory is None:
+            raise DeletedArrayError(
+                f"an array {self.aval} is used after its memory was given away by {self._deleted_by}",
+                fix="go on with the result of that call, hand it a copy (x.copy()), or do not donate the argument",
+            )
+        self._raw = raw = _read_only(memory, self.aval)
+        return raw
+
+    def __copy__(self) -> "ConcreteArray":
+        # The data are shared: nobody changes them, and memory that two arrays see is not reused when one is donated.
+        copy = ConcreteArray(self._raw, self.aval, self._device, self._committed)
+        copy._memory = self._memory
+        if copy.is_deleted():
+            copy._deleted_by = self._deleted_by
+        return copy
+
+    def __deepcopy__(self, memo: dict) -> "ConcreteArray":
+        return self.__copy__()
+
+    def delete(self) -> None:
+        """Give the memory back now; afterwards the array cannot be used, but for its shape and dtype."""
+        if not self.is_deleted():
+            self._forget("x.delete()")
+
+    def is_deleted(self) -> bool:
+        """Whether the memory was given away: by `delete`, or to a jitted function that was to reuse it."""
+        return self._raw is None and self._memory is None
+
+    def _forget(self, by: str) -> None:
+        self._deleted_by = by
+        self._raw = self._memory = None
 
     @property
     def device(self) -> Device:
@@ -129,7 +182,8 @@ class ConcreteArray(Array):
 
     def block_until_ready(self) -> "ConcreteArray":
         """Wait for the data to be computed; returns the array itself."""
-        self._device.backend.to_numpy(self._data[:0] if self.ndim else self._data)
+        if self._memory is None:
+            self._device.backend.to_numpy(self._data[:0] if self.ndim else self._data)
         return self
 
     def numpy(self) -> np.ndarray:
@@ -233,6 +287,71 @@ class ConcreteArray(Array):
     def __reduce__(self):
         # Always NumPy data: a pickle written on a GPU opens on a machine without one.
         return _unpickle, (np.array(self.numpy()), self.weak_type)
+
+
+Memory = tuple[int, Any]
+"""An address, and the object that keeps what is there alive."""
+
+
+def memory_of(array: ConcreteArray) -> Memory:
+    """The memory of a CPU array; data that are not row-major and aligned are copied, once.
+
+    Raises:
+        DeletedArrayError: it has none any more.
+    """
+    memory = array._memory
+    if memory is None:
+        array._memory = memory = located(data := array._data)
+        if memory[1] is not data:
+            array._raw = memory[1]
+    return memory
+
+
+def located(data: np.ndarray) -> Memory:
+    """Where NumPy data are: those of the array itself if they are row-major and aligned, else of a copy."""
+    flags = data.flags
+    if not (flags.c_contiguous and flags.aligned):
+        data = np.array(data, order="C")
+    return data.ctypes.data, data
+
+
+def _read_only(memory: Memory, aval: Aval) -> np.ndarray:
+    """A block's memory as an array that nobody can make writeable: a read-only memoryview is in between."""
+    address, block = memory
+    if not aval.size * aval.dtype.itemsize:
+        return np.empty(aval.shape, aval.dtype)
+    view = memoryview(block).toreadonly()
+    return np.frombuffer(view, aval.dtype, aval.size, address - block.address).reshape(aval.shape)
+
+
+def take_memory(array: ConcreteArray, by: str) -> Memory:
+    """The memory of a donated array, to be overwritten; `by` says, for messages, who takes it.
+
+    It is the memory of the array itself if no other array, view or running call can see it, else that of a copy. The
+    array is deleted.
+    """
+    memory = memory_of(array)
+    array._forget(by)
+    if isinstance(memory[1], Block) and _references(memory) == _ALONE:
+        return memory
+    block = allocate(array.nbytes)
+    ctypes.memmove(block.address, memory[0], array.nbytes)
+    return block.address, block
+
+
+def _references(memory: Memory) -> tuple[int, int]:
+    return sys.getrefcount(memory), sys.getrefcount(memory[1])
+
+
+def _references_of_one_holder() -> tuple[int, int]:
+    """What `_references` says in `take_memory` if nobody else holds the memory; nothing it says, if that is unsure."""
+    if sys.implementation.name != "cpython" or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return 0, 0
+    memory = 0, object()
+    return _references(memory)
+
+
+_ALONE = _references_of_one_holder()
 
 
 def _unpickle(data: np.ndarray, weak_type: bool) -> ConcreteArray:

@@ -2,11 +2,15 @@
 
 A backend owns devices of one platform ("cpu", "gpu"), moves raw arrays between them and NumPy, runs single primitives
 and compiles Programs. Backends register a loader; nothing of theirs is imported before somebody asks for the platform.
+
+What `compile` gives is an `Executable`. One whose Program became native code shows it in `native`, so that `jit` can
+call that code from the data of its arguments to the Arrays of its results, with nothing in between.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 
@@ -66,8 +70,127 @@ class Backend(Protocol):
     def call(self, prim: Any, raws: Sequence[Raw], params: dict, device: Device) -> Any:
         """Run one primitive inside `active(device)`: one raw array, or a list of them with multiple results."""
 
-    def compile(self, program: Any, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
-        """A function from the raw inputs of `program` to its raw outputs, to be called inside `active(device)`."""
+    def compile(self, program: Any, device: Device, donated: tuple[bool, ...] = ()) -> "Executable":
+        """`program` made ready to run; `donated` says whose memory may be reused: of each input, () for none."""
+
+
+class Executable(Protocol):
+    """A Program compiled for a device."""
+
+    @property
+    def native(self) -> "NativeEntry | None":
+        """How to call the native code without going through `__call__`, if that is all there is to a call."""
+
+    def __call__(self, raws: Sequence[Raw]) -> list[Raw]:
+        """The raw outputs; to be called inside `active(device)`. No input is ever written to, donated or not."""
+
+    def as_text(self) -> str:
+        """What will run, for people to read."""
+
+    def cost_analysis(self) -> dict[str, float]:
+        """Work of one call: "flops", "transcendentals" and "bytes accessed"."""
+
+    def memory_analysis(self) -> "MemoryAnalysis":
+        """Memory of one call."""
+
+
+class MemoryAnalysis(NamedTuple):
+    """Bytes that one call of a compiled function needs.
+
+    Fields:
+        argument_bytes: of all arguments.
+        output_bytes: of all results.
+        temporary_bytes: of the values in between, as far as they are in memory at the same time.
+        alias_bytes: of the results that are in the memory of donated arguments.
+        code_bytes: of the machine code; 0 where there is none of its own.
+    """
+
+    argument_bytes: int
+    output_bytes: int
+    temporary_bytes: int
+    alias_bytes: int
+    code_bytes: int
+
+
+class Stored(NamedTuple):
+    """A result that the native code writes into an output block, `offset` bytes from its beginning."""
+
+    block: int
+    offset: int
+
+
+class Passed(NamedTuple):
+    """A result that is an input as it came."""
+
+    input: int
+
+
+class Donated(NamedTuple):
+    """A result that the native code writes into the memory of a donated input, of as many bytes as itself."""
+
+    input: int
+
+
+class Constant(NamedTuple):
+    """A result that is the same Array in every call."""
+
+    array: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class NativeEntry:
+    """Native code for a whole Program: `i64 entry(ptr words)`, with 64-bit words
+
+        runtime, output block 0, arena, an address for each input, output blocks 1, 2, …
+
+    Inputs are row-major and aligned to their dtype; blocks and arena begin on 64 bytes. The address of what is not
+    there (no output block, no arena) is 0. The code may run in several threads at once, and keeps no address.
+
+    Fields:
+        address: of the entry.
+        runtime_address: of the runtime table.
+        out_blocks: the size in bytes of each output block; see `place_outputs`.
+        arena_bytes: the size of the arena.
+        outputs: where each result is.
+        raise_pending: raises the exception of this thread's last call; called when the entry returned non-zero.
+        keep_alive: whatever must not be freed as long as the entry may be called.
+        brief: it takes microseconds, calls nothing of Python's, and may run with the interpreter locked.
+    """
+
+    address: int
+    runtime_address: int
+    out_blocks: tuple[int, ...]
+    arena_bytes: int
+    outputs: tuple[Stored | Passed | Donated | Constant, ...]
+    raise_pending: Callable[[], NoReturn]
+    keep_alive: Any = None
+    brief: bool = False
+
+
+_ALIGNMENT = 64
+_SMALL = 256
+_SHARED_BLOCK = 4096
+
+
+def place_outputs(sizes: Sequence[int]) -> tuple[tuple[int, ...], tuple[Stored, ...]]:
+    """Output blocks for results of these sizes in bytes: `NativeEntry.out_blocks`, and where each result is.
+
+    Small results share blocks of a page, since a block costs as much as they do; the others have one each. So no
+    result that is kept (a loss of every step) keeps much more memory than its own.
+    """
+    blocks: list[int] = []
+    places = []
+    shared = -1
+    for size in sizes:
+        padded = -(-size // _ALIGNMENT) * _ALIGNMENT
+        if size > _SMALL or shared < 0 or blocks[shared] + padded > _SHARED_BLOCK:
+            blocks.append(0)
+            if size <= _SMALL:
+                shared = len(blocks) - 1
+        block = shared if size <= _SMALL else len(blocks) - 1
+        places.append(Stored(block, blocks[block]))
+        blocks[block] += padded
+    return tuple(blocks), tuple(places)
 
 
 class Runner:
@@ -79,10 +202,14 @@ class Runner:
         self.device = device
         self.xp = device.backend.xp
 
-    def run(self, program: Any, raws: Sequence[Raw]) -> list[Raw]:
-        """The raw outputs of a Program, which is compiled for the device on first use."""
-        key = ("executable", self.device)
-        return program.remember(key, lambda: self.device.backend.compile(program, self.device))(raws)
+    def executable(self, program: Any, donated: tuple[bool, ...] = ()) -> Executable:
+        """A Program compiled for the device, on first use."""
+        key = ("executable", self.device, donated)
+        return program.remember(key, lambda: self.device.backend.compile(program, self.device, donated))
+
+    def run(self, program: Any, raws: Sequence[Raw], donated: tuple[bool, ...] = ()) -> list[Raw]:
+        """The raw outputs of a Program."""
+        return self.executable(program, donated)(raws)
 
 
 _loaders: dict[str, Callable[[], Backend]] = {}

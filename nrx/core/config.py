@@ -20,6 +20,8 @@ import numpy as np
 from nrx.core.errors import ConfigError
 
 _UNSET: Any = object()
+#: The overrides of the tracing settings in this context, `_UNSET` where there is none; None without any.
+_overrides: ContextVar[tuple | None] = ContextVar("nrx_overrides", default=None)
 
 
 def _one_of(*names: str) -> Callable[[Any], np.dtype]:
@@ -52,18 +54,30 @@ class Config:
     def __init__(self) -> None:
         self._settings: dict[str, _Setting] = {}
         self._defaults: dict[str, Any] = {}
-        self._tracing: list[Callable[[], Any]] = []
+        self._tracing: list[str] = []
+        #: The overrides of a context -> its tracing key; a new dictionary whenever a default changes.
+        self._keys: dict[tuple | None, tuple] = {}
+        self._interned: dict[tuple, tuple] = {}
 
     def define(self, name: str, default: Any, parse: Callable[[Any], Any], doc: str, *, tracing: bool = False) -> None:
         """Declare a setting (called by the module that uses it); `tracing` says that it changes what is traced."""
         self._settings[name] = _Setting(doc, parse, ContextVar(f"nrx_{name}", default=_UNSET))
         self._defaults[name] = default
         if tracing:
-            self._tracing.append(self.reader(name))
+            self._tracing.append(name)
+            self._keys = {}
 
     def tracing_key(self) -> tuple:
-        """The settings that a traced function depends on."""
-        return tuple([read() for read in self._tracing])
+        """The settings that a traced function depends on; the same object as long as they are the same."""
+        overrides, keys = _overrides.get(), self._keys
+        try:
+            return keys[overrides]
+        except KeyError:
+            values = [self._defaults[name] for name in self._tracing]
+            if overrides is not None:
+                values = [v if o is _UNSET else o for v, o in zip(values, overrides, strict=True)]
+            key = tuple(values)
+            return keys.setdefault(overrides, self._interned.setdefault(key, key))
 
     def _setting(self, name: str) -> _Setting:
         try:
@@ -113,12 +127,16 @@ class Config:
     def update(self, name: str, value: Any) -> None:
         """Change a setting for the whole process."""
         self._defaults[name] = self._parse(name, value)
+        self._keys = {}
 
     @contextmanager
     def using(self, **values: Any) -> Iterator[None]:
         """Override settings inside a `with` block, in this thread or task only."""
         parsed = {name: self._parse(name, value) for name, value in values.items()}
         tokens = [(self._settings[name].local, self._settings[name].local.set(v)) for name, v in parsed.items()]
+        if not parsed.keys().isdisjoint(self._tracing):
+            overrides = tuple([self._settings[name].local.get() for name in self._tracing])
+            tokens.append((_overrides, _overrides.set(overrides)))
         try:
             yield
         finally:

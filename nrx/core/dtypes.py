@@ -52,6 +52,7 @@ _SHORT = {
     bfloat16: "bf16",
     float0: "float0",
 }
+_BY_SHORT_NAME = {name: dtype for dtype, name in _SHORT.items()}
 
 
 def canonical_dtype(dtype: Any) -> np.dtype:
@@ -84,6 +85,11 @@ def scalar_dtype(kind: type) -> np.dtype:
 def short_name(dtype: np.dtype) -> str:
     """The name in printed programs: f32, i64, bf16, bool."""
     return _SHORT[dtype]
+
+
+def from_short_name(name: str) -> np.dtype:
+    """The dtype of that short name."""
+    return _BY_SHORT_NAME[name]
 
 
 def is_floating(dtype: np.dtype) -> bool:

@@ -203,12 +203,24 @@ class ProgramError(NrxError, AssertionError):
     """A Program that the type checker rejects: a defect of nrx, not of the user."""
 
 
+class CompilerError(NrxError, RuntimeError):
+    """Code that LLVM rejects, or machine code that cannot be loaded: a defect of nrx, not of the user."""
+
+
 class StaticArgumentError(NrxError, ValueError):
     """`static_argnums`, `argnums`, `donate_argnums` that do not fit the function or the call."""
 
 
 class ConfigError(NrxError, ValueError, AttributeError):
     """A setting that does not exist or a value it does not take."""
+
+
+class DeletedArrayError(NrxError, RuntimeError):
+    """The use of an array whose memory was given away: donated to a jitted function, or deleted."""
+
+
+class OutOfMemoryError(NrxError, MemoryError):
+    """The system has no memory for the arrays of a computation."""
 
 
 class FileFormatError(NrxError, ValueError):

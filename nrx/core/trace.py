@@ -243,6 +243,11 @@ def is_evaluating() -> bool:
     return current_trace() is _EVAL
 
 
+def is_plain() -> bool:
+    """Whether operations run at once and no axis is named: for code that asks on every call, a sure no else."""
+    return _CURRENT.get() is _EVAL and not _AXES.get()
+
+
 def is_ground(trace: Trace) -> bool:
     """Whether operations handed to `trace` run at once."""
     return trace is _EVAL

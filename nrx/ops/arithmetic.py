@@ -4,14 +4,18 @@ Integers wrap on overflow; a division by zero sets all bits (-1, if signed), a r
 XLA.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from nrx.core import dtypes
+import numpy as np
+
+from nrx.core import dtypes, loops
 from nrx.core.array import Array
-from nrx.core.aval import Linear, Zero
+from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import ArgumentError, DTypeError
+from nrx.core.loops import Builder, Complex, Elementwise, Expr, Pointwise
 from nrx.ops.common import ANY, COMPLEX, FLOATING, NUMBERS, REAL, as_arrays
-from nrx.ops.logic import eq, select
+from nrx.ops.logic import eq, larger, ordered_lower, select, smaller
 from nrx.ops.rules import discrete, elementwise, elementwise_jvp, lift_same, nonlinear, through_float32
 from nrx.ops.structural import full_like, instantiate, linear_jvp, zeros_like
 
@@ -179,6 +183,165 @@ def _complex_impl(xp: Any, x: Any, y: Any) -> Any:
     return out
 
 
+# lower: the element of the result from those of the operands, as loop IR expressions
+
+
+def _div_element(x: Any, y: Any) -> Any:
+    if isinstance(x, Complex):
+        return _complex_quotient(x, y)
+    return x / y if loops.is_float(x.type) else loops.select(loops.eq(y, 0), ~loops.const(0, x.type), x / y)
+
+
+def _complex_quotient(x: Complex, y: Complex) -> Complex:
+    """x / y, by NumPy's operations. Source: R. Smith, "Algorithm 116: Complex division", CACM 5, 1962."""
+    real_size, imag_size = loops.apply("abs", y.real), loops.apply("abs", y.imag)
+    by_real = real_size >= imag_size
+    long, short = loops.select(by_real, y.real, y.imag), loops.select(by_real, y.imag, y.real)
+    a, b = loops.select(by_real, x.real, x.imag), loops.select(by_real, x.imag, x.real)
+    ratio = short / long
+    scale = 1 / (long + short * ratio)
+    product = a * ratio
+    value = Complex((a + b * ratio) * scale, loops.select(by_real, b - product, product - b) * scale)
+    is_zero = loops.eq(real_size, 0) & loops.eq(imag_size, 0)
+    return loops.select(is_zero, Complex(x.real / real_size, x.imag / real_size), value)
+
+
+def _rem_element(x: Expr, y: Expr) -> Expr:
+    return loops.select(loops.eq(y, 0), x, loops.apply("rem", x, y))
+
+
+def _float_rem_at(b: Builder, index: tuple, x: Callable, y: Callable) -> Expr:
+    """C's fmod, exactly, in float64: floats of fewer bits have their remainders among themselves.
+
+    r = x - q * y is exact if q is x / y rounded to float64, or rounded to an integer where that is less than 2^53. It
+    is smaller than x by a factor of 2^52, or than y, but may be negative.
+    """
+    elements = [loops.widen(operand(*index)) for operand in (x, y)]
+    numerator, divisor = (loops.convert(element, "f64") for element in elements)
+    size = loops.apply("abs", divisor)
+
+    def goes_on(rest: Expr) -> Expr:
+        return loops.apply("abs", rest) >= size
+
+    def reduced(rest: Expr) -> list[Expr]:
+        multiple = size
+        for _ in range(2):  # twice, so that no quotient overflows, from 2^1024 down to 2^-1074
+            scaled = multiple * 2.0**900
+            multiple = loops.select(loops.apply("abs", rest) >= scaled, scaled, multiple)
+        quotient = loops.apply("trunc", rest / multiple)
+        return [loops.apply("fma", -quotient, multiple, rest)]
+
+    (rest,) = b.while_([loops.apply("abs", numerator)], goes_on, reduced)
+    rest = loops.select(rest < 0, rest + size, rest)
+    rest = loops.select(loops.ne(divisor, divisor), divisor, loops.apply("copysign", rest, numerator))
+    return loops.convert(rest, elements[0].type)
+
+
+_REMAINDERS = Elementwise(_rem_element, cost=10), Pointwise(_float_rem_at, cost=20)
+
+
+def _rem_lower(x: Aval, y: Aval) -> Any:
+    return _REMAINDERS[dtypes.is_floating(x.dtype)]
+
+
+def _max_element(x: Any, y: Any) -> Any:
+    if not isinstance(x, Complex):
+        return larger(x, y)
+    return _lexicographic(x, y, x.real > y.real, x.imag >= y.imag)
+
+
+def _min_element(x: Any, y: Any) -> Any:
+    if not isinstance(x, Complex):
+        return smaller(x, y)
+    return _lexicographic(x, y, x.real < y.real, x.imag <= y.imag)
+
+
+def _lexicographic(x: Complex, y: Complex, by_real: Expr, by_imag: Expr) -> Complex:
+    """x where it holds a NaN, or goes before y by its real part, or by the imaginary one of equal real parts."""
+    imags_are_numbers = loops.eq(x.imag, x.imag) & loops.eq(y.imag, y.imag)
+    first = by_real & imags_are_numbers | loops.eq(x.real, y.real) & by_imag
+    return loops.select(first | loops.ne(x.real, x.real) | loops.ne(x.imag, x.imag), x, y)
+
+
+def _integer_pow_element(x: Any, *, y: int) -> Any:
+    power, base, result = (-y if y < 0 else y), x, None
+    while power:
+        if power & 1:
+            result = base if result is None else result * base
+        base, power = (base * base if power > 1 else base), power >> 1
+    if y > 0 or result is None:
+        return result
+    return _complex_quotient(_complex_of(loops.const(1, x.real.type)), result) if isinstance(x, Complex) else 1 / result
+
+
+def _complex_of(x: Expr) -> Complex:
+    return Complex(x, loops.const(0, x.type))
+
+
+def _sign_element(x: Any) -> Any:
+    if not isinstance(x, Complex):
+        positive = loops.select(x > 0, 1, x)
+        return positive if x.type in loops.UNSIGNED_TYPES else loops.select(x < 0, -1, positive)
+    modulus = _modulus(x)
+    is_zero = loops.eq(modulus, 0)
+    return loops.select(is_zero, x, _complex_quotient(x, _complex_of(loops.select(is_zero, 1, modulus))))
+
+
+def _round_element(x: Expr, *, to_even: bool) -> Expr:
+    if to_even:
+        return loops.apply("rint", x)
+    whole = loops.apply("trunc", x)
+    away = whole + loops.apply("copysign", loops.const(1, x.type), x)
+    return loops.select(loops.apply("abs", x - whole) >= 0.5, away, whole)
+
+
+def _nextafter_element(x: Expr, y: Expr) -> Expr:
+    bits_type = f"i{loops.BITS[x.type]}"
+    wide_x, wide_y = loops.widen(x), loops.widen(y)
+    bits = loops.bitcast(x, bits_type)
+    zero = loops.const(0, bits_type)
+    outwards = ~((wide_y > wide_x) ^ (wide_x > 0))
+    moved = loops.select(outwards, bits + 1, bits - 1)
+    # From zero, the least number with the sign of y; of it there is nothing but its last bit and its sign.
+    sign = loops.bitcast(y, bits_type) & ~loops.apply("lshr", ~zero, 1)
+    moved = loops.select(loops.eq(wide_x, 0), sign | 1, moved)
+    unmoved = bits if x.type == "f16" else loops.bitcast(y, bits_type)  # as in NumPy: they may be zeros of two signs
+    moved = loops.select(loops.eq(wide_x, wide_y), unmoved, moved)
+    is_number = loops.eq(wide_x, wide_x) & loops.eq(wide_y, wide_y)
+    nan = loops.bitcast(loops.convert(wide_x + wide_y, x.type), bits_type)
+    return loops.bitcast(loops.select(is_number, moved, nan), x.type)
+
+
+_NEIGHBOURS = Elementwise(_nextafter_element, cost=5, narrow=True)
+
+
+def _nextafter_lower(x: Aval, y: Aval) -> Any:
+    # fp8 formats without signed zeros or infinities, each with patterns of its own, are left to the host.
+    return None if x.dtype in dtypes.FP8 else _NEIGHBOURS
+
+
+def _abs_element(x: Any) -> Expr:
+    return _modulus(x) if isinstance(x, Complex) else loops.apply("abs", x)
+
+
+def _modulus(z: Complex) -> Expr:
+    """|z|, inf if either part is infinite, whatever the other is; the squares neither overflow nor underflow."""
+    x, y = loops.apply("abs", z.real), loops.apply("abs", z.imag)
+    size = loops.apply("max", x, y)
+    if z.type == "c64":
+        x, y = loops.convert(x, "f64"), loops.convert(y, "f64")
+        value = loops.convert(_root_of_squares(x, y), "f32")
+    else:
+        scale = loops.select(size < 2.0**-400, 2.0**600, loops.const(1, "f64"))
+        scale = loops.select(size > 2.0**500, 2.0**-600, scale)
+        value = _root_of_squares(x * scale, y * scale) / scale
+    return loops.select(loops.eq(x, np.inf) | loops.eq(y, np.inf), np.inf, value)
+
+
+def _root_of_squares(x: Expr, y: Expr) -> Expr:
+    return loops.apply("sqrt", loops.apply("fma", x, x, y * y))
+
+
 # jvp: derivative(tangent, result, *operands, **params)
 
 
@@ -233,50 +396,55 @@ def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
 
 # Registration
 
-neg_p = elementwise("neg", lambda xp, x: xp.negative(x), NUMBERS)
+neg_p = elementwise("neg", lambda xp, x: xp.negative(x), NUMBERS, lambda x: -x)
 neg_p.define(jvp=linear_jvp(neg_p), transpose=lambda ct, x: [neg(ct)])
-add_p = elementwise("add", lambda xp, x, y: xp.add(x, y), NUMBERS)
+add_p = elementwise("add", lambda xp, x, y: xp.add(x, y), NUMBERS, lambda x, y: x + y)
 add_p.define(jvp=elementwise_jvp(add_p, add, lambda t, out, x, y: t, lambda t, out, x, y: t), transpose=_add_transpose)
-sub_p = elementwise("sub", lambda xp, x, y: xp.subtract(x, y), NUMBERS)
+sub_p = elementwise("sub", lambda xp, x, y: xp.subtract(x, y), NUMBERS, lambda x, y: x - y)
 sub_p.define(
     jvp=elementwise_jvp(sub_p, add, lambda t, out, x, y: t, lambda t, out, x, y: neg(t)), transpose=_sub_transpose
 )
-mul_p = elementwise("mul", lambda xp, x, y: xp.multiply(x, y), NUMBERS)
+mul_p = elementwise("mul", lambda xp, x, y: xp.multiply(x, y), NUMBERS, lambda x, y: x * y)
 mul_p.define(
     jvp=elementwise_jvp(mul_p, add, lambda t, out, x, y: mul(t, y), lambda t, out, x, y: mul(x, t)),
     transpose=_mul_transpose,
 )
-div_p = elementwise("div", _div_impl, NUMBERS)
+div_p = elementwise("div", _div_impl, NUMBERS, _div_element, cost=4)
 div_p.define(
     jvp=elementwise_jvp(div_p, add, lambda t, out, x, y: div(t, y), lambda t, out, x, y: mul(neg(t), div(out, y))),
     transpose=lambda ct, x, y: [div(ct, y), None],
 )
-rem_p = elementwise("rem", through_float32(_rem_impl), REAL & NUMBERS)
+rem_p = elementwise("rem", through_float32(_rem_impl), REAL & NUMBERS).define(lower=_rem_lower)
 nonlinear(rem_p, elementwise_jvp(rem_p, add, lambda t, out, x, y: t, _rem_y))
 max_p = elementwise("max", lambda xp, x, y: xp.maximum(x, y), ANY)
+max_p.define(lower=ordered_lower(_max_element, lambda x, y: larger(y, x)))
 min_p = elementwise("min", lambda xp, x, y: xp.minimum(x, y), ANY)
+min_p.define(lower=ordered_lower(_min_element, lambda x, y: smaller(y, x)))
 for _prim in (max_p, min_p):
     nonlinear(_prim, elementwise_jvp(
         _prim, add, lambda t, z, x, y: mul(t, _share(z, x, y)), lambda t, z, x, y: mul(t, _share(z, y, x))
     ))  # fmt: skip
-integer_pow_p = elementwise("integer_pow", through_float32(_integer_pow_impl), NUMBERS)
+integer_pow_p = elementwise("integer_pow", through_float32(_integer_pow_impl), NUMBERS, _integer_pow_element, cost=3)
 nonlinear(integer_pow_p, elementwise_jvp(
     integer_pow_p, add, lambda t, out, x, *, y: mul(t, mul(integer_pow(x, y - 1), y))
 ))  # fmt: skip
-sign_p = nonlinear(elementwise("sign", through_float32(_sign_impl), NUMBERS), _sign_jvp)
-floor_p = discrete(elementwise("floor", lambda xp, x: xp.floor(x), FLOATING))
-ceil_p = discrete(elementwise("ceil", lambda xp, x: xp.ceil(x), FLOATING))
-round_p = discrete(elementwise("round", through_float32(_round_impl), FLOATING))
+sign_p = nonlinear(elementwise("sign", through_float32(_sign_impl), NUMBERS, _sign_element, cost=2), _sign_jvp)
+floor_p = discrete(elementwise("floor", lambda xp, x: xp.floor(x), FLOATING, lambda x: loops.apply("floor", x)))
+ceil_p = discrete(elementwise("ceil", lambda xp, x: xp.ceil(x), FLOATING, lambda x: loops.apply("ceil", x)))
+round_p = discrete(elementwise("round", through_float32(_round_impl), FLOATING, _round_element, cost=3))
 nextafter_p = discrete(elementwise("nextafter", lambda xp, x, y: xp.nextafter(x, y), FLOATING))
+nextafter_p.define(lower=_nextafter_lower)
 
 _SIGNED = NUMBERS - frozenset(dtypes.UNSIGNED)
-abs_p = elementwise("abs", lambda xp, x: xp.abs(x), _SIGNED, result=dtypes.real_part_dtype)
+abs_p = elementwise("abs", lambda xp, x: xp.abs(x), _SIGNED, _abs_element, result=dtypes.real_part_dtype)
 nonlinear(abs_p, elementwise_jvp(abs_p, add, _abs_x))
-real_p = elementwise("real", lambda xp, x: x.real, COMPLEX, result=dtypes.real_part_dtype)
+real_p = elementwise("real", lambda xp, x: x.real, COMPLEX, lambda z: z.real, cost=0, result=dtypes.real_part_dtype)
 real_p.define(jvp=linear_jvp(real_p), transpose=lambda ct, x: [complex(ct, zeros_like(ct))])
-imag_p = elementwise("imag", lambda xp, x: x.imag, COMPLEX, result=dtypes.real_part_dtype)
+imag_p = elementwise("imag", lambda xp, x: x.imag, COMPLEX, lambda z: z.imag, cost=0, result=dtypes.real_part_dtype)
 imag_p.define(jvp=linear_jvp(imag_p), transpose=lambda ct, x: [complex(zeros_like(ct), neg(ct))])
-conj_p = elementwise("conj", lambda xp, x: xp.conj(x), COMPLEX)
+conj_p = elementwise("conj", lambda xp, x: xp.conj(x), COMPLEX, lambda z: Complex(z.real, -z.imag))
 conj_p.define(jvp=linear_jvp(conj_p), transpose=lambda ct, x: [conj(ct)])
-complex_p = elementwise("complex", _complex_impl, (dtypes.float32, dtypes.float64), result=dtypes.complex_dtype)
+complex_p = elementwise(
+    "complex", _complex_impl, (dtypes.float32, dtypes.float64), Complex, cost=0, result=dtypes.complex_dtype
+)
 complex_p.define(jvp=_complex_jvp, transpose=_complex_transpose)

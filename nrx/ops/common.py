@@ -1,10 +1,10 @@
 """What all families of primitives share: conversion and checks of arguments. No primitive is known here.
 
-A family file reads from top to bottom: public functions, impl, abstract, jvp, transpose, batch, and one registration
-block at the end.
+A family file reads from top to bottom: public functions, impl, abstract, jvp, transpose, batch, lower, and one
+registration block at the end.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval
 from nrx.core.backend import cpu
 from nrx.core.errors import DTypeError, ShapeError
+from nrx.core.loops import Elementwise, Pointwise
 from nrx.core.shapes import Shape, show
 
 #: The reason written for the slots that later layers fill from tables of their own.
@@ -77,3 +78,15 @@ def widened(x: Any) -> Any:
 def filled(shape: Shape, value: Any) -> tuple:
     """A tuple with `value` for every axis of `shape`."""
     return (value,) * len(shape)
+
+
+def view_lower(at: Callable) -> Callable:
+    """The lower rule of what only moves elements; `at` as in `loops.Pointwise`."""
+    rule = Pointwise(at, cost=0)
+    return lambda *avals, **params: rule
+
+
+def elementwise_lower(element: Callable, cost: float = 1, narrow: bool = False) -> Callable:
+    """The lower rule that computes elements by `element`, whatever the avals; arguments as of `loops.Elementwise`."""
+    rule = Elementwise(element, cost, narrow)
+    return lambda *avals, **params: rule

@@ -4,15 +4,19 @@ The derivative of each but the sum is a linear recurrence u_i = a_i u_(i-1) + b_
 never divides by an element: it is right where factors are zero, and the weights of logsumexp are at most 1.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from nrx.core import loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
+from nrx.core.loops import Builder, Expr, Native, Operand
 from nrx.core.primitive import Primitive
-from nrx.core.shapes import canonical_axis
+from nrx.core.shapes import canonical_axis, size
+from nrx.ops.accumulation import larger, parts_of, smaller, store, whole
 from nrx.ops.arithmetic import abs, add, div, max, mul, sub
 from nrx.ops.common import FLOATING, NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, widened
 from nrx.ops.elementary import exp
@@ -185,17 +189,78 @@ def _batch(prim: Primitive) -> Callable:
     return batch
 
 
+# lower: one element after the other, as the impl goes; several rows at once
+
+_COLUMNS = 256
+_FEWEST_COLUMNS = 8
+_ROWS = 8
+
+
+def _lower(function: Callable, cost: float = 1) -> Callable:
+    """The lower rule that cumulates with a function of two elements."""
+
+    def build(b: Builder, operands: list[Operand], results: list[Operand], *, dimension: int, reverse: bool) -> None:
+        (x,), (out,), shape = operands, results, operands[0].aval.shape
+        outer, length, inner = size(shape[:dimension]), shape[dimension], size(shape[dimension + 1 :])
+        if not x.aval.size:
+            return
+        first, step = ((length - 1) * inner, -inner) if reverse else (0, inner)
+
+        def cumulate(*starts: Any) -> None:
+            """Go along the rows whose elements of index 0 lie at these positions, in one loop."""
+            starts = tuple(start + first for start in starts)
+            known = [x.at(start) for start in starts]
+            for start, value in zip(starts, known, strict=True):
+                out.put(start, value)
+            size_each = len(parts_of(known[0]))
+
+            def body(i: Expr, *carried: Expr) -> list[Expr]:
+                parts: list[Expr] = []
+                for number, start in enumerate(starts):
+                    before = whole(carried[number * size_each : (number + 1) * size_each])
+                    at = start + (i + 1) * step
+                    value = function(before, whole(parts_of(x.at(at))))
+                    store(out, at, value)
+                    parts += parts_of(value)
+                return parts
+
+            b.loop(length - 1, [part for value in known for part in parts_of(value)], body)
+
+        if inner >= _FEWEST_COLUMNS:  # a row in every lane
+            blocks = -(-inner // _COLUMNS)
+            task = b.parallel(outer * blocks)
+            column, start = loops.mod(task, blocks) * _COLUMNS, loops.floordiv(task, blocks) * (length * inner)
+            b.lanes(loops.clamp(inner - column, _COLUMNS), lambda i: cumulate(start + column + i))
+            b.kernel.cost = cost * length * min(inner, _COLUMNS)
+        else:  # rows side by side, so that one need not wait for the other
+            rows = min(outer * inner, _ROWS)
+            task = b.parallel(-(-outer * inner // rows))
+            numbers = [loops.clamp(task * rows + i, outer * inner - 1) for i in range(rows)]
+            cumulate(*(loops.floordiv(n, inner) * (length * inner) + loops.mod(n, inner) for n in numbers))
+            b.kernel.cost = cost * length * rows
+
+    rule = Native(build)
+    return lambda x, **params: rule
+
+
+def _logaddexp(x: Expr, y: Expr) -> Expr:
+    """log(exp(x) + exp(y)), without overflow."""
+    top = larger(x, y)
+    both = top + loops.apply("log1p", loops.apply("exp", -loops.apply("abs", x - y)))
+    return loops.select(loops.eq(loops.apply("abs", top), np.inf), top, both)
+
+
 # Registration
 
-for _prim, _accepts, _function in (
-    (cumsum_p, NUMBERS, lambda xp, rows: xp.cumsum(rows, axis=0, dtype=rows.dtype)),
-    (cumprod_p, NUMBERS, lambda xp, rows: xp.cumprod(rows, axis=0, dtype=rows.dtype)),
-    (cummax_p, NUMBERS, _scan("maximum")),
-    (cummin_p, NUMBERS, _scan("minimum")),
-    (cumlogsumexp_p, FLOATING, _scan("logaddexp")),
+for _prim, _accepts, _function, _rule in (
+    (cumsum_p, NUMBERS, lambda xp, rows: xp.cumsum(rows, axis=0, dtype=rows.dtype), _lower(operator.add)),
+    (cumprod_p, NUMBERS, lambda xp, rows: xp.cumprod(rows, axis=0, dtype=rows.dtype), _lower(operator.mul)),
+    (cummax_p, NUMBERS, _scan("maximum"), _lower(larger)),
+    (cummin_p, NUMBERS, _scan("minimum"), _lower(smaller)),
+    (cumlogsumexp_p, FLOATING, _scan("logaddexp"), _lower(_logaddexp, cost=20)),
 ):
     _prim.define(impl=_along_first(_function), abstract=_abstract(_prim.name, _accepts), batch=_batch(_prim))
-    _prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    _prim.define(lower=_rule).refuse(onnx=NOT_YET_LOWERED)
 cumsum_p.define(jvp=linear_jvp(cumsum_p), transpose=_cumsum_transpose)
 nonlinear(cumprod_p, _jvp(cumprod_p, _cumprod_tangent))
 nonlinear(cummax_p, _jvp(cummax_p, _extremum_tangent))

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nrx.core import dtypes
+from nrx.core import dtypes, loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval
+from nrx.core.loops import Elementwise, Expr
 from nrx.core.primitive import Primitive
 from nrx.ops.arithmetic import add, div, mul, neg, square, sub
 from nrx.ops.common import FLOATING, INEXACT, INTEGERS, as_arrays, check_dtype, check_same_dtype, check_same_shape
@@ -193,6 +194,21 @@ def _pow_abstract(x: Aval, y: Aval) -> Aval:
     return x.update(weak_type=x.weak_type and y.weak_type)
 
 
+# lower
+
+
+def _real_lower(element: Callable, cost: float) -> Callable:
+    """The lower rule of real elements; complex ones are left to the host."""
+    rule = Elementwise(element, cost)
+    return lambda *avals: None if dtypes.is_complex(avals[0].dtype) else rule
+
+
+def _pow_element(x: Expr, y: Expr) -> Expr:
+    if loops.is_float(y.type):
+        return loops.apply("pow", x, y)
+    return loops.convert(loops.apply("pow", loops.convert(x, "f64"), loops.convert(y, "f64")), x.type)
+
+
 # jvp: derivative(tangent, result, *operands)
 
 
@@ -221,23 +237,38 @@ def _norm_square(x: Any, y: Any) -> Any:
 
 
 def _analytic(
-    name: str, function: str | Callable, *derivatives: Derivative, accepts: Collection[np.dtype] = INEXACT
+    name: str,
+    function: str | Callable,
+    *derivatives: Derivative,
+    accepts: Collection[np.dtype] = INEXACT,
+    element: Callable | None = None,
+    cost: float = 20,
 ) -> Primitive:
-    """A primitive from a function of the array module (or its name) and its derivatives."""
+    """A primitive from a function of the array module (or its name) and its derivatives.
+
+    `element` and `cost` are as for `loops.Elementwise`; the compiler's math library has most of the elements.
+    """
     impl = function if callable(function) else lambda xp, *xs: getattr(xp, function)(*xs)
     prim = elementwise(name, through_float32(impl), accepts)
+    prim.define(lower=_real_lower(element or (lambda *xs: loops.apply(name, *xs)), cost))
     return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))
 
 
-exp_p = _analytic("exp", "exp", lambda t, out, x: mul(t, out))
-exp2_p = _analytic("exp2", _exp2_impl, lambda t, out, x: mul(t, mul(out, math.log(2))))
-log_p = _analytic("log", "log", lambda t, out, x: div(t, x))
+exp_p = _analytic("exp", "exp", lambda t, out, x: mul(t, out), cost=12)
+exp2_p = _analytic("exp2", _exp2_impl, lambda t, out, x: mul(t, mul(out, math.log(2))), cost=12)
+log_p = _analytic("log", "log", lambda t, out, x: div(t, x), cost=15)
 expm1_p = _analytic("expm1", "expm1", lambda t, out, x: mul(t, add(out, 1.0)))
 log1p_p = _analytic("log1p", _log1p_impl, lambda t, out, x: div(t, add(x, 1.0)))
-sqrt_p = _analytic("sqrt", "sqrt", lambda t, out, x: div(t, mul(out, 2.0)))
-rsqrt_p = _analytic("rsqrt", lambda xp, x: 1 / xp.sqrt(x), lambda t, out, x: mul(t, mul(div(out, x), -0.5)))
+sqrt_p = _analytic("sqrt", "sqrt", lambda t, out, x: div(t, mul(out, 2.0)), cost=4)
+rsqrt_p = _analytic(
+    "rsqrt",
+    lambda xp, x: 1 / xp.sqrt(x),
+    lambda t, out, x: mul(t, mul(div(out, x), -0.5)),
+    element=lambda x: 1 / loops.apply("sqrt", x),
+    cost=8,
+)
 cbrt_p = _analytic("cbrt", "cbrt", lambda t, out, x: div(t, mul(square(out), 3.0)), accepts=FLOATING)
-pow_p = _analytic("pow", _pow_impl, _pow_x, _pow_y).define(abstract=_pow_abstract)
+pow_p = _analytic("pow", _pow_impl, _pow_x, _pow_y, element=_pow_element, cost=40).define(abstract=_pow_abstract)
 logistic_p = _analytic("logistic", _logistic_impl, lambda t, out, x: mul(t, mul(out, sub(1.0, out))))
 
 sin_p = _analytic("sin", "sin", lambda t, out, x: mul(t, cos(x)))

@@ -1,14 +1,15 @@
 """Comparison, bitwise operations, and choice between values by a condition."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from nrx.core import dtypes
+from nrx.core import dtypes, loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import DTypeError, ShapeError
+from nrx.core.loops import Complex, Elementwise, Expr
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import show
 from nrx.ops.common import (
@@ -22,6 +23,7 @@ from nrx.ops.common import (
     check_dtype,
     check_same_dtype,
     check_same_shape,
+    elementwise_lower,
 )
 from nrx.ops.rules import as_peer, discrete, elementwise, elementwise_batch, lift_same, nonlinear
 from nrx.ops.structural import broadcast_in_dim, instantiate, zeros_like
@@ -213,6 +215,58 @@ def _clamp_abstract(low: Aval, x: Aval, high: Aval) -> Aval:
     return x.update(weak_type=low.weak_type and x.weak_type and high.weak_type)
 
 
+# lower: the element of the result from those of the operands
+
+
+def _eq_element(x: Any, y: Any) -> Expr:
+    if isinstance(x, Complex):
+        return loops.eq(x.real, y.real) & loops.eq(x.imag, y.imag)
+    return loops.eq(x, y)
+
+
+def _ne_element(x: Any, y: Any) -> Expr:
+    return ~_eq_element(x, y) if isinstance(x, Complex) else loops.ne(x, y)
+
+
+def _logical_shift_element(op: str) -> Callable:
+    def element(x: Expr, y: Expr) -> Expr:
+        bits = loops.BITS[x.type]
+        return loops.select(loops.bitcast(y, f"u{bits}") < bits, loops.apply(op, x, y), 0)
+
+    return element
+
+
+def _arithmetic_shift_element(x: Expr, y: Expr) -> Expr:
+    bits = loops.BITS[x.type]
+    count = loops.apply("min", loops.bitcast(y, f"u{bits}"), bits - 1)
+    return loops.apply("ashr", x, loops.bitcast(count, x.type))
+
+
+def _select_element(which: Expr, *cases: Any) -> Any:
+    if which.type == "bool":
+        return loops.select(which, cases[-1], cases[0])
+    out = cases[0]
+    for number, case in enumerate(cases[1:], 1):
+        out = loops.select(which >= number, case, out)
+    return out
+
+
+def larger(x: Expr, y: Expr) -> Expr:
+    """max(x, y) of real elements; NaN if either is."""
+    return loops.apply("max", x, y)
+
+
+def smaller(x: Expr, y: Expr) -> Expr:
+    """min(x, y) of real elements; NaN if either is."""
+    return loops.apply("min", x, y)
+
+
+def ordered_lower(usual: Callable, float16: Callable) -> Callable:
+    """The lower rule for minima and maxima: of equal zeros, NumPy gives the first one in float16, else the second."""
+    rule, rule16 = Elementwise(usual), Elementwise(float16)
+    return lambda *avals: rule16 if avals[0].dtype == dtypes.float16 else rule
+
+
 # jvp
 
 
@@ -256,37 +310,50 @@ def _to_bool(dtype: np.dtype) -> np.dtype:
     return dtypes.bool_
 
 
-def _comparison(name: str, function: str, accepts: Collection[np.dtype]) -> Primitive:
-    return discrete(elementwise(name, lambda xp, x, y: getattr(xp, function)(x, y), accepts, result=_to_bool))
+def _comparison(name: str, function: str, accepts: Collection[np.dtype], element: Callable) -> Primitive:
+    return discrete(elementwise(name, lambda xp, x, y: getattr(xp, function)(x, y), accepts, element, result=_to_bool))
 
 
-def _bitwise(name: str, function: str) -> Primitive:
-    return discrete(elementwise(name, lambda xp, *xs: getattr(xp, function)(*xs), BITS))
+def _bitwise(name: str, function: str, element: Callable) -> Primitive:
+    return discrete(elementwise(name, lambda xp, *xs: getattr(xp, function)(*xs), BITS, element))
 
 
-eq_p = _comparison("eq", "equal", ANY)
-ne_p = _comparison("ne", "not_equal", ANY)
-lt_p = _comparison("lt", "less", REAL)
-le_p = _comparison("le", "less_equal", REAL)
-gt_p = _comparison("gt", "greater", REAL)
-ge_p = _comparison("ge", "greater_equal", REAL)
-not_p = _bitwise("not", "invert")
-and_p = _bitwise("and", "bitwise_and")
-or_p = _bitwise("or", "bitwise_or")
-xor_p = _bitwise("xor", "bitwise_xor")
-shift_left_p = discrete(elementwise("shift_left", _logical_shift_impl("left_shift"), INTEGERS))
-shift_right_logical_p = discrete(elementwise("shift_right_logical", _logical_shift_impl("right_shift"), INTEGERS))
-shift_right_arithmetic_p = discrete(elementwise("shift_right_arithmetic", _arithmetic_shift_impl, INTEGERS))
-population_count_p = discrete(elementwise("population_count", _population_count_impl, INTEGERS))
-clz_p = discrete(elementwise("clz", _clz_impl, INTEGERS))
-is_finite_p = discrete(elementwise("is_finite", lambda xp, x: xp.isfinite(x), FLOATING, result=_to_bool))
+eq_p = _comparison("eq", "equal", ANY, _eq_element)
+ne_p = _comparison("ne", "not_equal", ANY, _ne_element)
+lt_p = _comparison("lt", "less", REAL, lambda x, y: x < y)
+le_p = _comparison("le", "less_equal", REAL, lambda x, y: x <= y)
+gt_p = _comparison("gt", "greater", REAL, lambda x, y: x > y)
+ge_p = _comparison("ge", "greater_equal", REAL, lambda x, y: x >= y)
+not_p = _bitwise("not", "invert", lambda x: ~x)
+and_p = _bitwise("and", "bitwise_and", lambda x, y: x & y)
+or_p = _bitwise("or", "bitwise_or", lambda x, y: x | y)
+xor_p = _bitwise("xor", "bitwise_xor", lambda x, y: x ^ y)
+shift_left_p = discrete(
+    elementwise("shift_left", _logical_shift_impl("left_shift"), INTEGERS, _logical_shift_element("shl"))
+)
+shift_right_logical_p = discrete(
+    elementwise("shift_right_logical", _logical_shift_impl("right_shift"), INTEGERS, _logical_shift_element("lshr"))
+)
+shift_right_arithmetic_p = discrete(
+    elementwise("shift_right_arithmetic", _arithmetic_shift_impl, INTEGERS, _arithmetic_shift_element)
+)
+population_count_p = discrete(
+    elementwise("population_count", _population_count_impl, INTEGERS, lambda x: loops.apply("popcount", x))
+)
+clz_p = discrete(elementwise("clz", _clz_impl, INTEGERS, lambda x: loops.apply("clz", x)))
+is_finite_p = discrete(elementwise(
+    "is_finite", lambda xp, x: xp.isfinite(x), FLOATING, lambda x: loops.apply("abs", x) < np.inf, result=_to_bool
+))  # fmt: skip
 
 select_n_p = Primitive("select_n", elementwise=True)
 select_n_p.define(
     impl=_select_impl, abstract=_select_abstract, jvp=_select_jvp, transpose=_select_transpose,
-    batch=elementwise_batch(select_n_p),
-).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip
+    batch=elementwise_batch(select_n_p), lower=elementwise_lower(_select_element, narrow=True),
+).refuse(onnx=NOT_YET_LOWERED)  # fmt: skip
 clamp_p = Primitive("clamp", elementwise=True)
 nonlinear(clamp_p, _clamp_jvp).define(
-    impl=_clamp_impl, abstract=_clamp_abstract, batch=elementwise_batch(clamp_p)
-).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip
+    impl=_clamp_impl, abstract=_clamp_abstract, batch=elementwise_batch(clamp_p),
+    lower=ordered_lower(
+        lambda low, x, high: smaller(larger(x, low), high), lambda low, x, high: smaller(high, larger(low, x))
+    ),
+).refuse(onnx=NOT_YET_LOWERED)  # fmt: skip

@@ -3,6 +3,7 @@
 `reduce_sum` is in `structural`, as the transpose of broadcasting.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,8 +13,10 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Zero
 from nrx.core.errors import DTypeError, ShapeError
+from nrx.core.loops import Reduction
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import canonical_axes, canonical_axis, show, size, without
+from nrx.ops import accumulation
 from nrx.ops.arithmetic import add, div, mul
 from nrx.ops.common import ANY, BITS, NOT_YET_LOWERED, NUMBERS, REAL, as_arrays, check_dtype, widened
 from nrx.ops.logic import eq
@@ -224,23 +227,66 @@ def _arg_batch(prim: Primitive) -> Callable:
     return batch
 
 
+# lower
+
+
+def _reduce_lower(function: Callable, neutral: Callable[[np.dtype], Any]) -> Callable:
+    def lower(x: Aval, *, axes: tuple[int, ...]) -> Reduction:
+        return accumulation.by(function, neutral(x.dtype), x.dtype).over_axes(axes)
+
+    return lower
+
+
+def _extremum_lower(function: Callable, beats: Callable, identity: Callable[[np.dtype], Any]) -> Callable:
+    reals = _reduce_lower(function, identity)
+
+    def lower(x: Aval, *, axes: tuple[int, ...]) -> Reduction:
+        count = size(tuple(x.shape[axis] for axis in axes))
+        if not dtypes.is_complex(x.dtype):
+            return reals(x, axes=axes)
+        # Which of several elements with a NaN is the result depends on their order.
+        positions, least = accumulation.position_type(count), identity(x.dtype)
+        neutral = complex(least, least if count else 0)
+        return accumulation.first_of(beats, neutral, x.dtype, positions).over_axes(axes, positions)
+
+    return lower
+
+
+def _arg_lower(beats: Callable, identity: Callable[[np.dtype], Any]) -> Callable:
+    def lower(x: Aval, *, dimension: int, index_dtype: np.dtype) -> Reduction:
+        positions = accumulation.position_type(x.shape[dimension])
+        found = accumulation.first_of(beats, identity(x.dtype), x.dtype, positions)
+        return accumulation.Accumulator(found.inits, found.combine, operator.itemgetter(-1)).over_axes(
+            (dimension,), positions
+        )
+
+    return lower
+
+
+def _all_bits(dtype: np.dtype) -> Any:
+    return highest(dtype) if dtypes.is_unsigned(dtype) or dtypes.is_bool(dtype) else -1
+
+
 # Registration
 
-for _prim, _accepts, _impl in (
-    (reduce_max_p, ANY, _extremum_impl("max", lowest)),
-    (reduce_min_p, ANY, _extremum_impl("min", highest)),
-    (reduce_prod_p, NUMBERS, _prod_impl),
-    (reduce_and_p, BITS, _bitwise_impl("bitwise_and", -1)),
-    (reduce_or_p, BITS, _bitwise_impl("bitwise_or", 0)),
-    (reduce_xor_p, BITS, _bitwise_impl("bitwise_xor", 0)),
+for _prim, _accepts, _impl, _lower in (
+    (reduce_max_p, ANY, _extremum_impl("max", lowest), _extremum_lower(accumulation.larger, accumulation.greater, lowest)),
+    (reduce_min_p, ANY, _extremum_impl("min", highest), _extremum_lower(accumulation.smaller, accumulation.less, highest)),
+    (reduce_prod_p, NUMBERS, _prod_impl, _reduce_lower(operator.mul, lambda dtype: 1)),
+    (reduce_and_p, BITS, _bitwise_impl("bitwise_and", -1), _reduce_lower(operator.and_, _all_bits)),
+    (reduce_or_p, BITS, _bitwise_impl("bitwise_or", 0), _reduce_lower(operator.or_, lambda dtype: 0)),
+    (reduce_xor_p, BITS, _bitwise_impl("bitwise_xor", 0), _reduce_lower(operator.xor, lambda dtype: 0)),
 ):
-    _prim.define(impl=_impl, abstract=_reduce_abstract(_prim.name, _accepts), batch=_reduce_batch(_prim))
-    _prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    _prim.define(impl=_impl, abstract=_reduce_abstract(_prim.name, _accepts), batch=_reduce_batch(_prim), lower=_lower)
+    _prim.refuse(onnx=NOT_YET_LOWERED)
 nonlinear(reduce_max_p, _extremum_jvp(reduce_max_p))
 nonlinear(reduce_min_p, _extremum_jvp(reduce_min_p))
 nonlinear(reduce_prod_p, _prod_jvp)
 for _prim in (reduce_and_p, reduce_or_p, reduce_xor_p):
     discrete(_prim)
-for _prim in (argmax_p, argmin_p):
-    _prim.define(impl=_arg_impl(_prim.name), abstract=_arg_abstract(_prim.name), batch=_arg_batch(_prim))
-    discrete(_prim).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+for _prim, _lower in (
+    (argmax_p, _arg_lower(accumulation.greater, lowest)),
+    (argmin_p, _arg_lower(accumulation.less, highest)),
+):
+    _prim.define(impl=_arg_impl(_prim.name), abstract=_arg_abstract(_prim.name), batch=_arg_batch(_prim), lower=_lower)
+    discrete(_prim).refuse(onnx=NOT_YET_LOWERED)

@@ -15,6 +15,7 @@ from nrx.ops.common import (
     check_dtype,
     check_same_dtype,
     check_same_shape,
+    elementwise_lower,
     widened,
 )
 from nrx.ops.structural import constant_jvp, full_like, spread
@@ -138,20 +139,27 @@ def elementwise(
     name: str,
     impl: Callable,
     accepts: Collection[np.dtype],
+    element: Callable | None = None,
     *,
+    cost: float = 1,
+    narrow: bool = False,
     result: Callable[[np.dtype], np.dtype] | None = None,
 ) -> Primitive:
-    """A new elementwise primitive with impl, abstract and batch rules; `jvp` and `transpose` are the caller's to fill.
+    """A new elementwise primitive with impl, abstract, batch and lower rules; the others are the caller's to fill.
 
     Args:
         name: the primitive's name.
         impl: `impl(xp, *raws, **params)`.
         accepts: the dtypes it takes; all operands must have the same.
+        element: the element of the result from those of the operands, as `loops.Elementwise` has it, with `cost` and
+            `narrow`; without it the lower rule is the caller's, too.
         result: the dtype of the result from that of the operands; by default the same.
     """
     prim = Primitive(name, elementwise=True)
     prim.define(impl=impl, abstract=elementwise_abstract(name, accepts, result), batch=elementwise_batch(prim))
-    return prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    if element is not None:
+        prim.define(lower=elementwise_lower(element, cost, narrow))
+    return prim.refuse(onnx=NOT_YET_LOWERED)
 
 
 def discrete(prim: Primitive) -> Primitive:

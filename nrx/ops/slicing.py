@@ -4,17 +4,21 @@
 """
 
 from builtins import slice as python_slice
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 from operator import index
 from typing import Any
 
+from nrx.core import loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import ArgumentError, IndexingError, ShapeError
+from nrx.core.loops import Builder, Native, Operand, Pointwise, Reader, Value
 from nrx.core.primitive import Primitive
-from nrx.core.shapes import Shape, canonical_axis, canonical_shape, inserted, show, without
-from nrx.ops.common import NOT_YET_LOWERED, as_arrays, check_same_dtype, filled, scalar_array
+from nrx.core.shapes import Shape, canonical_axis, canonical_shape, inserted, show, size, without
+from nrx.ops.common import NOT_YET_LOWERED, as_arrays, check_same_dtype, filled, scalar_array, view_lower
 from nrx.ops.logic import select
+from nrx.ops.moves import Box, move, row_major_strides
 from nrx.ops.rules import as_peer
 from nrx.ops.structural import broadcast_in_dim, full, instantiate, linear_jvp, reduce_sum, reshape, spread
 
@@ -121,23 +125,28 @@ def _slice_impl(xp: Any, x: Any, *, start_indices: Shape, limit_indices: Shape, 
 def _pad_impl(xp: Any, x: Any, value: Any, *, padding_config: PaddingConfig) -> Any:
     out = xp.broadcast_to(value, _padded_shape(x.shape, padding_config)).copy()
     sources, targets = [], []
-    for have, length, (low, _, interior) in zip(x.shape, out.shape, padding_config, strict=True):
-        step = interior + 1  # element k goes to low + k * step
-        first = max(0, -(low // step))
-        last = min(have, (length - 1 - low) // step + 1)
+    for have, length, (low, high, interior) in zip(x.shape, out.shape, padding_config, strict=True):
+        first, last = _kept(have, length, (low, high, interior))
         if first >= last:
             return out
+        step = interior + 1
         sources.append(python_slice(first, last))
         targets.append(python_slice(low + first * step, low + (last - 1) * step + 1, step))
     out[tuple(targets)] = x[tuple(sources)]
     return out
 
 
+def _kept(have: int, length: int, padding: tuple[int, int, int]) -> tuple[int, int]:
+    """The first element along an axis that padding keeps, and the one after the last; k goes to low + k * step."""
+    low, step = padding[0], padding[2] + 1
+    return max(0, -(low // step)), min(have, (length - 1 - low) // step + 1)
+
+
 def _split_impl(xp: Any, x: Any, *, sizes: Shape, dimension: int) -> list[Any]:
     parts, start = [], 0
-    for size in sizes:
-        parts.append(x[(python_slice(None),) * dimension + (python_slice(start, start + size),)])
-        start += size
+    for length in sizes:
+        parts.append(x[(python_slice(None),) * dimension + (python_slice(start, start + length),)])
+        start += length
     return parts
 
 
@@ -286,20 +295,138 @@ def _split_batch(axis: Any, args: Any, dims: Any, *, sizes: Shape, dimension: in
     return split(x, sizes, dimension + (dimension >= dim)), [dim] * len(sizes)
 
 
+# lower. Where elements come from one of several places, a view computes them all and selects. That is for small arrays
+# and for choices that all vector lanes share; else copies in memory are faster, even if it is one pass more.
+
+_SMALL = 1 << 12
+_FEW_OPERANDS = 4
+
+
+def _slice_at(
+    b: Builder, index: tuple, x: Reader, *, start_indices: Shape, limit_indices: Shape, strides: Shape
+) -> Value:
+    return x(*(start + i * step for i, start, step in zip(index, start_indices, strides, strict=True)))
+
+
+def _is_cut_from_lanes(shape: Shape, axes: Iterable[int]) -> bool:
+    """Whether one of `axes` is the last one that is longer than 1."""
+    return max((axis for axis, length in enumerate(shape) if length != 1), default=-1) in axes
+
+
+def _pad_lower(x: Aval, value: Aval, *, padding_config: PaddingConfig) -> Any:
+    shape = _padded_shape(x.shape, padding_config)
+    padded = [axis for axis, (low, high, interior) in enumerate(padding_config) if max(low, high, interior) > 0]
+    return _PAD_NATIVE if size(shape) > _SMALL and _is_cut_from_lanes(shape, padded) else _PAD_VIEW
+
+
+def _pad_at(b: Builder, index: tuple, x: Reader, value: Reader, *, padding_config: PaddingConfig) -> Value:
+    if not x.aval.size:
+        return value()
+    conditions, source = [], []
+    for i, length, (low, _, interior) in zip(index, x.aval.shape, padding_config, strict=True):
+        step = interior + 1
+        reach = (length - 1) * step
+        conditions += loops.inside(i - low, reach)
+        offset = loops.clamp(i - low, reach)
+        if step > 1:
+            conditions.append(loops.eq(loops.mod(offset, step), 0))
+        source.append(loops.floordiv(offset, step))
+    return loops.select(loops.all_of(conditions), x(*source), value())
+
+
+def _pad_build(b: Builder, operands: list[Operand], results: list[Operand], *, padding_config: PaddingConfig) -> None:
+    """Axis by axis, what is before, between and after the elements of `x` is filled; in the end they are copied."""
+    (x, value), (out,) = operands, results
+    strides, source_strides = row_major_strides(out.aval.shape), row_major_strides(x.aval.shape)
+    fill = value()
+    start, source_start, extents, steps = 0, 0, list(out.aval.shape), list(strides)
+    boxes = []
+
+    def fill_along(axis: int, count: int, start: int, step: int) -> None:
+        box = inserted(without(extents, [axis]), axis, count), inserted(without(steps, [axis]), axis, step)
+        boxes.append(Box(box[0], out, start, box[1], fill))
+
+    for axis, (low, _, interior) in enumerate(padding_config):
+        first, last = _kept(x.aval.shape[axis], extents[axis], padding_config[axis])
+        stride, step, count = strides[axis], interior + 1, last - first
+        if count <= 0:
+            boxes.append(Box(tuple(extents), out, start, tuple(steps), fill))
+            break
+        begin, end = low + first * step, low + (last - 1) * step + 1
+        fill_along(axis, begin, start, stride)
+        fill_along(axis, extents[axis] - end, start + end * stride, stride)
+        start += begin * stride
+        for gap in range(1, step):
+            fill_along(axis, count - 1, start + gap * stride, step * stride)
+        extents[axis], steps[axis] = count, step * stride
+        source_start += first * source_strides[axis]
+    else:
+        boxes.append(Box(tuple(extents), out, start, tuple(steps), x, source_start, source_strides))
+    move(b, boxes)
+
+
+_PAD_VIEW, _PAD_NATIVE = Pointwise(_pad_at, cost=0), Native(_pad_build)
+
+
+def _concatenate_lower(*xs: Aval, dimension: int) -> Any:
+    (shape,) = {_concatenate_abstract(*xs, dimension=dimension).shape}
+    shared = len(xs) <= _FEW_OPERANDS and not _is_cut_from_lanes(shape, [dimension])
+    return _CONCATENATE_VIEW if shared or size(shape) * len(xs) <= _SMALL else _CONCATENATE_NATIVE
+
+
+def _concatenate_at(b: Builder, index: tuple, *xs: Reader, dimension: int) -> Value:
+    i, end = index[dimension], sum(x.aval.shape[dimension] for x in xs)
+    low, high = loops.bounds(i)
+    value: Any = None
+    for x in reversed(xs):  # an index that is not below any end is in the last operand
+        length = x.aval.shape[dimension]
+        start, end = end - length, end
+        if start <= high and low < end and length:
+            element = x(*inserted(without(index, [dimension]), dimension, loops.clamp(i - start, length - 1)))
+            value = element if value is None else loops.select(i < end, element, value)
+        end = start
+    return value
+
+
+def _concatenate_build(b: Builder, operands: list[Operand], results: list[Operand], *, dimension: int) -> None:
+    (out,), at, boxes = results, 0, []
+    for x in operands:
+        boxes.append(Box.of(out, inserted(filled(out.aval.shape[1:], 0), dimension, at), x))
+        at += x.aval.shape[dimension]
+    move(b, boxes)
+
+
+_CONCATENATE_VIEW, _CONCATENATE_NATIVE = Pointwise(_concatenate_at, cost=0), Native(_concatenate_build)
+
+
+def _split_lower(x: Aval, *, sizes: Shape, dimension: int) -> Any:
+    def part(start: int) -> Callable:
+        def at(b: Builder, index: tuple, x: Reader, **params: Any) -> Value:
+            return x(*(i + start if axis == dimension else i for axis, i in enumerate(index)))
+
+        return at
+
+    return Pointwise(tuple(map(part, accumulate(sizes[:-1], initial=0))), cost=0)
+
+
 # Registration
 
 slice_p.define(
-    impl=_slice_impl, abstract=_slice_abstract, jvp=linear_jvp(slice_p), transpose=_slice_transpose, batch=_slice_batch
-)
+    impl=_slice_impl, abstract=_slice_abstract, jvp=linear_jvp(slice_p), transpose=_slice_transpose, batch=_slice_batch,
+    lower=view_lower(_slice_at),
+)  # fmt: skip
 pad_p.define(
-    impl=_pad_impl, abstract=_pad_abstract, jvp=_all_linear_jvp(pad_p), transpose=_pad_transpose, batch=_pad_batch
-)
+    impl=_pad_impl, abstract=_pad_abstract, jvp=_all_linear_jvp(pad_p), transpose=_pad_transpose, batch=_pad_batch,
+    lower=_pad_lower,
+)  # fmt: skip
 concatenate_p.define(
     impl=lambda xp, *xs, dimension: xp.concatenate(xs, dimension), abstract=_concatenate_abstract,
     jvp=_all_linear_jvp(concatenate_p), transpose=_concatenate_transpose, batch=_concatenate_batch,
+    lower=_concatenate_lower,
 )  # fmt: skip
 split_p.define(
-    impl=_split_impl, abstract=_split_abstract, jvp=linear_jvp(split_p), transpose=_split_transpose, batch=_split_batch
-)
+    impl=_split_impl, abstract=_split_abstract, jvp=linear_jvp(split_p), transpose=_split_transpose, batch=_split_batch,
+    lower=_split_lower,
+)  # fmt: skip
 for _prim in (slice_p, pad_p, concatenate_p, split_p):
-    _prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    _prim.refuse(onnx=NOT_YET_LOWERED)

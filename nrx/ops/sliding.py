@@ -4,10 +4,13 @@ Along one axis: `size` elements are spread by `base_dilation` and padded on both
 window of `window` elements, spread by `window_dilation`, stands at every `stride`-th position where it fits.
 """
 
+from collections.abc import Sequence
 from operator import index
 from typing import Any
 
+from nrx.core import loops
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
+from nrx.core.loops import Expr
 from nrx.core.shapes import Shape, inverse_permutation
 from nrx.ops.slicing import pad_p
 
@@ -115,3 +118,38 @@ def windows_of(xp: Any, x: Any, counts: Shape, window: Shape, strides: Shape, di
     across = tuple(step * s for step, s in zip(x.strides, strides, strict=True))
     inside = tuple(step * d for step, d in zip(x.strides, dilation, strict=True))
     return xp.lib.stride_tricks.as_strided(x, (*counts, *window), across + inside)
+
+
+# In loop IR
+
+
+def covered(
+    places: Sequence[Any], taps: Sequence[Any], sizes: Shape, window_strides: Shape, padding: Padding,
+    base_dilation: Shape, window_dilation: Shape,
+) -> tuple[tuple, Expr | None]:  # fmt: skip
+    """The index of the element that a tap of the window at a place covers, and whether it is one; None: always.
+
+    The index is within bounds in any case. `sizes` must not be 0.
+    """
+    covers: Expr | None = None
+
+    def require(condition: Expr) -> None:
+        nonlocal covers
+        covers = condition if covers is None else covers & condition
+
+    found = []
+    for place, tap, size, stride, (low, _), spread, dilation in zip(
+        places, taps, sizes, window_strides, padding, base_dilation, window_dilation, strict=True
+    ):
+        at = loops.const(-low, "i64") + place * stride + tap * dilation
+        last = (size - 1) * spread
+        known = loops.bounds(at)
+        if known[0] < 0:
+            require(at >= 0)
+        if known[1] > last:
+            require(at <= last)
+        at = loops.clamp(at, last)
+        if spread > 1:
+            require(loops.eq(loops.mod(at, spread), 0))
+        found.append(loops.floordiv(at, spread))
+    return tuple(found), covers

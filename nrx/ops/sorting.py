@@ -3,18 +3,20 @@
 NaN sorts last and counts as the largest, -0.0 and 0.0 are equal, complex numbers compare by real, then imaginary part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
 import numpy as np
 
-from nrx.core import dtypes
+from nrx.core import dtypes, loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Zero
 from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.loops import Buffer, Builder, Expr, Native, Operand
 from nrx.core.primitive import Primitive
-from nrx.core.shapes import canonical_axis, inserted, show, without
+from nrx.core.shapes import Shape, canonical_axis, inserted, show, size, without
+from nrx.ops.accumulation import Parts, greater, parts_of, position
 from nrx.ops.common import NOT_YET_LOWERED, REAL, as_arrays, check_dtype, check_same_shape, filled, widened
 from nrx.ops.indexing import GatherDimensionNumbers, gather
 from nrx.ops.rules import nonlinear
@@ -135,9 +137,174 @@ def _top_k_batch(axis: Any, args: Any, dims: Any, *, k: int, dimension: int) -> 
     return top_k_p.bind(*args, k=k, dimension=dimension + (dimension >= dim)), [dim, dim]
 
 
+# lower: the places of a row are put in order, then the elements are moved. Runs are sorted by counting, in vector lanes,
+# how many elements go before each one; then they are merged, as long as two lists of places fit into scratch memory.
+
+_RUN = 64
+_LONGEST = 1 << 14
+_FEW = 16
+_MOST_KEPT = 128
+
+Key = Callable[[Expr], Parts]
+"""What the element at a place of the row is sorted by."""
+Before = Callable[[Parts, Parts], Expr]
+"""Whether the element with one key goes before that with another; both orders are false of equal ones."""
+
+
+def _sort_lower(*xs: Aval, dimension: int, is_stable: bool, num_keys: int) -> Native | None:
+    return Native(_sort_build) if xs[0].shape[dimension] <= _LONGEST else None  # else scratch memory is too small
+
+
+def _sort_build(
+    b: Builder, operands: list[Operand], results: list[Operand], *, dimension: int, is_stable: bool, num_keys: int
+) -> None:
+    shape = operands[0].aval.shape
+    if not size(shape):
+        return
+    length = shape[dimension]
+    at = _row(b.parallel(size(shape) // length), shape, dimension)
+    order = _ordered(
+        b, length, lambda i: [part for x in operands[:num_keys] for part in parts_of(x.at(at(i)))], _ascending
+    )
+
+    def move(i: Expr) -> None:
+        place = loops.convert(order(i), "i64")
+        for x, out in zip(operands, results, strict=True):
+            out.put(at(i), x.at(at(place)))
+
+    b.lanes(length, move)
+    b.kernel.cost = 10.0 * length * length.bit_length()
+
+
+def _top_k_lower(x: Aval, *, k: int, dimension: int) -> Native | None:
+    # Neither does scratch memory hold the places of a longer row, nor are there few enough to keep to insert into.
+    return Native(_top_k_build) if k <= _MOST_KEPT or x.shape[dimension] <= _LONGEST else None
+
+
+def _top_k_build(b: Builder, operands: list[Operand], results: list[Operand], *, k: int, dimension: int) -> None:
+    (x,), (values, indices), shape = operands, results, operands[0].aval.shape
+    if not values.aval.size:
+        return
+    length = shape[dimension]
+    number = b.parallel(size(shape) // length)
+    at, out = _row(number, shape, dimension), _row(number, values.aval.shape, dimension)
+    some = k <= _FEW or length > _LONGEST
+    order = (_first if some else _ordered)(b, length, lambda i: parts_of(x.at(at(i))), _descending, *[k] * some)
+
+    def move(i: Expr) -> None:
+        place = order(i)
+        values.put(out(i), x.at(at(loops.convert(place, "i64"))))
+        indices.put(out(i), place)
+
+    b.lanes(k, move)
+    b.kernel.cost = 4.0 * length if some else 10.0 * length * length.bit_length()
+
+
+def _row(number: Expr, shape: Shape, dimension: int) -> Callable[[Any], Any]:
+    """Where the elements lie of one of the rows that go along a dimension."""
+    length, inner = shape[dimension], size(shape[dimension + 1 :])
+    start = loops.floordiv(number, inner) * (length * inner) + loops.mod(number, inner)
+    return lambda i: start + i * inner
+
+
+def _ascending(x: Parts, y: Parts) -> Expr:
+    *earlier, found = [(greater(b, a), greater(a, b)) for a, b in zip(x, y, strict=True)]
+    before = found[0]
+    for comes_before, comes_after in reversed(earlier):
+        before = comes_before | (~comes_after & before)
+    return before
+
+
+def _descending(x: Parts, y: Parts) -> Expr:
+    return _ascending(y, x)
+
+
+def _ordered(b: Builder, length: int, key: Key, before: Before) -> Callable[[Expr], Expr]:
+    """Puts the places of all elements in order: which element comes at a place, as an i32."""
+    order = b.scratch("i32", length if length <= _RUN else 2 * length)
+    b.loop(-(-length // _RUN), [], lambda run: _sort_run(b, order, run * _RUN, length, key, before))
+    passes = (-(-length // _RUN) - 1).bit_length()
+
+    def merge(_: Expr, run: Expr, source: Expr) -> list[Expr]:
+        b.while_(
+            [loops.const(0, "i64")], lambda start: start < length,
+            lambda start: [_merge(b, order, source, start, run, length, key, before)],
+        )  # fmt: skip
+        return [run * 2, length - source]
+
+    b.loop(passes, [loops.const(_RUN, "i64"), loops.const(0, "i64")], merge)
+    return lambda i: b.load(order, i + passes % 2 * length)
+
+
+def _sort_run(b: Builder, order: Buffer, start: Expr, length: int, key: Key, before: Before) -> None:
+    """Every place of the run that begins at `start` goes to where as many elements stand before it."""
+    count = loops.clamp(length - start, _RUN)
+
+    def place(i: Expr) -> None:
+        own, number = key(start + i), position(i, "i32")
+
+        def counted(j: Expr, rank: Expr) -> list[Expr]:
+            other = key(start + j)
+            earlier = before(other, own) | (~before(own, other) & (position(j, "i32") < number))
+            return [loops.select(earlier, rank + 1, rank)]
+
+        (rank,) = b.loop(count, [loops.const(0, "i32")], counted)
+        b.store(order, start + loops.convert(rank, "i64"), position(start + i, "i32"))
+
+    b.lanes(count, place)
+
+
+def _merge(
+    b: Builder, order: Buffer, source: Expr, start: Expr, run: Expr, length: int, key: Key, before: Before
+) -> Expr:
+    """Merge the runs that begin at `start` and `start + run`, from one half of the memory to the other; the end."""
+    middle = loops.apply("min", start + run, length)
+    end = loops.apply("min", start + run * 2, length)
+
+    def take(k: Expr, i: Expr, j: Expr) -> list[Expr]:
+        left, right = (b.load(order, source + loops.apply("min", place, length - 1)) for place in (i, j))
+        keys = [key(loops.convert(place, "i64")) for place in (left, right)]
+        from_right = (i >= middle) | ((j < end) & before(keys[1], keys[0]))
+        b.store(order, length - source + start + k, loops.select(from_right, right, left))
+        return [loops.select(from_right, i, i + 1), loops.select(from_right, j + 1, j)]
+
+    b.loop(end - start, [start, middle], take)
+    return end
+
+
+def _first(b: Builder, length: int, key: Key, before: Before, count: int) -> Callable[[Expr], Expr]:
+    """The same for the first `count` places only: they are kept in order while one goes along the row."""
+    kept = [b.scratch(part.type, count) for part in key(loops.const(0, "i64"))]
+    order = b.scratch("i32", count)
+
+    def insert(i: Expr, own: Parts, last: Expr) -> None:
+        """Put an element where it belongs among those kept, the one at `last` making room."""
+
+        def others(slot: Expr) -> Parts:
+            return [b.load(part, loops.apply("max", slot - 1, 0)) for part in kept]
+
+        def shift(slot: Expr) -> list[Expr]:
+            for memory in (*kept, order):
+                b.store(memory, slot, b.load(memory, slot - 1))
+            return [slot - 1]
+
+        (slot,) = b.while_([last], lambda slot: (slot > 0) & before(own, others(slot)), shift)
+        for memory, part in zip((*kept, order), (*own, position(i, "i32")), strict=True):
+            b.store(memory, slot, part)
+
+    def consider(i: Expr) -> None:
+        own = key(i + count)
+        worst = [b.load(part, count - 1) for part in kept]
+        b.if_(before(own, worst), lambda: insert(i + count, own, loops.const(count - 1, "i64")))
+
+    b.loop(count, [], lambda i: insert(i, key(i), i))
+    b.loop(length - count, [], consider)
+    return lambda i: b.load(order, i)
+
+
 # Registration
 
-sort_p.define(impl=_sort_impl, abstract=_sort_abstract, batch=_sort_batch)
-top_k_p.define(impl=_top_k_impl, abstract=_top_k_abstract, batch=_top_k_batch)
+sort_p.define(impl=_sort_impl, abstract=_sort_abstract, batch=_sort_batch, lower=_sort_lower)
+top_k_p.define(impl=_top_k_impl, abstract=_top_k_abstract, batch=_top_k_batch, lower=_top_k_lower)
 for _prim, _jvp in ((sort_p, _sort_jvp), (top_k_p, _top_k_jvp)):
-    nonlinear(_prim, _jvp).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    nonlinear(_prim, _jvp).refuse(onnx=NOT_YET_LOWERED)

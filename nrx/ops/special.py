@@ -7,12 +7,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from nrx.core import loops
 from nrx.core.array import Array
 from nrx.core.errors import DifferentiationError
 from nrx.core.primitive import Primitive
 from nrx.ops import special_math
 from nrx.ops.arithmetic import add, mul, neg, square
-from nrx.ops.common import FLOATING, as_arrays
+from nrx.ops.common import FLOATING, as_arrays, elementwise_lower
 from nrx.ops.elementary import exp
 from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, lift_same, nonlinear, through_float32
 
@@ -70,18 +71,25 @@ def _no_derivative(operand: str) -> Derivative:
 # Registration
 
 
-def _special(name: str, function: Callable, *derivatives: Derivative) -> Primitive:
+def _special(name: str, function: Callable, *derivatives: Derivative, cost: float = 0) -> Primitive:
+    """A primitive; with a cost, the compiler's math library has it."""
     prim = elementwise(name, through_float32(function), FLOATING)
+    if cost:
+        prim.define(lower=elementwise_lower(lambda *xs: loops.apply(name, *xs), cost))
+    else:
+        prim.refuse(lower="it is rare, and a long sum of powers: the host computes it")
     return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))
 
 
 _SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
 
-erf_p = _special("erf", special_math.erf, lambda t, out, x: mul(t, mul(exp(neg(square(x))), _SLOPE)))
-erfc_p = _special("erfc", special_math.erfc, lambda t, out, x: mul(t, mul(exp(neg(square(x))), -_SLOPE)))
-erf_inv_p = _special("erf_inv", special_math.erf_inv, lambda t, out, x: mul(t, mul(exp(square(out)), 1 / _SLOPE)))
-lgamma_p = _special("lgamma", special_math.lgamma, lambda t, out, x: mul(t, digamma(x)))
-digamma_p = _special("digamma", special_math.digamma, lambda t, out, x: mul(t, polygamma(1.0, x)))
+erf_p = _special("erf", special_math.erf, lambda t, out, x: mul(t, mul(exp(neg(square(x))), _SLOPE)), cost=25)
+erfc_p = _special("erfc", special_math.erfc, lambda t, out, x: mul(t, mul(exp(neg(square(x))), -_SLOPE)), cost=40)
+erf_inv_p = _special(
+    "erf_inv", special_math.erf_inv, lambda t, out, x: mul(t, mul(exp(square(out)), 1 / _SLOPE)), cost=40
+)
+lgamma_p = _special("lgamma", special_math.lgamma, lambda t, out, x: mul(t, digamma(x)), cost=80)
+digamma_p = _special("digamma", special_math.digamma, lambda t, out, x: mul(t, polygamma(1.0, x)), cost=80)
 polygamma_p = _special(
     "polygamma",
     special_math.polygamma,

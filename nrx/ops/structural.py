@@ -3,15 +3,17 @@
 `broadcast_in_dim` and `reduce_sum` are each other's transposes and so live together.
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from nrx.core import dtypes
+from nrx.core import dtypes, loops
 from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import AxisError, DTypeError, ShapeError
+from nrx.core.loops import Builder, Complex, Reader, Reduction, Value
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import (
     Shape,
@@ -25,7 +27,17 @@ from nrx.core.shapes import (
     without,
 )
 from nrx.core.trace import bind_now
-from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, scalar_array, widened
+from nrx.ops import accumulation
+from nrx.ops.common import (
+    NOT_YET_LOWERED,
+    NUMBERS,
+    as_arrays,
+    check_dtype,
+    elementwise_lower,
+    scalar_array,
+    view_lower,
+    widened,
+)
 
 convert_element_type_p = Primitive("convert_element_type", elementwise=True)
 bitcast_convert_type_p = Primitive("bitcast_convert_type")
@@ -410,41 +422,102 @@ def _rev_batch(axis: Any, args: Any, dims: Any, *, dimensions: tuple[int, ...]) 
     return rev(args[0], _shifted(dimensions, dims[0])), dims[0]
 
 
+# lower
+
+
+def _convert_element(x: Any, *, dtype: np.dtype, weak_type: bool) -> Any:
+    type = loops.type_of(dtypes.real_part_dtype(dtype))
+    if dtypes.is_complex(dtype):
+        parts = (x.real, x.imag) if isinstance(x, Complex) else (x, loops.const(0, type))
+        return Complex(*(loops.convert(part, type) for part in parts))
+    if not isinstance(x, Complex):
+        return loops.convert(x, type)
+    return loops.ne(x.real, 0) | loops.ne(x.imag, 0) if type == "bool" else loops.convert(x.real, type)
+
+
+def _bitcast_at(b: Builder, index: tuple, x: Reader, *, dtype: np.dtype) -> Value:
+    old, target = x.aval.dtype, loops.type_of(dtype)
+    if old.itemsize == dtype.itemsize:
+        return x(*index) if old == dtype else loops.bitcast(x(*index), target)
+    width = 8 * min(old.itemsize, dtype.itemsize)
+    part, whole = f"u{width}", f"u{8 * max(old.itemsize, dtype.itemsize)}"
+    # The lowest bits come first, as in the memory of every processor that is compiled for.
+    if old.itemsize > dtype.itemsize:
+        distance = loops.convert(loops.const(0, "i64") + index[-1] * width, whole)
+        return loops.bitcast(loops.convert(loops.bitcast(x(*index[:-1]), whole) >> distance, part), target)
+    bits = loops.const(0, whole)
+    for number in range(dtype.itemsize // old.itemsize):
+        bits = bits | loops.convert(loops.bitcast(x(*index, number), part), whole) << number * width
+    return loops.bitcast(bits, target)
+
+
+def _broadcast_at(b: Builder, index: tuple, x: Reader, *, shape: Shape, placement: tuple[int, ...]) -> Value:
+    return x(*(0 if have == 1 else index[d] for have, d in zip(x.aval.shape, placement, strict=True)))
+
+
+def _reshape_at(b: Builder, index: tuple, x: Reader, *, shape: Shape) -> Value:
+    return x(*loops.reshaped(index, shape, x.aval.shape))
+
+
+def _transpose_at(b: Builder, index: tuple, x: Reader, *, permutation: tuple[int, ...]) -> Value:
+    return x(*(index[i] for i in inverse_permutation(permutation)))
+
+
+def _rev_at(b: Builder, index: tuple, x: Reader, *, dimensions: tuple[int, ...]) -> Value:
+    ends = {d: x.aval.shape[d] - 1 for d in dimensions}
+    return x(*(ends[d] - i if d in ends else i for d, i in enumerate(index)))
+
+
+def _reduce_sum_lower(x: Aval, *, axes: tuple[int, ...]) -> Reduction:
+    return accumulation.by(operator.add, 0, x.dtype).over_axes(axes)
+
+
+def _iota_at(b: Builder, index: tuple, *, dtype: np.dtype, shape: Shape, dimension: int) -> Value:
+    count = index[dimension] if shape[dimension] != 1 else loops.const(0, "i64")
+    part = loops.convert(count, "f32" if dtypes.is_narrow(dtype) else loops.type_of(dtypes.real_part_dtype(dtype)))
+    return Complex(part, loops.const(0, part.type)) if dtypes.is_complex(dtype) else part
+
+
 # Registration
 
 convert_element_type_p.define(
     impl=_convert_impl, abstract=_convert_abstract, jvp=_convert_jvp, transpose=_convert_transpose,
-    batch=_unary_batch(convert_element_type_p),
+    batch=_unary_batch(convert_element_type_p), lower=elementwise_lower(_convert_element, narrow=True),
 )  # fmt: skip
 bitcast_convert_type_p.define(
-    impl=_bitcast_impl, abstract=_bitcast_abstract, jvp=constant_jvp(bitcast_convert_type_p), batch=_bitcast_batch
-).refuse(transpose="the bits of a number are not a linear function of it")
+    impl=_bitcast_impl, abstract=_bitcast_abstract, jvp=constant_jvp(bitcast_convert_type_p), batch=_bitcast_batch,
+    lower=view_lower(_bitcast_at),
+).refuse(transpose="the bits of a number are not a linear function of it")  # fmt: skip
 broadcast_in_dim_p.define(
     impl=_broadcast_impl, abstract=_broadcast_abstract, jvp=linear_jvp(broadcast_in_dim_p),
-    transpose=_broadcast_transpose, batch=_broadcast_batch,
+    transpose=_broadcast_transpose, batch=_broadcast_batch, lower=view_lower(_broadcast_at),
 )  # fmt: skip
 reduce_sum_p.define(
     impl=_reduce_sum_impl, abstract=_reduce_sum_abstract, jvp=linear_jvp(reduce_sum_p),
-    transpose=_reduce_sum_transpose, batch=_reduce_sum_batch,
+    transpose=_reduce_sum_transpose, batch=_reduce_sum_batch, lower=_reduce_sum_lower,
 )  # fmt: skip
 reshape_p.define(
     impl=lambda xp, x, *, shape: x.reshape(shape), abstract=_reshape_abstract, jvp=linear_jvp(reshape_p),
-    transpose=_reshape_transpose, batch=_reshape_batch,
+    transpose=_reshape_transpose, batch=_reshape_batch, lower=view_lower(_reshape_at),
 )  # fmt: skip
 transpose_p.define(
     impl=lambda xp, x, *, permutation: x.transpose(permutation), abstract=_transpose_abstract,
     jvp=linear_jvp(transpose_p), transpose=_transpose_transpose, batch=_transpose_batch,
+    lower=view_lower(_transpose_at),
 )  # fmt: skip
-rev_p.define(impl=_rev_impl, abstract=_same_abstract, jvp=linear_jvp(rev_p), transpose=_rev_transpose, batch=_rev_batch)
+rev_p.define(
+    impl=_rev_impl, abstract=_same_abstract, jvp=linear_jvp(rev_p), transpose=_rev_transpose, batch=_rev_batch,
+    lower=view_lower(_rev_at),
+)  # fmt: skip
 copy_p.define(
     impl=lambda xp, x: x.copy(), abstract=_same_abstract, jvp=linear_jvp(copy_p), transpose=_copy_transpose,
-    batch=_unary_batch(copy_p),
+    batch=_unary_batch(copy_p), lower=elementwise_lower(lambda x: x, cost=0, narrow=True),
 )  # fmt: skip
-iota_p.define(impl=_iota_impl, abstract=_iota_abstract).refuse(
+iota_p.define(impl=_iota_impl, abstract=_iota_abstract, lower=view_lower(_iota_at)).refuse(
     jvp="it has no operand to vary", transpose="it has no operand", batch="it has no operand to batch"
 )
 for _prim in (
     convert_element_type_p, bitcast_convert_type_p, broadcast_in_dim_p, reduce_sum_p, reshape_p, transpose_p, rev_p,
     copy_p, iota_p,
 ):  # fmt: skip
-    _prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    _prim.refuse(onnx=NOT_YET_LOWERED)

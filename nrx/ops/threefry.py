@@ -12,9 +12,10 @@ import numpy as np
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval
+from nrx.core.loops import Expr
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import broadcast_shapes
-from nrx.ops.common import NOT_YET_LOWERED, as_arrays, check_dtype, check_same_shape
+from nrx.ops.common import NOT_YET_LOWERED, as_arrays, check_dtype, check_same_shape, elementwise_lower
 from nrx.ops.rules import discrete, elementwise_batch
 from nrx.ops.structural import broadcast_to
 
@@ -112,9 +113,24 @@ def _batch(axis: Any, args: Sequence[Array], dims: Sequence[int | None]) -> tupl
     return out, [at, at]
 
 
+# lower
+
+
+def _element(k1: Expr, k2: Expr, x1: Expr, x2: Expr) -> list[Expr]:
+    key = (k1, k2, k1 ^ k2 ^ _PARITY)
+    y1, y2 = x1 + k1, x2 + k2
+    for number in range(5):
+        for rotation in _ROTATIONS[number % 2]:
+            y1 = y1 + y2
+            y2 = (y2 << rotation | y2 >> (32 - rotation)) ^ y1
+        y1 = y1 + key[(number + 1) % 3]
+        y2 = y2 + (key[(number + 2) % 3] + (number + 1))
+    return [y1, y2]
+
+
 # Registration
 
 threefry2x32_p = Primitive("threefry2x32", multiple_results=True, elementwise=True)
 _batched = elementwise_batch(threefry2x32_p)
-threefry2x32_p.define(impl=_impl, abstract=_abstract, batch=_batch)
-discrete(threefry2x32_p).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+threefry2x32_p.define(impl=_impl, abstract=_abstract, batch=_batch, lower=elementwise_lower(_element, cost=120))
+discrete(threefry2x32_p).refuse(onnx=NOT_YET_LOWERED)

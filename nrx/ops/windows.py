@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from nrx.core import dtypes
+from nrx.core import dtypes, loops
 from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.loops import Builder, Expr, Pointwise, Reader, Reduction
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, inserted, show, size
-from nrx.ops import arithmetic
+from nrx.ops import accumulation, arithmetic
+from nrx.ops.accumulation import Accumulator
 from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, REAL, as_arrays, check_dtype, check_same_dtype, widened
 from nrx.ops.indexing import GatherDimensionNumbers, gather
 from nrx.ops.logic import lt, select
@@ -28,6 +30,7 @@ from nrx.ops.sliding import (
     Padding,
     canonical_padding,
     canonical_steps,
+    covered,
     dilated,
     input_padding,
     padded,
@@ -262,27 +265,74 @@ def _arg_batch(prim: Primitive) -> Callable:
     return batch
 
 
+# lower
+
+
+def _lower(function: Callable, identity: Callable) -> Callable:
+    def lower(x: Aval, *, window_dimensions: Shape, **geometry: Any) -> Any:
+        together = accumulation.by(function, identity(x.dtype), x.dtype)
+        return _over_windows(together, x, window_dimensions, geometry, None)
+
+    return lower
+
+
+def _arg_lower(beats: Callable, identity: Callable) -> Callable:
+    def lower(x: Aval, *, window_dimensions: Shape, **geometry: Any) -> Any:
+        positions = accumulation.position_type(x.size)
+        first = accumulation.first_of(beats, identity(x.dtype), x.dtype, positions)
+        none = first.inits[-1][0]
+        place = Accumulator(first.inits, first.combine, lambda parts: loops.select(parts[1] < none, parts[1], -1))
+        return _over_windows(place, x, window_dimensions, geometry, positions)
+
+    return lower
+
+
+def _over_windows(
+    together: Accumulator, x: Aval, window: Shape, geometry: dict[str, Any], positions: str | None
+) -> Reduction | Pointwise:
+    """The elements of every window put together, with their positions of that type if there is one."""
+    neutral = [loops.const(value, type) for value, type in together.inits]
+
+    def parts(b: Builder, places: tuple, taps: tuple, x: Reader, **params: Any) -> list[Expr]:
+        if not size(x.aval.shape):
+            return neutral
+        index, covers = covered(places, taps, x.aval.shape, **geometry)
+        found = accumulation.parts_of(x(*index))
+        if positions is not None:
+            found.append(accumulation.position(loops.row_major(index, x.aval.shape), positions))
+        if covers is None:
+            return found
+        return [loops.select(covers, part, other) for part, other in zip(found, neutral, strict=True)]
+
+    counts = _counts(x.shape, window_dimensions=window, **geometry)
+    last = next((axis for axis in reversed(range(x.ndim)) if (counts[axis], window[axis]) != (1, 1)), None)
+    if last is None or counts[last] >= window[last]:
+        return together.inside(window, parts)
+    return together.over(window, parts)
+
+
 # Registration
 
 reduce_window_sum_p.define(
     impl=_reduce_impl("add", "sum", lambda dtype: 0), abstract=_abstract("reduce_window_sum", NUMBERS),
     jvp=linear_jvp(reduce_window_sum_p), transpose=_sum_transpose, batch=_batch(reduce_window_sum_p),
+    lower=_lower(operator.add, lambda dtype: 0),
 )  # fmt: skip
 reduce_window_max_p.define(
     impl=_reduce_impl("maximum", "max", lowest), abstract=_abstract("reduce_window_max", REAL),
-    batch=_batch(reduce_window_max_p),
+    batch=_batch(reduce_window_max_p), lower=_lower(accumulation.larger, lowest),
 )  # fmt: skip
 reduce_window_min_p.define(
     impl=_reduce_impl("minimum", "min", highest), abstract=_abstract("reduce_window_min", REAL),
-    batch=_batch(reduce_window_min_p),
+    batch=_batch(reduce_window_min_p), lower=_lower(accumulation.smaller, highest),
 )  # fmt: skip
 reduce_window_argmax_p.define(
     impl=_arg_impl("maximum", lowest), abstract=_abstract("reduce_window_argmax", REAL, dtypes.int64),
-    batch=_arg_batch(reduce_window_argmax_p),
+    batch=_arg_batch(reduce_window_argmax_p), lower=_arg_lower(accumulation.greater, lowest),
 )  # fmt: skip
 reduce_window_argmin_p.define(
     impl=_arg_impl("minimum", highest), abstract=_abstract("reduce_window_argmin", REAL, dtypes.int64),
-    batch=_arg_batch(reduce_window_argmin_p),
+    batch=_arg_batch(reduce_window_argmin_p), lower=_arg_lower(accumulation.less, highest),
 )  # fmt: skip
 nonlinear(reduce_window_max_p, _extremum_jvp(reduce_window_max_p, reduce_window_argmax_p))
 nonlinear(reduce_window_min_p, _extremum_jvp(reduce_window_min_p, reduce_window_argmin_p))
@@ -291,7 +341,7 @@ discrete(reduce_window_argmin_p)
 for _prim in (
     reduce_window_sum_p, reduce_window_max_p, reduce_window_min_p, reduce_window_argmax_p, reduce_window_argmin_p,
 ):  # fmt: skip
-    _prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    _prim.refuse(onnx=NOT_YET_LOWERED)
 
 _SUM = (reduce_window_sum_p, arithmetic.add, lambda dtype: 0)
 _MAX = (reduce_window_max_p, arithmetic.max, lowest)

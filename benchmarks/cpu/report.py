@@ -1,0 +1,166 @@
+"""The report, in Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from benchmarks.cpu.case import Case
+from benchmarks.cpu.peers import PEERS
+from benchmarks.cpu.results import MODES, Outcome, Timing, Verdict, verdicts
+
+METHOD = """\
+Written by `make bench`; do not edit. `python -m benchmarks cpu --only rk4 --quick` measures a few workloads and prints
+them only.
+
+Every workload runs the same mathematical program in each library, written as that library wants it
+(`benchmarks/cpu/workloads/`), in a process of its own, with the same number of threads and the same random data, fresh in
+each run of the benchmarks. Before it is timed, its result is compared with NumPy's in float64. The processes take turns in
+short bursts, with pauses in between. A sample is the mean over about a millisecond of calls, or one call.
+
+A ratio is the peer's time over that of nrx: first that of the minima, then that of the 25th percentiles, and a target is
+met when both reach it. PyTorch counts with the better of eager and `torch.compile`. Times are only comparable within a run.
+"""
+
+
+class Growth(NamedTuple):
+    """How a time of our own may grow from one workload to another."""
+
+    title: str
+    small: str
+    large: str
+    target: float
+
+
+GROWTHS = [Growth("compile time from 400 to 800 operations", "chain-400", "chain-800", 2.2)]
+
+
+class Row(NamedTuple):
+    """A workload and what became of each contestant."""
+
+    case: Case
+    outcomes: Mapping[str, Outcome]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return verdicts(self.case.targets, self.outcomes)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def microseconds(seconds: float) -> str:
+    """Three digits at least, and no more than are known."""
+    value = seconds * 1e6
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def cell(outcome: Outcome | None) -> str:
+    """The minimum, or that there is none: why is below the tables."""
+    return microseconds(outcome.minimum) if isinstance(outcome, Timing) else "–" if outcome is None else "failed"
+
+
+def judged(case: Case, found: Sequence[Verdict], against: str) -> list[str]:
+    """Two cells: the ratios, and the target with whether it was met."""
+    if against not in case.targets:
+        return ["–", "–"]
+    target = f"≥ {case.targets[against]:g}"
+    for verdict in found:
+        if verdict.against == against:
+            ratios = f"{verdict.ratio.minima:.2f} / {verdict.ratio.quartiles:.2f}"
+            return [ratios, f"{target} {'met' if verdict.met else '**missed**'}"]
+    return ["–", f"{target} unknown"]
+
+
+def summary(rows: Sequence[Row]) -> str:
+    head = ["workload (minima in µs)", *(peer.title for peer in PEERS.values()), "JAX / nrx", "target", "PyTorch / nrx", "target"]
+    lines = [
+        [row.case.title, *(cell(row.outcomes.get(peer)) for peer in PEERS)]
+        + judged(row.case, row.verdicts, "jax")
+        + judged(row.case, row.verdicts, "torch")
+        for row in rows
+    ]
+    return table(head, lines)
+
+
+def growths(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each growth that was measured."""
+    outcomes = {row.case.name: row.outcomes for row in rows}
+    sentences = []
+    for growth in GROWTHS:
+        pairs = {peer: (outcomes.get(growth.small, {}).get(peer), outcomes.get(growth.large, {}).get(peer)) for peer in PEERS}
+        factors = {
+            peer: (large.minimum / small.minimum, large.quartile / small.quartile)
+            for peer, (small, large) in pairs.items()
+            if isinstance(small, Timing) and isinstance(large, Timing)
+        }
+        if "nrx" in factors:
+            met = max(factors["nrx"]) <= growth.target
+            shown = ", ".join(f"{PEERS[peer].title} × {a:.2f} / {b:.2f}" for peer, (a, b) in factors.items())
+            sentences.append(f"Growth of {growth.title}: {shown}; target ≤ {growth.target:g} {'met' if met else '**missed**'}.")
+    return sentences
+
+
+def details(rows: Sequence[Row]) -> str:
+    head = ["workload", "library", "minimum", "25 %", "median", "spread", "samples", "busy in pauses"]
+    lines = []
+    for row in rows:
+        for peer, timing in row.outcomes.items():
+            if isinstance(timing, Timing):
+                times = [microseconds(time) for time in (timing.minimum, timing.quartile, timing.median)]
+                share = [f"{timing.spread:.0%}", f"{len(timing.samples):,}", f"{timing.idle:.1%}"]
+                lines.append([row.case.title, PEERS[peer].title, *times, *share])
+    return table(head, lines)
+
+
+def reasons_wanted(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """The misses: workload and key of the target."""
+    return [(row.case.name, verdict.against) for row in rows for verdict in row.verdicts if not verdict.met]
+
+
+def misses(rows: Sequence[Row], reasons: Mapping[str, Mapping[str, str]]) -> str:
+    """Each miss with its reason."""
+    titles = {row.case.name: row.case.title for row in rows}
+    lines = []
+    for name, against in reasons_wanted(rows):
+        whom = "PyTorch" if against in MODES else PEERS[against].title
+        reason = reasons.get(name, {}).get(against, "no reason is written down yet (`benchmarks/cpu/reasons.toml`).")
+        lines.append(f"- **{titles[name]}**, against {whom}: {reason}")
+    return "\n".join(lines) + "\n" if lines else "None.\n"
+
+
+def remarks(rows: Sequence[Row]) -> str:
+    """What to know of a workload, and why a contestant has no times."""
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if row.case.note:
+            notes.setdefault(row.case.note, []).append(row.case.title)
+    lines = [f"- {'; '.join(titles)}: {note}" for note, titles in notes.items()]
+    for row in rows:
+        for peer, outcome in row.outcomes.items():
+            if isinstance(outcome, str):
+                lines.append(f"- {row.case.title}: {PEERS[peer].title} failed: {outcome}")
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def render(rows: Sequence[Row], machine: Mapping[str, str], reasons: Mapping[str, Mapping[str, str]]) -> str:
+    """The whole report.
+
+    Args:
+        rows: the workloads in order.
+        machine: facts to be listed.
+        reasons: workload -> key of the target -> why it is missed, and what was tried.
+
+    Returns:
+        Markdown.
+    """
+    sections = {
+        "# The CPU, beside JAX and PyTorch": METHOD,
+        "## Results": "\n".join([summary(rows), *growths(rows), ""]),
+        "## Missed targets": misses(rows, reasons),
+        "## Remarks": remarks(rows),
+        "## Machine": "\n".join(f"- {name}: {fact}" for name, fact in machine.items()) + "\n",
+        "## Times": "In µs. The spread is the distance of the quartiles, relative to the median.\n\n" + details(rows),
+    }
+    return "\n".join(f"{title}\n\n{text}" for title, text in sections.items() if text)

@@ -1,0 +1,100 @@
+"""From times to ratios, and from ratios to whether a target is met."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+#: The modes of PyTorch, of which the better one counts.
+MODES = {"torch": ("torch", "torch.compile")}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The seconds per call of one contestant.
+
+    Fields:
+        bursts: the samples, burst by burst.
+        idle: how busy its process was between bursts, at most, as a part of a core.
+    """
+
+    bursts: Sequence[Sequence[float]]
+    idle: float = 0.0
+
+    @property
+    def samples(self) -> np.ndarray:
+        return np.concatenate([np.asarray(burst, np.float64) for burst in self.bursts])
+
+    @property
+    def minimum(self) -> float:
+        return float(self.samples.min())
+
+    @property
+    def quartile(self) -> float:
+        """The 25th percentile."""
+        return float(np.percentile(self.samples, 25))
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.samples))
+
+    @property
+    def spread(self) -> float:
+        """The distance of the quartiles, relative to the median."""
+        low, high = np.percentile(self.samples, [25, 75])
+        return float((high - low) / self.median)
+
+
+#: What is known of a contestant: its times, or why there are none.
+Outcome = Timing | str
+
+
+class Ratio(NamedTuple):
+    """One's times over another's, by two statistics; where they disagree, the lower one is what is shown."""
+
+    minima: float
+    quartiles: float
+
+    @property
+    def lower(self) -> float:
+        return min(self)
+
+
+class Verdict(NamedTuple):
+    """How a workload did against a peer.
+
+    Fields:
+        against: the key of the target.
+        peer: who was the one that counts.
+        ratio: the peer's time over ours.
+        target: what the lower ratio has to reach.
+    """
+
+    against: str
+    peer: str
+    ratio: Ratio
+    target: float
+
+    @property
+    def met(self) -> bool:
+        return self.ratio.lower >= self.target
+
+
+def ratio(theirs: Sequence[Timing], ours: Timing) -> Ratio:
+    """The best of their times over ours, statistic by statistic."""
+    minima, quartiles = min(t.minimum for t in theirs), min(t.quartile for t in theirs)
+    return Ratio(minima / ours.minimum, quartiles / ours.quartile)
+
+
+def verdicts(targets: Mapping[str, float], outcomes: Mapping[str, Outcome]) -> list[Verdict]:
+    """One for each target whose peer and ourselves were measured."""
+    ours = outcomes.get("nrx")
+    found = []
+    for against, target in targets.items():
+        times = {mode: outcomes.get(mode) for mode in MODES.get(against, (against,))}
+        theirs = {mode: timing for mode, timing in times.items() if isinstance(timing, Timing)}
+        if theirs and isinstance(ours, Timing):
+            best = min(theirs, key=lambda mode: theirs[mode].minimum)
+            found.append(Verdict(against, best, ratio(list(theirs.values()), ours), target))
+    return found

@@ -1,0 +1,1 @@
+"""The programs of the CPU benchmarks. A module has a function `cases`; those of small sizes are for tests."""

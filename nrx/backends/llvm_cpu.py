@@ -1,0 +1,142 @@
+"""Programs as native code for the CPU. Where llvmlite is missing they run op by op."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx.backends.numpy import NumpyBackend
+from nrx.backends.op_by_op import compile_op_by_op
+from nrx.compiler import cache, llvm, runtime
+from nrx.compiler.compile import Compiled, compile_program
+from nrx.compiler.targets import host
+from nrx.core.backend import Device, Donated, Executable, MemoryAnalysis, NativeEntry, Passed, Raw, Stored
+from nrx.core.blocks import allocate
+from nrx.core.cost import program_cost
+from nrx.core.program import Eqn, Program
+
+_BRIEF_COST = 20_000.0
+_WORD = ctypes.c_uint64
+
+
+def compile_native(program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
+    """The Program as native code, or op by op where llvmlite is missing."""
+    if not llvm.is_available():
+        return compile_op_by_op(program, device)
+    closed, consts = program.closed()
+    return NativeExecutable(closed, [const.numpy() for const in consts], donated)
+
+
+class NativeExecutable:
+    """A Program as native code."""
+
+    def __init__(self, program: Program, consts: Sequence[np.ndarray], donated: tuple[bool, ...]):
+        self._consts = list(consts)
+        self._target = host()
+        self._compiled = compile_program(program, self._target, donated if not consts else ())
+        self._loaded = cache.loaded(self._compiled.text, self._target)
+        self._table = _Table(self._compiled)
+        self._function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self._loaded.address("entry"))
+        self.native = None if consts else self._entry()
+
+    def _entry(self) -> NativeEntry:
+        compiled = self._compiled
+        return NativeEntry(
+            address=self._loaded.address("entry"),
+            runtime_address=self._table.address,
+            out_blocks=compiled.out_blocks,
+            arena_bytes=compiled.arena_bytes,
+            outputs=compiled.outputs,
+            raise_pending=runtime.raise_pending,
+            keep_alive=(self._loaded, self._table),
+            brief=compiled.cost < _BRIEF_COST and not compiled.host_calls,
+        )
+
+    def __call__(self, raws: Sequence[Raw]) -> list[Raw]:
+        inputs = [np.require(raw, requirements=("C", "A")) for raw in (*self._consts, *raws)]
+        compiled = self._compiled
+        results: dict[int, np.ndarray] = {}
+        for output in compiled.outputs:  # donated memory is not this caller's to give: the results get their own
+            if isinstance(output, Donated):
+                results[output.input] = inputs[output.input] = inputs[output.input].copy()
+        blocks = [allocate(size) if size else None for size in compiled.out_blocks]
+        arena = allocate(compiled.arena_bytes) if compiled.arena_bytes else None
+        addresses = [block.address if block is not None else 0 for block in blocks] or [0]
+        words = [
+            self._table.address, addresses[0], arena.address if arena is not None else 0,
+            *(x.__array_interface__["data"][0] for x in inputs), *addresses[1:],
+        ]  # fmt: skip
+        if self._function((_WORD * len(words))(*words)):
+            runtime.raise_pending()
+        outs = []
+        for output, atom in zip(compiled.outputs, compiled.program.outs, strict=True):
+            if isinstance(output, Stored):
+                outs.append(np.ndarray(atom.aval.shape, atom.aval.dtype, blocks[output.block], output.offset))
+            elif isinstance(output, Passed | Donated):
+                outs.append(inputs[output.input])
+            else:
+                outs.append(output.array.numpy())
+        return outs
+
+    def as_text(self) -> str:
+        """The assembly language of the native code."""
+        return llvm.assembly(self._compiled.text, self._target)
+
+    def cost_analysis(self) -> dict[str, float]:
+        """Work of one call, counted from the Program."""
+        return program_cost(self._compiled.program)
+
+    def memory_analysis(self) -> MemoryAnalysis:
+        """Memory of one call."""
+        compiled = self._compiled
+        sizes = [out.aval.size * out.aval.dtype.itemsize for out in compiled.program.outs]
+        donated = [isinstance(output, Donated) for output in compiled.outputs]
+        return MemoryAnalysis(
+            argument_bytes=sum(a.size * a.dtype.itemsize for a in compiled.program.in_avals),
+            output_bytes=sum(sizes),
+            temporary_bytes=compiled.arena_bytes,
+            alias_bytes=sum(n for n, is_donated in zip(sizes, donated, strict=True) if is_donated),
+            code_bytes=self._loaded.size,
+        )
+
+
+class _Table:
+    """The runtime table of one executable: the common words, addresses of constants, numbers of host calls."""
+
+    def __init__(self, compiled: Compiled):
+        self._constants = [np.require(array.numpy(), requirements=("C", "A")) for array in compiled.constants]
+        self._host_calls = [runtime.register(_HostCall(eqn)) for eqn in compiled.host_calls]
+        words = [*runtime.words(), *(x.__array_interface__["data"][0] for x in self._constants), *self._host_calls]
+        self._words = (_WORD * len(words))(*words)
+        self.address = ctypes.addressof(self._words)
+
+    def __del__(self) -> None:
+        for number in self._host_calls:
+            runtime.forget(number)
+
+
+class _HostCall:
+    """Runs an equation by its NumPy implementation, from memory to memory."""
+
+    def __init__(self, eqn: Eqn):
+        self._eqn = eqn
+        self._device = NumpyBackend().devices()[0]
+
+    def __call__(self, words: int) -> None:
+        eqn = self._eqn
+        atoms = (*eqn.inputs, *eqn.outs)
+        addresses = (_WORD * (len(atoms) + 1)).from_address(words)[1:]
+        arrays = [_array_at(address, atom.aval) for address, atom in zip(addresses, atoms, strict=True)]
+        count = len(eqn.inputs)
+        backend = self._device.backend
+        with backend.active(self._device):
+            out = backend.call(eqn.prim, arrays[:count], eqn.params, self._device)
+        for target, value in zip(arrays[count:], out if eqn.prim.multiple_results else (out,), strict=True):
+            target[...] = value
+
+
+def _array_at(address: int, aval: Any) -> np.ndarray:
+    nbytes = aval.size * aval.dtype.itemsize
+    return np.ndarray(aval.shape, aval.dtype, (ctypes.c_char * nbytes).from_address(address))
+

@@ -1,0 +1,142 @@
+"""Compiling a Program: all passes in a row, and what is known of the result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nrx.compiler import llvm
+from nrx.compiler.driver import DECLARATIONS, emit_entry
+from nrx.compiler.dump import Dump
+from nrx.compiler.emit import emit_kernel
+from nrx.compiler.plan import Action, Block, Control, Run, Shared, nbytes
+from nrx.compiler.targets import Target
+from nrx.core.backend import Constant, Donated, Passed, Stored, place_outputs
+from nrx.core.check import check_program
+from nrx.core.config import config
+from nrx.core.loops import Kernel, Repeat
+from nrx.core.program import Eqn, Literal, Program, Var
+
+Output = Stored | Passed | Donated | Constant
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """LLVM IR for a Program.
+
+    Fields:
+        program: as it was compiled: inlined and simplified.
+        text: the LLVM IR of all kernels and the entry.
+        out_blocks, outputs: as `NativeEntry` has them.
+        arena_bytes: temporary memory.
+        constants: Arrays whose addresses the runtime table holds.
+        host_calls: equations that run on the host, whose numbers follow in the runtime table.
+        cost: of everything, in elementary operations; infinite where a loop's length is not known.
+    """
+
+    program: Program
+    text: str
+    out_blocks: tuple[int, ...]
+    outputs: tuple[Output, ...]
+    arena_bytes: int
+    constants: tuple[Any, ...]
+    host_calls: tuple[Eqn, ...]
+    cost: float
+
+
+def compile_program(program: Program, target: Target, donated: Sequence[bool] = ()) -> Compiled:
+    """LLVM IR for a Program.
+
+    Args:
+        program: a Program whose constants are arguments.
+        target: the processor.
+        donated: for each argument, whether a result may take over its memory; () for none.
+    """
+    dump = Dump(program.name)
+    shared = Shared(lambda name, result: _checked(dump, name, result))
+    simple = shared.simplified(program)
+    outputs: list[Output | None] = [_without_computing(simple, out) for out in simple.outs]
+    computed = [out for out, known in zip(simple.outs, outputs, strict=True) if known is None]
+    core = Program(simple.invars, simple.eqns, computed, simple.constvars, simple.consts, simple.name)
+    shared.adopt(core)
+    block = shared.block(core, _pairs(core, donated))
+    out_blocks, places = place_outputs([0 if k in block.overwrites else nbytes(out) for k, out in enumerate(computed)])
+    kernels = _Kernels(target, dump)
+    entry = emit_entry(block, places, len(shared.constants), kernels.name_of)
+    text = kernels.module(entry)
+    dump.write("llvm", text)
+    stored = iter(enumerate(places))
+    for k, known in enumerate(outputs):
+        if known is None:
+            number, place = next(stored)
+            outputs[k] = Donated(block.overwrites[number]) if number in block.overwrites else place
+    return Compiled(
+        simple, text, out_blocks, tuple(outputs), block.temporary_bytes, tuple(shared.constants),  # type: ignore[arg-type]
+        tuple(shared.host_calls), _cost(block),
+    )  # fmt: skip
+
+
+def _checked(dump: Dump, name: str, program: Program) -> Program:
+    dump.write(name, str(program))
+    if config.debug_checks:
+        check_program(program)
+    return program
+
+
+def _without_computing(program: Program, out: Any) -> Output | None:
+    """Where a result is that is an argument or a constant."""
+    if isinstance(out, Literal):
+        return Constant(out.array)
+    if out in program.invars:
+        return Passed(program.invars.index(out))
+    if out in program.constvars:
+        return Constant(program.consts[program.constvars.index(out)])
+    return None
+
+
+def _pairs(program: Program, donated: Sequence[bool]) -> dict[int, int]:
+    """For donated arguments the results that may take over their memory: the first of the same type that is free."""
+    pairs: dict[int, int] = {}
+    seen: set[Var] = set()
+    for argument, is_donated in enumerate(donated):
+        if not is_donated:
+            continue
+        for number, out in enumerate(program.outs):
+            same = out.aval.strong == program.invars[argument].aval.strong
+            if same and number not in pairs.values() and isinstance(out, Var) and out not in seen:
+                pairs[argument] = number
+                seen.add(out)
+                break
+    return pairs
+
+
+class _Kernels:
+    """The kernels of a module; equal ones are one."""
+
+    def __init__(self, target: Target, dump: Dump):
+        self.target, self.dump = target, dump
+        self.names: dict[str, str] = {}
+
+    def name_of(self, kernel: Kernel) -> str:
+        text = emit_kernel(kernel, "kernel", self.target)
+        if text not in self.names:
+            self.names[text] = f"kernel{len(self.names)}"
+            self.dump.write_kernel(self.names[text], kernel)
+        return self.names[text]
+
+    def module(self, entry: str) -> str:
+        """The LLVM IR of the kernels and the entry."""
+        return llvm.link_texts([*((name, text) for text, name in self.names.items()), ("entry", DECLARATIONS + entry)])
+
+
+def _cost(block: Block) -> float:
+    return sum(map(_action_cost, block.actions), 10.0)
+
+
+def _action_cost(action: Action) -> float:
+    if isinstance(action, Run):
+        tasks = action.kernel.tasks
+        return tasks * action.kernel.cost if isinstance(tasks, int) else float("inf")
+    if isinstance(action, Control):
+        steps = float("inf") if isinstance(action.rule, Repeat) else getattr(action.rule, "length", 1)
+        return steps * sum(map(_cost, action.blocks))
+    return 10.0

@@ -1,0 +1,190 @@
+"""Statements as basic blocks: loops, conditionals, stores."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nrx.compiler.code import Code, llvm_types
+from nrx.compiler.values import Scope, Value, Values, whole
+from nrx.core.loops import Expr, If, Let, Loop, Store, While
+
+_MOST_UNROLLED = 4
+
+Merged = tuple[str, str, str]
+"""What a name stands for after two blocks meet: LLVM type, and the value from each."""
+
+
+class Control(Values):
+    """Writes statements. `varying` holds what is wide though it may begin uniform: carried Exprs,
+    and (If, number) of results."""
+
+    def __init__(self, code: Code, name: str):
+        super().__init__(code, name)
+        self.varying: set[Any] = set()
+        self.statements: dict[type, Callable[[Any], None]] = {
+            Store: self._store,
+            Let: self._let,
+            Loop: self.loop,
+            While: self._while,
+            If: self._if,
+        }
+
+    def block(self, statements: Sequence[Any]) -> None:
+        """Write statements at this point."""
+        for statement in statements:
+            self.statements[type(statement)](statement)
+
+    def _store(self, s: Store) -> None:
+        self.store(s.buffer, s.position, s.value)
+
+    def _let(self, s: Let) -> None:
+        for atom in self._atoms(s.value):
+            self.value(atom)
+        self.define(s.value, self.load(s.value, self.top))
+
+    # Basic blocks
+
+    def fresh(self, type: str, wide: bool = False) -> Value:
+        """A name that a phi of the innermost scope will define."""
+        return Value(self.code.name(), self.top, wide)
+
+    def type_text(self, type: str, wide: bool) -> str:
+        return llvm_types(self.lanes if wide else 1)[type]
+
+    def text(self, value: Value, type: str, wide: bool) -> str:
+        return self.spread(value, type) if wide else value.text
+
+    def close_branch(self, condition: Value, merged: Sequence[Merged]) -> list[str]:
+        """End a branch that runs if a condition holds; (type, from the branch, from before it) by name."""
+        scope = self.close()
+        lines, before = self.scopes[-1].lines, self.scopes[-1].label
+        end = self.code.label()
+        lines.append(f"br i1 {condition.text}, label %{scope.first}, label %{end}")
+        lines.append(f"{scope.first}:")
+        lines += scope.lines
+        lines += [f"br label %{end}", f"{end}:"]
+        self.scopes[-1].label = end
+        self.code.lines = lines
+        return [self.code.new(f"phi {t} [{x}, %{scope.label}], [{y}, %{before}]") for t, x, y in merged]
+
+    def close_loop(self, phis: Sequence[tuple[str, str, str, str]], again: str) -> None:
+        """End a loop that runs once, and once more whenever `again`; phis are (name, type, first, next)."""
+        scope = self.close()
+        lines, before = self.scopes[-1].lines, self.scopes[-1].label
+        end = self.code.label()
+        lines += [f"br label %{scope.first}", f"{scope.first}:"]
+        lines += [f"{n} = phi {t} [{x}, %{before}], [{y}, %{scope.label}]" for n, t, x, y in phis]
+        lines += scope.lines
+        lines += [f"br i1 {again}, label %{scope.first}, label %{end}", f"{end}:"]
+        self.scopes[-1].label = end
+
+    def open_inline(self) -> None:
+        """Begin a scope without blocks of its own, which is there to be forgotten."""
+        label = self.scopes[-1].label
+        self.open(is_branch=False).label = label
+
+    def close_inline(self) -> None:
+        """End it: its lines join those around it."""
+        scope = self.close()
+        self.scopes[-1].lines += scope.lines
+        self.scopes[-1].label = scope.label
+
+    def step(self, index: Value, by: int, stop: Value) -> tuple[str, str]:
+        """The next index, and whether it is below `stop`; at the end of a loop."""
+        code = self.here()
+        following = code.new(f"add i64 {index.text}, {by}")
+        return following, code.new(f"icmp slt i64 {following}, {stop.text}")
+
+    # Loops
+
+    def loop(self, s: Loop) -> None:
+        extent, inits = self.value(s.extent), self.values(s.inits)
+        if extent.number is not None and extent.number <= _MOST_UNROLLED:
+            self._unrolled(s, extent.number, inits)
+            return
+        wide = [v.wide or c in self.varying for v, c in zip(inits, s.carried, strict=True)]
+        types = [(x.type, self.type_text(x.type, w), w) for x, w in zip(s.inits, wide, strict=True)]
+        starts = [self.text(v, t, w) for v, (t, _, w) in zip(inits, types, strict=True)]
+        runs = None if extent.number is not None else self._operation("gt", "i64", [extent, whole(0)])
+        if runs is not None:
+            self.open(is_branch=True)
+        self.open(is_branch=False)
+        index = self.fresh("i64")
+        self.define(s.var, index)
+        carried = [self.fresh(t, w) for t, _, w in types]
+        for c, v in zip(s.carried, carried, strict=True):
+            self.define(c, v)
+        self.block(s.body)
+        finals = [self.text(v, t, w) for v, (t, _, w) in zip(self.values(s.finals), types, strict=True)]
+        following, again = self.step(index, 1, extent)
+        phis = [(v.text, t, x, y) for v, (_, t, _), x, y in zip(carried, types, starts, finals, strict=True)]
+        self.close_loop([(index.text, "i64", "0", following), *phis], again)
+        if runs is not None:
+            merged = [(t, x, y) for (_, t, _), x, y in zip(types, finals, starts, strict=True)]
+            finals = self.close_branch(runs, merged)
+        self.results[s] = [Value(x, self.top, w) for x, w in zip(finals, wide, strict=True)]
+
+    def _unrolled(self, s: Loop, count: int, values: list[Value]) -> None:
+        for index in range(count):
+            self.open_inline()
+            self.define(s.var, Value(str(index), self.top, False, index))
+            for c, v in zip(s.carried, values, strict=True):
+                self.define(c, Value(v.text, self.top, v.wide, v.number))
+            self.block(s.body)
+            finals = self.values(s.finals)
+            self.close_inline()
+            values = [Value(v.text, min(v.level, self.top), v.wide, v.number) for v in finals]
+        self.results[s] = values
+
+    def _while(self, s: While) -> None:
+        inits = self.values(s.inits)
+        wide = [v.wide or c in self.varying for v, c in zip(inits, s.carried, strict=True)]
+        types = [(x.type, self.type_text(x.type, w), w) for x, w in zip(s.inits, wide, strict=True)]
+        starts = [self.text(v, t, w) for v, (t, _, w) in zip(inits, types, strict=True)]
+        head = self.open(is_branch=False)
+        carried = [self.fresh(t, w) for t, _, w in types]
+        for c, v in zip(s.carried, carried, strict=True):
+            self.define(c, v)
+        self.block(s.head)
+        assert s.condition is not None
+        condition = self.value(s.condition)
+        body = self.open(is_branch=True)
+        self.block(s.body)
+        finals = [self.text(v, t, w) for v, (t, _, w) in zip(self.values(s.finals), types, strict=True)]
+        self.close()
+        self.close()
+        lines, before = self.scopes[-1].lines, self.scopes[-1].label
+        end = self.code.label()
+        lines += [f"br label %{head.first}", f"{head.first}:"]
+        for v, (_, t, _), x, y in zip(carried, types, starts, finals, strict=True):
+            lines.append(f"{v.text} = phi {t} [{x}, %{before}], [{y}, %{body.label}]")
+        lines += [*head.lines, f"br i1 {condition.text}, label %{body.first}, label %{end}", f"{body.first}:"]
+        lines += [*body.lines, f"br label %{head.first}", f"{end}:"]
+        self.scopes[-1].label = end
+        self.results[s] = [Value(v.text, self.top, w) for v, w in zip(carried, wide, strict=True)]
+
+    def _if(self, s: If) -> None:
+        condition = self.value(s.condition)
+        wide = [(s, number) in self.varying for number in range(len(s.then_values))]
+        then, then_texts = self._branch(s.then, s.then_values, wide)
+        otherwise, otherwise_texts = self._branch(s.otherwise, s.otherwise_values, wide)
+        lines = self.scopes[-1].lines
+        end = self.code.label()
+        lines.append(f"br i1 {condition.text}, label %{then.first}, label %{otherwise.first}")
+        for scope in (then, otherwise):
+            lines += [f"{scope.first}:", *scope.lines, f"br label %{end}"]
+        lines.append(f"{end}:")
+        self.scopes[-1].label = end
+        code = self.here()
+        self.results[s] = [
+            Value(code.new(f"phi {t} [{x}, %{then.label}], [{y}, %{otherwise.label}]"), self.top, w)
+            for t, x, y, w in zip(
+                [self.type_text(x.type, w) for x, w in zip(s.then_values, wide, strict=True)],
+                then_texts, otherwise_texts, wide, strict=True,
+            )
+        ]  # fmt: skip
+
+    def _branch(self, statements: Sequence[Any], results: Sequence[Expr], wide: list[bool]) -> tuple[Scope, list[str]]:
+        self.open(is_branch=True)
+        self.block(statements)
+        texts = [self.text(self.value(x), x.type, w) for x, w in zip(results, wide, strict=True)]
+        return self.close(), texts

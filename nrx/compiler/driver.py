@@ -1,0 +1,295 @@
+"""The driver: a Block as one native function that launches kernels, copies, loops and calls the host.
+
+    i64 entry(ptr words)      words as `core.backend.NativeEntry` has them
+
+The runtime table holds the addresses of everything outside: the pool's `parfor`, BLAS, callbacks, constants. Objects
+hold no address of a process, so that they can be stored. A status other than 0 means that a callback has raised.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nrx.compiler.plan import Block, Control, Host, Move, Place, Run, aligned
+from nrx.core.backend import Stored
+from nrx.core.loops import Kernel, Repeat, Scan, Switch
+
+#: Words of the runtime table (see `compiler.runtime`).
+PARFOR, POOL, HOST, POLL, FIRST_OWN = 0, 1, 4, 5, 16
+
+_GRAIN_COST = 60_000.0
+_SERIAL_COST = 120_000.0
+_POLL_CYCLES = 100_000_000
+
+DECLARATIONS = """declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare i64 @llvm.readcyclecounter()
+"""
+
+
+def emit_entry(
+    block: Block, places: Sequence[Stored], constants: int, name_of: Callable[[Kernel], str], name: str = "entry"
+) -> str:
+    """LLVM IR of the function that runs a Block.
+
+    Args:
+        block: what to run.
+        places: where each result lies.
+        constants: how many words of the runtime table are constants; the numbers of host calls follow.
+        name_of: the name of a kernel's function.
+        name: of the function.
+    """
+    return _Entry(block, places, constants, name_of).text(name)
+
+
+class _Entry:
+    def __init__(
+        self, block: Block, places: Sequence[Stored], constants: int, name_of: Callable[[Kernel], str]
+    ):
+        self.block, self.places, self.constants, self.name_of = block, places, constants, name_of
+        self.lines: list[str] = []
+        self.count = 0
+        self.words = 1
+        self.label = "start"
+
+    def text(self, name: str) -> str:
+        count = len(self.block.program.invars)
+        self.runtime, first_out, arena = (self.word("%words", number) for number in range(3))
+        inputs = [self.word("%words", 3 + number) for number in range(count)]
+        blocks = [first_out]
+        blocks += [self.word("%words", 2 + count + number) for number in range(1, max((p.block for p in self.places), default=0) + 1)]
+        outs = [self.at(blocks[place.block], place.offset) for place in self.places]
+        for result, argument in self.block.overwrites.items():
+            outs[result] = inputs[argument]
+        self.run(self.block, inputs, outs, arena)
+        self.lines.append("  ret i64 0")
+        head = [
+            f"define i64 @{name}(ptr %words) nounwind {{",
+            "start:",
+            f"  %args = alloca [{self.words} x i64], align 16",
+            "  %polled = alloca i64, align 8",
+            "  %now = call i64 @llvm.readcyclecounter()",
+            "  store i64 %now, ptr %polled",
+        ]
+        return "\n".join([*head, *self.lines, "}", ""])
+
+    # Instructions
+
+    def new(self, instruction: str) -> str:
+        self.count += 1
+        self.lines.append(f"  %v{self.count} = {instruction}")
+        return f"%v{self.count}"
+
+    def at(self, pointer: str, offset: int) -> str:
+        return self.new(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
+
+    def word(self, table: str, number: int, type: str = "ptr") -> str:
+        return self.new(f"load {type}, ptr {self.at(table, 8 * number)}")
+
+    def start(self, label: str) -> None:
+        self.lines.append(f"{label}:")
+        self.label = label
+
+    def labels(self, *names: str) -> list[str]:
+        self.count += 1
+        return [f"{name}{self.count}" for name in names]
+
+    def return_if(self, status: str) -> None:
+        """Leave the function with a status that is not 0."""
+        failed, going = self.labels("failed", "going")
+        bad = self.new(f"icmp ne i64 {status}, 0")
+        self.lines.append(f"  br i1 {bad}, label %{failed}, label %{going}")
+        self.start(failed)
+        self.lines.append(f"  ret i64 {status}")
+        self.start(going)
+
+    def arguments(self, first: str, pointers: Sequence[str]) -> None:
+        """Fill the words that a kernel or a host call gets."""
+        self.words = max(self.words, len(pointers) + 1)
+        self.lines.append(f"  store ptr {first}, ptr %args")
+        for number, pointer in enumerate(pointers, 1):
+            self.lines.append(f"  store ptr {pointer}, ptr {self.at('%args', 8 * number)}")
+
+    def copy(self, target: str, source: str, nbytes: int) -> None:
+        if nbytes:
+            self.lines.append(
+                f"  call void @llvm.memcpy.p0.p0.i64(ptr align 1 {target}, ptr align 1 {source}, i64 {nbytes}, i1 false)"
+            )
+
+    def poll(self) -> None:
+        """Let Python handle signals, about thirty times a second."""
+        asking, going = self.labels("asking", "unasked")
+        now, then = self.new("call i64 @llvm.readcyclecounter()"), self.new("load i64, ptr %polled")
+        late = self.new(f"icmp ugt i64 {self.new(f'sub i64 {now}, {then}')}, {_POLL_CYCLES}")
+        self.lines.append(f"  br i1 {late}, label %{asking}, label %{going}")
+        self.start(asking)
+        self.lines.append(f"  store i64 {now}, ptr %polled")
+        self.return_if(self.new(f"call i64 {self.word(self.runtime, POLL)}()"))
+        self.lines.append(f"  br label %{going}")
+        self.start(going)
+
+    # Actions
+
+    def run(self, block: Block, inputs: Sequence[str], outs: Sequence[str], memory: str) -> None:
+        """The actions of a Block whose arguments, results and temporary memory lie at these pointers."""
+
+        def pointer(place: Place) -> str:
+            if place.kind == "temporary":
+                return self.at(memory, place.number + place.offset)
+            if place.kind == "constant":
+                return self.at(self.word(self.runtime, FIRST_OWN + place.number), place.offset)
+            return self.at((inputs if place.kind == "in" else outs)[place.number], place.offset)
+
+        for action in block.actions:
+            if isinstance(action, Run):
+                self.launch(action.kernel, [pointer(place) for place in action.places])
+            elif isinstance(action, Move):
+                self.copy(pointer(action.target), pointer(action.source), action.nbytes)
+            elif isinstance(action, Host):
+                self.arguments(self.runtime, [pointer(place) for place in action.places])
+                number = self.word(self.runtime, FIRST_OWN + self.constants + action.number, "i64")
+                host = self.word(self.runtime, HOST)
+                self.return_if(self.new(f"call i64 {host}(i64 {number}, ptr %args)"))
+            else:
+                given = [pointer(place) for place in action.inputs]
+                made = [pointer(place) for place in action.outs]
+                self.control(action, given, made, self.at(memory, action.memory))
+
+    def launch(self, kernel: Kernel, pointers: Sequence[str]) -> None:
+        """Run all tasks of a kernel: by the pool if that is worth it."""
+        self.arguments(self.runtime, pointers)
+        name, tasks = self.name_of(kernel), kernel.tasks
+        if tasks == 1 or tasks * kernel.cost <= _SERIAL_COST:
+            self.lines.append(f"  call void @{name}(ptr %args, i64 0, i64 {tasks}, i64 0)")
+            return
+        grain = max(1, round(_GRAIN_COST / kernel.cost))
+        parfor, pool = self.word(self.runtime, PARFOR), self.word(self.runtime, POOL)
+        self.return_if(
+            self.new(f"call i64 {parfor}(ptr {pool}, ptr @{name}, ptr %args, i64 {tasks}, i64 {grain})")
+        )
+
+    def control(self, action: Control, inputs: list[str], outs: list[str], memory: str) -> None:
+        if isinstance(action.rule, Switch):
+            self.switch(action, inputs, outs, memory)
+        elif isinstance(action.rule, Scan):
+            self.scan(action, inputs, outs, memory)
+        else:
+            self.repeat(action, inputs, outs, memory)
+
+    def switch(self, action: Control, inputs: list[str], outs: list[str], memory: str) -> None:
+        which = self.new(f"load i32, ptr {inputs[0]}")
+        last = len(action.blocks) - 1
+        *taken, default = self.labels(*(f"branch{k}_" for k in range(last + 1)))
+        (joined,) = self.labels("joined")
+        negative = self.new(f"icmp slt i32 {which}, 0")
+        which = self.new(f"select i1 {negative}, i32 0, i32 {which}")
+        cases = " ".join(f"i32 {k}, label %{label}" for k, label in enumerate(taken))
+        self.lines.append(f"  switch i32 {which}, label %{default} [ {cases} ]")
+        for label, block in zip([*taken, default], action.blocks, strict=True):
+            self.start(label)
+            self.run(block, inputs[1:], outs, memory)
+            self.lines.append(f"  br label %{joined}")
+        self.start(joined)
+
+    def carried(self, action: Control, first: int, count: int, inputs: list[str], outs: list[str], memory: str) -> Any:
+        """Two places for every carried value, the initial value in the first; and the memory behind them.
+
+        A value that the body computes in its own place has that one only.
+        """
+        overwrites = action.blocks[-1].overwrites
+        current, other, offset = [], [], 0
+        for k in range(count):
+            self.copy(outs[k], inputs[first + k], action.in_bytes[first + k])
+            current.append(outs[k])
+            if k in overwrites:
+                other.append(outs[k])
+            else:
+                other.append(self.at(memory, offset))
+                offset += aligned(action.out_bytes[k])
+        return current, other, self.at(memory, offset)
+
+    def settle(self, outs: list[str], final: list[str], action: Control) -> None:
+        """Copy carried values to where they belong, if the last step left them in their other place."""
+        for out, value, nbytes in zip(outs, final, action.out_bytes, strict=False):
+            if out == value:
+                continue
+            copying, settled = self.labels("copying", "settled")
+            differs = self.new(f"icmp ne ptr {out}, {value}")
+            self.lines.append(f"  br i1 {differs}, label %{copying}, label %{settled}")
+            self.start(copying)
+            self.copy(out, value, nbytes)
+            self.lines.append(f"  br label %{settled}")
+            self.start(settled)
+
+    def pointers(self, first: Sequence[str], then: Sequence[str], before: str, after: str, names: list[str]) -> None:
+        """Loop variables that hold pointers: `first` before the loop, `then` after a step."""
+        for name, a, b in zip(names, first, then, strict=True):
+            self.lines.append(f"  {name} = phi ptr [ {a}, %{before} ], [ {b}, %{after} ]")
+
+    def swapping(self, current: list[str], other: list[str]) -> tuple[list[int], list[str], list[str]]:
+        """The carried values that have two places, and names for the loop variables that hold these."""
+        swapped = [k for k in range(len(current)) if current[k] != other[k]]
+        self.count += 1
+        mark = self.count
+        return swapped, [f"%cur{mark}_{k}" for k in swapped], [f"%oth{mark}_{k}" for k in swapped]
+
+    def scan(self, action: Control, inputs: list[str], outs: list[str], memory: str) -> None:
+        rule, block = action.rule, action.blocks[0]
+        first_slice = rule.consts + rule.carry
+        current, other, memory = self.carried(action, rule.consts, rule.carry, inputs, outs, memory)
+        if not rule.length:
+            return
+        swapped, now, then = self.swapping(current, other)
+        before = self.label
+        loop, latch, done = self.labels("loop", "latch", "done")
+        self.lines.append(f"  br label %{loop}")
+        self.start(loop)
+        number, following = f"%i_{loop}", f"%n_{loop}"
+        self.lines.append(f"  {number} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]")
+        self.pointers([current[k] for k in swapped], then, before, latch, now)
+        self.pointers([other[k] for k in swapped], now, before, latch, then)
+        for k, a, b in zip(swapped, now, then, strict=True):
+            current[k], other[k] = a, b
+        self.poll()
+        step = self.new(f"sub i64 {rule.length - 1}, {number}") if rule.reverse else number
+
+        def slice_of(pointer: str, nbytes: int) -> str:
+            at = self.new(f"mul i64 {step}, {nbytes // rule.length}")
+            return self.new(f"getelementptr i8, ptr {pointer}, i64 {at}")
+
+        xs = [slice_of(p, n) for p, n in zip(inputs[first_slice:], action.in_bytes[first_slice:], strict=True)]
+        ys = [slice_of(p, n) for p, n in zip(outs[rule.carry :], action.out_bytes[rule.carry :], strict=True)]
+        self.run(block, [*inputs[: rule.consts], *current, *xs], [*other, *ys], memory)
+        self.lines.append(f"  br label %{latch}")
+        self.start(latch)
+        self.lines.append(f"  {following} = add i64 {number}, 1")
+        more = self.new(f"icmp ult i64 {following}, {rule.length}")
+        self.lines.append(f"  br i1 {more}, label %{loop}, label %{done}")
+        self.start(done)
+        self.settle(outs[: rule.carry], other, action)
+
+    def repeat(self, action: Control, inputs: list[str], outs: list[str], memory: str) -> None:
+        rule: Repeat = action.rule
+        cond, body = action.blocks
+        first = rule.cond_consts + rule.body_consts
+        count = len(rule.body.outs)
+        current, other, memory = self.carried(action, first, count, inputs, outs, memory)
+        flag, memory = memory, self.at(memory, aligned(1))
+        swapped, now, then = self.swapping(current, other)
+        before = self.label
+        head, step, latch, done = self.labels("head", "step", "latch", "done")
+        self.lines.append(f"  br label %{head}")
+        self.start(head)
+        self.pointers([current[k] for k in swapped], then, before, latch, now)
+        self.pointers([other[k] for k in swapped], now, before, latch, then)
+        for k, a, b in zip(swapped, now, then, strict=True):
+            current[k], other[k] = a, b
+        self.poll()
+        self.run(cond, [*inputs[: rule.cond_consts], *current], [flag], memory)
+        going = self.new(f"icmp ne i8 {self.new(f'load i8, ptr {flag}')}, 0")
+        self.lines.append(f"  br i1 {going}, label %{step}, label %{done}")
+        self.start(step)
+        self.run(body, [*inputs[rule.cond_consts : first], *current], other, memory)
+        self.lines.append(f"  br label %{latch}")
+        self.start(latch)
+        self.lines.append(f"  br label %{head}")
+        self.start(done)
+        self.settle(outs[:count], current, action)

@@ -1,0 +1,34 @@
+"""`NRX_DUMP=directory`: every pass writes its result there, one folder a compiled program."""
+
+import itertools
+import os
+import re
+from pathlib import Path
+
+from nrx.core.loops import Kernel
+
+_numbers = itertools.count()
+
+
+class Dump:
+    """Writes the results of the passes over one program, if the environment asks for it."""
+
+    def __init__(self, name: str):
+        directory = os.environ.get("NRX_DUMP")
+        self.folder: Path | None = None
+        self._step = 0
+        if directory:
+            plain = re.sub(r"\W+", "_", name).strip("_") or "program"
+            self.folder = Path(directory) / f"{os.getpid()}-{next(_numbers):04d}-{plain}"
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, name: str, text: str) -> None:
+        """Write the result of a pass."""
+        if self.folder is not None:
+            (self.folder / f"{self._step:02d}-{name}.txt").write_text(text + "\n")
+            self._step += 1
+
+    def write_kernel(self, name: str, kernel: Kernel) -> None:
+        """Write the loop IR of a kernel."""
+        if self.folder is not None:
+            self.write(name, format_kernel(kernel))

@@ -1,0 +1,135 @@
+"""Kernels of the loop IR as LLVM IR text, ready for code generation: vectors are explicit, nothing is left to optimise.
+
+    void name(ptr arguments, i64 first task, i64 last task + 1, i64 thread)
+
+The arguments are words: the runtime's table, one pointer per buffer, one number per symbolic dimension.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from nrx.compiler.code import MEMORY_BITS, Code, memory_types
+from nrx.compiler.lanes import LaneLoops
+from nrx.compiler.targets import Target
+from nrx.compiler.values import Value, element_type, whole
+from nrx.core.loops import Buffer, Copy, Expr, Gemm, Kernel
+
+MAX_SCRATCH = 128 * 1024
+"""Bytes of scratch memory a kernel may have."""
+
+_RUNTIME_SGEMM, _RUNTIME_DGEMM = 2, 3
+_ROW_MAJOR, _NOT_TRANSPOSED, _TRANSPOSED = 101, 111, 112
+
+
+def emit_kernel(kernel: Kernel, name: str, target: Target) -> str:
+    """The text of a kernel: declarations of intrinsics, helper functions and the function `name`.
+
+    Raises:
+        ValueError: if it has more than MAX_SCRATCH bytes of scratch memory.
+    """
+    return _Emitter(kernel, name, target).function()
+
+
+def module_text(kernels: Iterable[str]) -> str:
+    """The texts of several kernels in one: every declaration once."""
+    declarations: dict[str, None] = {}
+    definitions = []
+    for text in kernels:
+        head, found, rest = text.partition("define ")
+        declarations.update(dict.fromkeys(head.splitlines()))
+        definitions.append(found + rest)
+    return "\n".join([*declarations, *definitions])
+
+
+class _Emitter(LaneLoops):
+    def __init__(self, kernel: Kernel, name: str, target: Target):
+        super().__init__(Code(target), name)
+        self.kernel = kernel
+        self.statements[Gemm] = self._gemm
+        self.statements[Copy] = self._copy
+        self.scratch: dict[Buffer, str] = {}
+
+    def function(self) -> str:
+        kernel, code = self.kernel, self.code
+        entry = self.open(is_branch=False)
+        code.lines = entry.lines
+        self._runtime = code.new("load ptr, ptr %arguments")
+        for number, buffer in enumerate(kernel.buffers):
+            self.pointers[buffer] = Value(self._argument("ptr", 1 + number), 0)
+        for number, dim in enumerate(kernel.dims):
+            self.define(dim, Value(self._argument("i64", 1 + len(kernel.buffers) + number), 0))
+        if kernel.tasks == 1:
+            self.define(kernel.task, whole(0))
+            self.block(kernel.body)
+        else:
+            self._tasks()
+        self.close()
+        lines = "\n".join([*self.scratch.values(), *entry.lines])
+        attributes = f'nounwind "prefer-vector-width"="{code.target.vector_bits}"'
+        head = f"define void @{self.name}(ptr %arguments, i64 %first, i64 %last, i64 %thread) {attributes} {{"
+        declarations = "".join(f"{d}\n" for d in code.declared.values())
+        return f"{declarations}{''.join(self.functions.values())}{head}\n{entry.first}:\n{lines}\nret void\n}}\n"
+
+    def _argument(self, type: str, word: int) -> str:
+        address = self.code.new(f"getelementptr i64, ptr %arguments, i64 {word}")
+        return self.code.new(f"load {type}, ptr {address}")
+
+    def _tasks(self) -> None:
+        """The tasks this call is asked to run."""
+        first, last = Value("%first", 0), Value("%last", 0)
+        runs = self._operation("lt", "i64", [first, last])
+        self.open(is_branch=True)
+        self.open(is_branch=False)
+        task = self.fresh("i64")
+        self.define(self.kernel.task, task)
+        self.block(self.kernel.body)
+        following, again = self.step(task, 1, last)
+        self.close_loop([(task.text, "i64", first.text, following)], again)
+        self.close_branch(runs, [])
+
+    def _scratch(self, buffer: Buffer) -> Value:
+        if buffer.size is None:
+            raise ValueError(f"buffer {buffer} is not an argument of kernel {self.kernel.name}")
+        total = sum(b.size * MEMORY_BITS[element_type(b)] // 8 for b in (*self.scratch, buffer))  # type: ignore[operator]
+        if total > MAX_SCRATCH:
+            raise ValueError(f"kernel {self.kernel.name} has {total} bytes of scratch memory, more than {MAX_SCRATCH}")
+        name = self.code.name()
+        parts = 2 if buffer.type in ("c64", "c128") else 1
+        element = memory_types(1)[element_type(buffer)]
+        self.scratch[buffer] = f"{name} = alloca [{buffer.size * parts} x {element}], align 64"
+        self.pointers[buffer] = Value(name, 0)
+        return self.pointers[buffer]
+
+    # Calls
+
+    def _at(self, buffer: Buffer, position: Expr) -> str:
+        for atom in self._atoms(Expr("load", buffer.type, (position,))):
+            self.value(atom)
+        at = self.position(position)
+        return self.pointer(buffer, at.number, at.terms).text
+
+    def _copy(self, s: Copy) -> None:
+        bits = MEMORY_BITS[element_type(s.target)]
+        size = self.arithmetic("mul", self.value(s.count), whole(bits // 8))
+        target, source = self._at(s.target, s.target_position), self._at(s.source, s.source_position)
+        self.here().do(
+            "llvm.memcpy.p0.p0.i64", ("ptr", target), ("ptr", source), ("i64", size.text), ("i1", "false")
+        )
+
+    def _gemm(self, s: Gemm) -> None:
+        extents = [self.value(x).text for x in (s.m, s.n, s.k)]
+        operands: list[Any] = []
+        for buffer, position, leading, *_ in (s.a, s.b, s.c):
+            operands.append((self._at(buffer, position), self.arithmetic("max", self.value(leading), whole(1)).text))
+        code = self.here()
+        word = _RUNTIME_SGEMM if s.type == "f32" else _RUNTIME_DGEMM
+        function = code.new(f"load ptr, ptr {code.new(f'getelementptr i64, ptr {self._runtime}, i64 {word}')}")
+        orders = [_TRANSPOSED if operand[3] else _NOT_TRANSPOSED for operand in (s.a, s.b)]
+        t = code.types[s.type]
+        one, beta = code.constant(1, s.type), code.constant(1 if s.accumulate else 0, s.type)
+        (a, lda), (b, ldb), (c, ldc) = operands
+        arguments = [
+            f"i32 {_ROW_MAJOR}", *[f"i32 {order}" for order in orders], *[f"i64 {x}" for x in extents],
+            f"{t} {one}", f"ptr {a}", f"i64 {lda}", f"ptr {b}", f"i64 {ldb}", f"{t} {beta}", f"ptr {c}", f"i64 {ldc}",
+        ]  # fmt: skip
+        code.lines.append(f"call void {function}({', '.join(arguments)})")

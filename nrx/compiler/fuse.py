@@ -1,0 +1,386 @@
+"""Fusion: which equations are computed together, in one kernel.
+
+A *group* computes equations over one iteration space in one sweep. With reduced axes it also holds what is computed
+per row: softmax is one group, whose rows are swept three times while they are in cache. What one group makes and
+another needs goes through memory; views are computed by every reader and go through memory only where somebody needs
+them whole.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from nrx.compiler.accesses import Access, Accesses, Space, essential, is_view, space_of
+from nrx.core import loops
+from nrx.core.loops import Pointwise, Reduction
+from nrx.core.program import Atom, Eqn, Program, Var
+from nrx.core.shapes import size
+
+_MOST_EQUATIONS = 100
+_MOST_REPEATED = 12
+_LONGEST_ROW = 1 << 16
+_SERIAL_SIZE = 1 << 15
+_FEWEST_ROWS = 8
+_MEMORY_COST = 4  # of writing and reading an element, in elementary operations
+_LAUNCH_COST = 400
+
+
+class Group:
+    """Equations computed in one sweep over `space`.
+
+    Fields:
+        eqns: in order; their results have the shape of the space (`full`) or of its kept axes (`rows`).
+        space: its reduced axes are empty until a reduction joins.
+        late: the variables that depend on a reduction of this group.
+        outs: the variables that others need; filled at the end.
+    """
+
+    def __init__(self, number: int, space: Space):
+        self.number = number
+        self.space = space
+        self.eqns: list[Eqn] = []
+        self.full: set[Var] = set()
+        self.rows: set[Var] = set()
+        self.late: set[Var] = set()
+        self.reads: set[Var] = set()
+        self.needs: set[Group] = set()
+        self.outs: list[Var] = []
+
+    @property
+    def extents(self) -> tuple:
+        return tuple(extent for extent in self.space.shape if extent != 1)
+
+    @property
+    def row_extents(self) -> tuple:
+        return tuple(self.space.shape[axis] for axis in self.space.kept if self.space.shape[axis] != 1)
+
+    def may_sweep_again(self) -> bool:
+        """Whether rows are short and many enough to be swept once more after their reductions are known."""
+        shape, reduced = self.space
+        row = size(tuple(shape[axis] for axis in reduced))
+        lanes = max((axis for axis, extent in enumerate(shape) if extent != 1), default=-1)
+        total = size(shape)
+        enough = total <= _SERIAL_SIZE or (row <= _LONGEST_ROW and total // max(row, 1) >= _FEWEST_ROWS)
+        return enough and (lanes in reduced or total <= _SERIAL_SIZE)
+
+
+class Alias:
+    """A view that lies in memory already: the elements of `source` from `offset` on."""
+
+    def __init__(self, eqn: Eqn, source: Var, offset: int):
+        self.eqn, self.source, self.offset = eqn, source, offset
+
+
+Step = Group | Alias | Eqn
+"""What a fused program consists of; an Eqn stands for itself (a Native rule, control flow, a host call)."""
+
+
+class Fused:
+    """A Program as steps in an order in which they can run.
+
+    Fields:
+        made_by: the equation of every variable; those in no step are computed by their readers.
+        rule_of: the lowering descriptor of an equation.
+        accesses_of: what the equations of groups read, at the symbols of their spaces.
+    """
+
+    def __init__(self, program: Program, steps: list[Step], fuser: "_Fuser"):
+        self.program, self.steps = program, steps
+        self.made_by, self.rule_of = fuser.made_by, fuser.rule_of
+        self.accesses_of, self.symbols = fuser.accesses_of, fuser.accesses.symbols
+        stored = {var for step in steps if isinstance(step, Group) for var in step.outs}
+        stored |= {var for step in steps if isinstance(step, Eqn) for var in step.outs}
+        self.stored = stored | set(fuser.aliases)
+
+    def in_memory(self, var: Var) -> bool:
+        """Whether the variable is an argument, or stored by a step."""
+        return var in self.stored or var not in self.made_by
+
+
+def fuse(program: Program, rule_of: Callable[[Eqn], Any]) -> Fused:
+    """Choose the groups of a simplified Program."""
+    fuser = _Fuser(program, rule_of)
+    for eqn in program.eqns:
+        fuser.place(eqn)
+    return Fused(program, fuser.steps(), fuser)
+
+
+class _Fuser:
+    def __init__(self, program: Program, rule_of: Callable[[Eqn], Any]):
+        self.program, self.rule_of = program, rule_of
+        self.made_by = {var: eqn for eqn in program.eqns for var in eqn.outs}
+        self.group_of: dict[Var, Group] = {}
+        self.groups: list[Group] = []
+        self.aliases: dict[Var, Alias] = {}
+        self.opaque: list[Eqn] = []
+        self.readers: dict[Var, list[Group]] = {}
+        self.accesses_of: dict[Eqn, list[Access]] = {}
+        self.whole = self._needed_whole()
+        self.accesses = Accesses(self.made_by, rule_of, self._is_leaf)
+
+    def _needed_whole(self) -> set[Var]:
+        """Variables that must lie in memory for somebody who does not read them element by element."""
+        whole = {atom for atom in self.program.outs if isinstance(atom, Var)}
+        for eqn in self.program.eqns:
+            if not isinstance(self.rule_of(eqn), Pointwise | Reduction):
+                whole.update(atom for atom in eqn.inputs if isinstance(atom, Var))
+        return whole
+
+    def _is_leaf(self, var: Var) -> bool:
+        eqn = self.made_by.get(var)
+        return eqn is None or var in self.group_of or not is_view(self.rule_of(eqn))
+
+    # Placing one equation
+
+    def place(self, eqn: Eqn) -> None:
+        rule = self.rule_of(eqn)
+        if not isinstance(rule, Pointwise | Reduction):
+            self.opaque.append(eqn)
+        elif not is_view(rule):
+            self._join(eqn, space_of(eqn, rule), self.accesses.of(eqn))
+        elif not self.whole.isdisjoint(eqn.outs):
+            self._place_view(eqn)
+
+    def _place_view(self, eqn: Eqn) -> None:
+        """A view that somebody needs whole: an alias of its operand, if its elements lie there in order."""
+        for var in eqn.outs:
+            if var not in self.whole:
+                continue
+            index = self.accesses.symbols.index(var.aval.shape)
+            reads = self.accesses.through([(var, index)])
+            offset = _offset(reads, var, index)
+            if offset is not None:
+                source = self.aliases.get(reads[0].var)
+                self.aliases[var] = Alias(
+                    eqn, source.source if source else reads[0].var, offset + (source.offset if source else 0)
+                )
+            else:
+                self._join(eqn, Space(var.aval.shape), reads, [var])
+
+    def _join(self, eqn: Eqn, space: Space, reads: list[Access], outs: Iterable[Var] | None = None) -> None:
+        """Add an equation to a group that it fits into, or to a new one."""
+        outs = eqn.outs if outs is None else outs
+        needs = {self.group_of[read.var] for read in reads if read.var in self.group_of}
+        siblings = [g for read in reads for g in self.readers.get(read.var, ())[-1:] if g.extents == _extents(space)]
+        group = None
+        for candidate in sorted({*needs, *siblings}, key=lambda g: -g.number):
+            place = self._fits(candidate, eqn, space, reads)
+            if place and not any(self._reaches(candidate, other) for other in needs if other is not candidate):
+                group = candidate
+                break
+        if group is None:
+            group, place = Group(len(self.groups), space), "full"
+            self.groups.append(group)
+        elif place == "full":
+            for other in needs - {group}:
+                self._absorb(group, other, eqn, space, reads)
+        self._add(group, eqn, space, reads, place, outs)
+
+    def _fits(self, group: Group, eqn: Eqn, space: Space, reads: list[Access]) -> str | None:
+        """Where in `group` the equation could be computed: over the full space, or once a row."""
+        if len(group.eqns) >= _MOST_EQUATIONS:
+            return None
+        if group.extents == _extents(space):
+            return "full" if self._fits_full(group, space, reads) else None
+        if space.reduced or not group.space.reduced or group.row_extents != _extents(space):
+            return None
+        index = essential(self.accesses.symbols.index(space.shape))
+        own = [read for read in reads if self.group_of.get(read.var) is group]
+        return "row" if own and all(r.var in group.rows and essential(r.index) == index for r in own) else None
+
+    def _fits_full(self, group: Group, space: Space, reads: list[Access]) -> bool:
+        full = self.accesses.symbols.index(group.space.shape)
+        kept = essential([full[axis] for axis in group.space.kept])
+        late = False
+        for read in reads:
+            if self.group_of.get(read.var) is not group:
+                continue
+            if read.var in group.full:
+                if essential(read.index) != essential(full):
+                    return False
+            elif essential(read.index) != kept:
+                return False
+            late = late or read.var in group.late
+        if late and not group.may_sweep_again():
+            return False
+        if space.reduced and group.space.reduced:
+            return _axes(space) == _axes(group.space)
+        return True
+
+    def _reaches(self, start: Group, goal: Group) -> bool:
+        """Whether `goal` needs, directly or not, what `start` makes."""
+        stack, seen = [goal], {goal}
+        while stack:
+            for group in stack.pop().needs - seen:
+                if group is start:
+                    return True
+                seen.add(group)
+                stack.append(group)
+        return False
+
+    def _absorb(self, group: Group, other: Group, eqn: Eqn, space: Space, reads: list[Access]) -> None:
+        """Merge `other` into `group` if both can be one sweep."""
+        same = other.extents == group.extents and (
+            not other.space.reduced or not group.space.reduced or _axes(other.space) == _axes(group.space)
+        )
+        if not same or len(group.eqns) + len(other.eqns) > _MOST_EQUATIONS or not self._fits_full(other, space, reads):
+            return
+        between = [g for g in self.groups if g is not group and g is not other]
+        for first, second in ((group, other), (other, group)):
+            if any(first in g.needs and self._reaches(g, second) for g in between):
+                return
+            if first in second.needs and not self._merges(first, second):
+                return
+        if other.space.reduced and not group.space.reduced:
+            group.space = other.space
+        group.eqns = sorted({*group.eqns, *other.eqns}, key=self._position)
+        for name in ("full", "rows", "late", "reads", "needs"):
+            getattr(group, name).update(getattr(other, name))
+        group.needs -= {group, other}
+        self.groups.remove(other)
+        for var, owner in self.group_of.items():
+            if owner is other:
+                self.group_of[var] = group
+        for g in self.groups:
+            if other in g.needs:
+                g.needs.discard(other)
+                g.needs.add(group)
+        for readers in self.readers.values():
+            readers[:] = [group if g is other else g for g in readers]
+
+    def _merges(self, first: Group, second: Group) -> bool:
+        """Whether everything `second` reads of `first` it reads at the same point."""
+        return all(
+            self._fits_full(first, space_of(eqn, self.rule_of(eqn)), self.accesses_of[eqn]) for eqn in second.eqns
+        )
+
+    def _position(self, eqn: Eqn) -> int:
+        if not hasattr(self, "_positions"):
+            self._positions = {eqn: number for number, eqn in enumerate(self.program.eqns)}
+        return self._positions[eqn]
+
+    def _add(
+        self, group: Group, eqn: Eqn, space: Space, reads: list[Access], place: str | None, outs: Iterable[Var]
+    ) -> None:
+        if eqn not in group.eqns:
+            group.eqns.append(eqn)
+        self.accesses_of[eqn] = reads
+        is_late = any(read.var in group.late for read in reads)
+        if space.reduced and not group.space.reduced:
+            group.space = space
+        for var in outs:
+            self.group_of[var] = group
+            (group.rows if space.reduced or place == "row" else group.full).add(var)
+            if space.reduced or is_late:
+                group.late.add(var)
+        for read in reads:
+            group.reads.add(read.var)
+            self.readers.setdefault(read.var, []).append(group)
+            owner = self.group_of.get(read.var)
+            if owner is not None and owner is not group:
+                group.needs.add(owner)
+
+    # Afterwards
+
+    def steps(self) -> list[Step]:
+        """Decide what goes through memory and order the steps."""
+        needed = set(self.whole) | {alias.source for alias in self.aliases.values()}
+        readers: dict[Var, set[Group]] = {}
+        for group in self.groups:
+            for var in group.reads:
+                if self.group_of.get(var) is not group:
+                    readers.setdefault(var, set()).add(group)
+        kept = []
+        for group in reversed(self.groups):
+            if self._repeats(group, needed, readers):
+                for var in group.reads:  # whoever repeats it reads what it reads
+                    for made in group.full:
+                        readers.setdefault(var, set()).update(readers.get(made, ()))
+            else:
+                kept.append(group)
+        for group in kept:
+            group.outs = [v for e in group.eqns for v in e.outs if v in self.group_of and (v in needed or v in readers)]
+        return self._ordered(kept[::-1])
+
+    def _repeats(self, group: Group, needed: set[Var], readers: dict[Var, set[Group]]) -> bool:
+        """Whether it is cheaper that the readers compute the group's values than that it stores them."""
+        if group.rows or len(group.eqns) > _MOST_REPEATED or not needed.isdisjoint(group.full):
+            return False
+        cost = sum(self.rule_of(eqn).cost for eqn in group.eqns)
+        count = size(group.space.shape)
+        using = set().union(*(readers.get(var, set()) for var in group.full))
+        repeated = sum(cost * size(reader.space.shape) for reader in using)
+        return repeated <= cost * count + _MEMORY_COST * count + _LAUNCH_COST
+
+    def _ordered(self, groups: list[Group]) -> list[Step]:
+        """Steps sorted so that what is needed comes first; ties in the order of the Program."""
+        step_of: dict[Var, Step] = {}
+        steps: list[tuple[int, Step]] = []
+        for group in groups:
+            steps.append((self._position(group.eqns[-1]), group))
+            step_of.update(dict.fromkeys(group.outs, group))
+        for var, alias in self.aliases.items():
+            steps.append((self._position(alias.eqn), alias))
+            step_of[var] = alias
+        for eqn in self.opaque:
+            steps.append((self._position(eqn), eqn))
+            step_of.update(dict.fromkeys(eqn.outs, eqn))
+        steps.sort(key=lambda item: item[0])
+        done: set[Any] = set()
+        ordered: list[Step] = []
+
+        def visit(step: Step) -> None:
+            stack: list[tuple[Step, Any]] = [(step, None)]
+            while stack:
+                current, pending = stack.pop()
+                if current in done:
+                    continue
+                if pending is None:
+                    pending = [step_of[v] for v in self._inputs(current, step_of) if v in step_of]
+                waiting = [s for s in pending if s not in done and s is not current]
+                if waiting:
+                    stack.append((current, waiting))
+                    stack.extend((s, None) for s in waiting)
+                    continue
+                done.add(current)
+                ordered.append(current)
+
+        for _, step in steps:
+            visit(step)
+        return ordered
+
+    def _inputs(self, step: Step, stored: dict[Var, Step]) -> list[Var]:
+        """The variables in memory that a step reads, through everything that its kernel repeats."""
+        if isinstance(step, Alias):
+            return [step.source]
+        atoms: list[Atom] = [atom for eqn in (step.eqns if isinstance(step, Group) else (step,)) for atom in eqn.inputs]
+        own = {var for eqn in step.eqns for var in eqn.outs} if isinstance(step, Group) else set()
+        found, seen = [], set()
+        while atoms:
+            atom = atoms.pop()
+            if not isinstance(atom, Var) or atom in seen or atom in own:
+                continue
+            seen.add(atom)
+            if atom in stored or atom not in self.made_by:
+                found.append(atom)
+            else:
+                atoms.extend(self.made_by[atom].inputs)
+        return found
+
+
+def _extents(space: Space) -> tuple:
+    return tuple(extent for extent in space.shape if extent != 1)
+
+
+def _axes(space: Space) -> tuple[int, ...]:
+    """The reduced axes, counted without axes of length 1."""
+    numbers = [axis for axis, extent in enumerate(space.shape) if extent != 1]
+    return tuple(numbers.index(axis) for axis in space.reduced if axis in numbers)
+
+
+def _offset(reads: list[Access], var: Var, index: tuple) -> int | None:
+    """Where in its operand a view starts, if its elements lie there in the same order."""
+    if len(reads) != 1 or reads[0].var.aval.dtype != var.aval.dtype or not size(var.aval.shape):
+        return None
+    constant, terms = loops.linear_terms(loops.row_major(reads[0].index, reads[0].var.aval.shape))
+    base, wanted = loops.linear_terms(loops.row_major(index, var.aval.shape))
+    return constant - base if terms == wanted else None

@@ -1,0 +1,42 @@
+"""Inlining: equations that call a Program are replaced by that Program's equations."""
+
+from nrx.core.program import Atom, Eqn, Literal, Program, Var
+
+
+def inline(program: Program) -> Program:
+    """The Program without calls. Closed-over constants of called Programs become constants of the result."""
+    flat = _Flat()
+    outs = flat.run(program, {})
+    constvars = (*program.constvars, *flat.constvars)
+    return Program(program.invars, flat.eqns, outs, constvars, (*program.consts, *flat.consts), program.name)
+
+
+class _Flat:
+    """Equations gathered from nested calls; every called Program gets variables of its own."""
+
+    def __init__(self) -> None:
+        self.eqns: list[Eqn] = []
+        self.constvars: list[Var] = []
+        self.consts: list = []
+
+    def run(self, program: Program, env: dict[Var, Atom]) -> list[Atom]:
+        """Append the equations of `program`, with the variables in `env` replaced; the atoms of its results."""
+
+        def read(atom: Atom) -> Atom:
+            return atom if isinstance(atom, Literal) else env.get(atom, atom)
+
+        for eqn in program.eqns:
+            inputs = [read(atom) for atom in eqn.inputs]
+            called = eqn.params[eqn.prim.call_program] if eqn.prim.call_program else None
+            if called is None:
+                outs = [Var(var.aval) for var in eqn.outs]
+                env.update(zip(eqn.outs, outs, strict=True))
+                self.eqns.append(Eqn(eqn.prim, inputs, outs, eqn.params, eqn.source))
+                continue
+            inner: dict[Var, Atom] = dict(zip(called.invars, inputs, strict=True))
+            for var, value in zip(called.constvars, called.consts, strict=True):
+                inner[var] = Var(var.aval)
+                self.constvars.append(inner[var])  # type: ignore[arg-type]
+                self.consts.append(value)
+            env.update(zip(eqn.outs, self.run(called, inner), strict=True))
+        return [read(atom) for atom in program.outs]

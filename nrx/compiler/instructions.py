@@ -1,0 +1,176 @@
+"""How LLVM's language says each operation of the loop IR, without undefined behaviour and without fast-math."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nrx.compiler.code import MEMORY_BITS, Code, bits_type
+from nrx.compiler.conversions import convert
+from nrx.core.loops import ARITHMETIC, COMPARISONS, FLOAT_TYPES, INT_TYPES, is_float, is_narrow, is_signed
+
+_WORDS = {
+    "f": {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"},
+    "i": {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"},
+    "b": {"and": "and", "or": "or", "xor": "xor", "mul": "and", "add": "or", "max": "or", "min": "and"},
+}
+_RELATIONS = {
+    "f": {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"},
+    "i": {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"},
+    "u": {"eq": "eq", "ne": "ne", "lt": "ult", "le": "ule", "gt": "ugt", "ge": "uge"},
+}
+
+
+def _plain() -> dict[tuple[str, str], str]:
+    table = {}
+    for type in (*FLOAT_TYPES, *INT_TYPES, "bool"):
+        if is_narrow(type):
+            continue
+        kind = "b" if type == "bool" else "f" if is_float(type) else "i"
+        table.update({(op, type): word for op, word in _WORDS[kind].items()})
+        relations = _RELATIONS["f" if kind == "f" else "i" if is_signed(type) else "u"]
+        table.update({(op, type): f"{kind.replace('b', 'i').replace('u', 'i')}cmp {r}" for op, r in relations.items()})
+    return table
+
+
+#: Operations that are one instruction of two operands, by the operands' type.
+PLAIN = _plain()
+
+
+def operation(c: Code, op: str, type: str, operands: list[str]) -> str:
+    """An operation of ARITHMETIC or COMPARISONS on operands of one type; the name of its result."""
+    word = PLAIN.get((op, type))
+    if word is not None:
+        return c.binary(word, type, *operands)
+    if type == "bool" and op in ("not", "sub", "ne"):
+        return c.binary("xor", type, operands[0], c.constant(True, "bool") if op == "not" else operands[1])
+    if is_narrow(type) and op not in _ON_BITS:
+        wide = [convert(c, x, type, "f32") for x in operands]
+        result = operation(c, op, "f32", wide)
+        return result if op in COMPARISONS else convert(c, result, "f32", type)
+    return _RENDER[op](c, type, *operands)
+
+
+def _negated(c: Code, type: str, x: str) -> str:
+    if type in ("f32", "f64"):
+        return c.new(f"fneg {c.types[type]} {x}")
+    if is_narrow(type):
+        return c.binary("xor", type, x, c.constant(*_sign_bit(type)))
+    return c.binary("sub", type, c.constant(0, type), x)
+
+
+def _sign_bit(type: str) -> tuple[int, str]:
+    return 1 << (MEMORY_BITS[type] - 1), bits_type(type)
+
+
+def _absolute(c: Code, type: str, x: str) -> str:
+    if type in ("f32", "f64"):
+        return c.intrinsic("fabs", type, x)
+    if is_narrow(type):
+        bit, bits = _sign_bit(type)
+        return c.binary("and", type, x, c.constant(bit - 1, bits))
+    if not is_signed(type):
+        return x
+    t = c.types[type]
+    return c.call(f"llvm.abs.{c.suffixes[type]}", t, (t, x), ("i1", "false"))
+
+
+def _with_sign(c: Code, type: str, x: str, y: str) -> str:
+    if type in ("f32", "f64"):
+        return c.intrinsic("copysign", type, x, y)
+    bit, bits = _sign_bit(type)
+    sign = c.binary("and", type, y, c.constant(bit, bits))
+    return c.binary("or", type, c.binary("and", type, x, c.constant(bit - 1, bits)), sign)
+
+
+def _extreme(float_relation: str, int_word: str) -> Callable:
+    """min or max. Of floats: a NaN if there is one, of two equal numbers the second, as NumPy's vector code does."""
+
+    def render(c: Code, type: str, x: str, y: str) -> str:
+        if not is_float(type):
+            return c.intrinsic(("s" if is_signed(type) else "u") + int_word, type, x, y)
+        chosen = c.select(c.binary(f"fcmp {float_relation}", type, x, y), type, x, y)
+        return c.select(c.binary("fcmp uno", type, x, x), type, x, chosen)
+
+    return render
+
+
+def _fused(c: Code, type: str, x: str, y: str, z: str) -> str:
+    """x * y + z rounded once. Integers: the product and the sum."""
+    if not is_float(type):
+        return c.binary("add", type, c.binary("mul", type, x, y), z)
+    return c.intrinsic("fma", type, x, y, z)
+
+
+def _float_function(name: str) -> Callable:
+    def render(c: Code, type: str, x: str) -> str:
+        return c.intrinsic(name, type, x) if is_float(type) else x
+
+    return render
+
+
+def _divided(c: Code, type: str, x: str, y: str) -> str:
+    """The quotient rounded towards zero, by 1 where y is 0; the least number by -1 is itself."""
+    if not is_signed(type):
+        return c.binary("udiv", type, x, _nonzero(c, type, y))
+    minus = c.binary("icmp eq", type, y, c.constant(-1, type))
+    safe = c.select(minus, type, c.constant(1, type), _nonzero(c, type, y))
+    return c.select(minus, type, c.binary("sub", type, c.constant(0, type), x), c.binary("sdiv", type, x, safe))
+
+
+def _remainder(c: Code, type: str, x: str, y: str) -> str:
+    """x - x / y * y with the quotient of `_divided`; floats: C's fmod."""
+    if is_float(type):
+        return c.new(f"frem {c.types[type]} {x}, {y}")
+    safe = _nonzero(c, type, y)
+    if not is_signed(type):
+        return c.binary("urem", type, x, safe)
+    minus = c.binary("icmp eq", type, y, c.constant(-1, type))
+    return c.binary("srem", type, x, c.select(minus, type, c.constant(1, type), safe))
+
+
+def _nonzero(c: Code, type: str, y: str) -> str:
+    return c.select(c.binary("icmp eq", type, y, c.constant(0, type)), type, c.constant(1, type), y)
+
+
+def _shift(word: str) -> Callable:
+    def render(c: Code, type: str, x: str, y: str) -> str:
+        return c.binary(word, type, x, c.binary("and", type, y, c.constant(MEMORY_BITS[type] - 1, type)))
+
+    return render
+
+
+def _complement(c: Code, type: str, x: str) -> str:
+    return c.binary("xor", type, x, c.constant(-1, type))
+
+
+def _population(c: Code, type: str, x: str) -> str:
+    return c.intrinsic("ctpop", type, x)
+
+
+def _leading_zeros(c: Code, type: str, x: str) -> str:
+    t = c.types[type]
+    return c.call(f"llvm.ctlz.{c.suffixes[type]}", t, (t, x), ("i1", "false"))
+
+
+_ON_BITS = frozenset(("neg", "abs", "copysign"))
+_RENDER: dict[str, Callable[..., Any]] = {
+    "div": _divided,
+    "rem": _remainder,
+    "neg": _negated,
+    "abs": _absolute,
+    "min": _extreme("olt", "min"),
+    "max": _extreme("ogt", "max"),
+    "fma": _fused,
+    "sqrt": _float_function("sqrt"),
+    "floor": _float_function("floor"),
+    "ceil": _float_function("ceil"),
+    "rint": _float_function("roundeven"),
+    "trunc": _float_function("trunc"),
+    "copysign": _with_sign,
+    "not": _complement,
+    "shl": _shift("shl"),
+    "lshr": _shift("lshr"),
+    "ashr": _shift("ashr"),
+    "popcount": _population,
+    "clz": _leading_zeros,
+}
+assert ARITHMETIC <= _RENDER.keys() | {op for op, _ in PLAIN}

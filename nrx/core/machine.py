@@ -1,0 +1,69 @@
+"""What the operating system grants this process: processors and memory, control groups of Linux included."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROOT = Path("/")
+_UNKNOWN_MEMORY = 8 << 30
+
+
+def processors() -> list[int]:
+    """The numbers of the processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def processor_limit(root: Path = _ROOT) -> int:
+    """How many threads can run at once: allowed processors, or the quota of the control group, rounded up."""
+    quotas = [_quota(folder) for folder in _control_groups(root, "cpu")]
+    return max(1, math.ceil(min([len(processors()), *quotas])))
+
+
+def memory_limit(root: Path = _ROOT) -> int:
+    """Bytes of memory this process may use: the machine's, or what the control group allows."""
+    try:
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # not a Unix
+        limit = _UNKNOWN_MEMORY
+    for folder in _control_groups(root, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            if (text := _read(folder / name)).isdecimal():
+                limit = min(limit, int(text))
+    return limit
+
+
+def _control_groups(root: Path, controller: str) -> Iterator[Path]:
+    """The folders of this process's control group and of those around it, of both versions of the interface."""
+    mounts = root / "sys/fs/cgroup"
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            mount = mounts
+        elif controller in controllers.split(","):
+            mount = mounts / controllers
+        else:
+            continue
+        folder = mount / path.lstrip("/")
+        yield folder
+        yield from (parent for parent in folder.parents if parent.is_relative_to(mount))
+
+
+def _quota(folder: Path) -> float:
+    """Processors that a control group allows on average; inf without a limit."""
+    words = _read(folder / "cpu.max").split() or [
+        _read(folder / "cpu.cfs_quota_us"),
+        _read(folder / "cpu.cfs_period_us"),
+    ]
+    if len(words) == 2 and words[0].isdecimal() and words[1].isdecimal() and int(words[1]):
+        return int(words[0]) / int(words[1])
+    return math.inf
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""

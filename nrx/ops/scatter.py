@@ -1,0 +1,494 @@
+"""Scatter: windows of an array updated, at places that an array of indices gives.
+
+Of the updates for one place `scatter` lets the last win, on every backend; the others take them one after the other.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes, loops
+from nrx.core.array import Array
+from nrx.core.aval import Aval, Linear, Zero
+from nrx.core.errors import ShapeError
+from nrx.core.loops import Builder, Native, Operand
+from nrx.core.primitive import Primitive
+from nrx.core.shapes import Shape, show, size, without
+from nrx.ops.addressing import Layout, layout_of, only_window, places_of, starts_of, window_axes, window_start
+from nrx.ops.arithmetic import add, div, mul, sub
+from nrx.ops.common import (
+    ANY,
+    NOT_YET_LOWERED,
+    NUMBERS,
+    as_arrays,
+    check_dtype,
+    check_same_dtype,
+    widened,
+)
+from nrx.ops.dimension_numbers import (
+    GatherDimensionNumbers,
+    GatherScatterMode,
+    ScatterDimensionNumbers,
+    check_numbers,
+    window_sizes,
+)
+from nrx.ops.gather import gather_p
+from nrx.ops.logic import eq, select
+from nrx.ops.rules import sum_tangents
+from nrx.ops.structural import full_like, instantiate, iota, reshape, spread, zeros_like
+
+# Public functions
+
+
+def scatter(
+    operand: Any,
+    scatter_indices: Any,
+    updates: Any,
+    dimension_numbers: ScatterDimensionNumbers,
+    *,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    mode: str | GatherScatterMode | None = None,
+) -> Array:
+    """`operand` with the windows that the indices name replaced by `updates`; of repeated ones the last wins."""
+    return _scatter(
+        scatter_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
+    )
+
+
+def scatter_add(
+    operand: Any,
+    scatter_indices: Any,
+    updates: Any,
+    dimension_numbers: ScatterDimensionNumbers,
+    *,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    mode: str | GatherScatterMode | None = None,
+) -> Array:
+    """`operand` with `updates` added to the windows that the indices name; 16-bit floats accumulate in float32."""
+    return _scatter(
+        scatter_add_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
+    )
+
+
+def scatter_mul(
+    operand: Any,
+    scatter_indices: Any,
+    updates: Any,
+    dimension_numbers: ScatterDimensionNumbers,
+    *,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    mode: str | GatherScatterMode | None = None,
+) -> Array:
+    """`operand` with the windows that the indices name multiplied by `updates`."""
+    return _scatter(
+        scatter_mul_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
+    )
+
+
+def scatter_min(
+    operand: Any,
+    scatter_indices: Any,
+    updates: Any,
+    dimension_numbers: ScatterDimensionNumbers,
+    *,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    mode: str | GatherScatterMode | None = None,
+) -> Array:
+    """`operand` with the smaller of itself and `updates` in the windows that the indices name; NaN wins."""
+    return _scatter(
+        scatter_min_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
+    )
+
+
+def scatter_max(
+    operand: Any,
+    scatter_indices: Any,
+    updates: Any,
+    dimension_numbers: ScatterDimensionNumbers,
+    *,
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    mode: str | GatherScatterMode | None = None,
+) -> Array:
+    """`operand` with the larger of itself and `updates` in the windows that the indices name; NaN wins."""
+    return _scatter(
+        scatter_max_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
+    )
+
+
+def _scatter(
+    prim: Primitive, operand: Any, indices: Any, updates: Any, numbers: Any, is_sorted: bool, unique: bool, mode: Any
+) -> Array:
+    return prim.bind(
+        *as_arrays(prim.name, operand, indices, updates), dimension_numbers=numbers,
+        indices_are_sorted=bool(is_sorted), unique_indices=bool(unique), mode=GatherScatterMode.from_any(mode),
+    )  # fmt: skip
+
+
+# impl
+
+
+@lru_cache(maxsize=1024)
+def _scatter_layout(
+    dimension_numbers: ScatterDimensionNumbers, operand: Shape, indices: Shape, updates: Shape
+) -> tuple[GatherDimensionNumbers, Shape, Layout]:
+    """A scatter as the gather that addresses the same: its dimension numbers, slice sizes and layout."""
+    numbers = dimension_numbers.for_gather()
+    sizes = window_sizes(numbers, operand, updates)
+    return numbers, sizes, layout_of(numbers, operand, indices, sizes)
+
+
+def _scatter_impl(function: str | None) -> Callable:
+    """The impl of a scatter that combines old and new by the ufunc of that name; None replaces."""
+
+    def impl(
+        xp: Any,
+        operand: Any,
+        indices: Any,
+        updates: Any,
+        *,
+        dimension_numbers: ScatterDimensionNumbers,
+        indices_are_sorted: bool,
+        unique_indices: bool,
+        mode: GatherScatterMode,
+    ) -> Any:
+        if operand.size == 0 or updates.size == 0:
+            return operand
+        numbers, sizes, layout = _scatter_layout(dimension_numbers, operand.shape, indices.shape, updates.shape)
+        masked = mode is GatherScatterMode.FILL_OR_DROP
+        combine = getattr(xp, function) if function else None
+        old, new = (widened(operand), widened(updates)) if combine else (operand, updates)
+        if size(layout.batch) == 1:
+            window = only_window(indices, numbers, operand.shape, sizes, masked)
+            if window is None:
+                return operand
+            out, new = old.copy(), new.reshape(sizes)
+            out[window] = combine(out[window], new) if combine else new
+        else:
+            count = operand.size // layout.block
+            table = xp.empty((count + 1, layout.block), old.dtype)  # the last row takes what is dropped
+            table[:-1] = old.reshape(count, layout.block)
+            starts, inside = starts_of(xp, indices, numbers, operand.shape, sizes, masked)
+            rows = _rows(xp, layout, starts, inside, sizes, count)
+            _update(xp, combine, table, rows, new.transpose(layout.order).reshape(-1, layout.block), unique_indices)
+            out = table[:-1].reshape(operand.shape)
+        return out.astype(operand.dtype, copy=False)
+
+    return impl
+
+
+def _rows(xp: Any, layout: Layout, starts: dict[int, Any], inside: Any, sizes: Shape, dropped: int) -> Any:
+    """The block that each block of the updates goes to, or `dropped`; flat."""
+    places = places_of(xp, layout, starts, sizes)
+    rows = sum(place * layout.strides[d] for d, place in zip(layout.moving, places, strict=True))
+    windows = (*layout.batch, *(sizes[d] for d in layout.moving))
+    rows = xp.broadcast_to(xp.asarray(rows), size(windows))[:, None] + xp.asarray(layout.columns)
+    if inside is not None:
+        inside = xp.broadcast_to(inside.reshape(layout.batch + (1,) * len(layout.moving)), windows).reshape(-1, 1)
+        rows = xp.where(inside, rows, dropped)
+    return rows.reshape(-1)
+
+
+def _update(xp: Any, combine: Any, table: Any, rows: Any, new: Any, unique: bool) -> None:
+    """Combine `new` into rows of `table`, in place. NumPy takes repeated rows one after the other, CuPy does not."""
+    if combine is not None and not unique and xp is np:
+        block = table.shape[1]
+        elements = rows[:, None] * block + np.arange(block)
+        combine.at(table.reshape(-1), elements.reshape(-1), new.reshape(-1))
+        return
+    if not unique and xp is not np:
+        rows, new = _without_repeats(xp, combine, rows, new)
+    table[rows] = combine(table[rows], new) if combine else new
+
+
+def _without_repeats(xp: Any, combine: Any, rows: Any, new: Any) -> tuple[Any, Any]:
+    """Each row once, with its updates combined (or, without `combine`, its last) by a segmented scan of sorted rows."""
+    order = xp.argsort(rows, kind="stable")
+    rows, new = rows[order], new[order]
+    reach = 1
+    while combine is not None and reach < len(rows):
+        same = rows[reach:] == rows[:-reach]
+        if not same.any():
+            break
+        new[reach:] = xp.where(same[:, None], combine(new[:-reach], new[reach:]), new[reach:])
+        reach *= 2
+    last = xp.ones(len(rows), np.bool_)
+    last[:-1] = rows[1:] != rows[:-1]
+    return rows[last], new[last]
+
+
+# abstract
+
+
+def _scatter_abstract(name: str, accepts: frozenset) -> Callable:
+    def abstract(
+        operand: Aval,
+        indices: Aval,
+        updates: Aval,
+        *,
+        dimension_numbers: ScatterDimensionNumbers,
+        indices_are_sorted: bool,
+        unique_indices: bool,
+        mode: GatherScatterMode,
+    ) -> Aval:
+        numbers = dimension_numbers.for_gather()
+        check_dtype(name, operand, accepts)
+        check_same_dtype(name, operand, updates)
+        ndim = max(indices.ndim - 1, 0) + len(numbers.offset_dims)
+        if updates.ndim != ndim or any(d >= ndim for d in numbers.offset_dims):
+            raise ShapeError(
+                f"{name}: updates of shape {show(updates.shape)} need {ndim} axes: those of the indices "
+                f"{show(indices.shape)} less the last, and the window's {numbers.offset_dims}"
+            )
+        missing = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
+        if len(missing) + len(numbers.offset_dims) != operand.ndim:
+            raise ShapeError(f"{name}: {numbers} do not place all {operand.ndim} axes of operand {operand}")
+        sizes = window_sizes(numbers, operand.shape, updates.shape)
+        check_numbers(name, numbers, operand, indices, sizes)
+        batch = without(updates.shape, numbers.offset_dims)
+        if batch != indices.shape[:-1]:
+            raise ShapeError(
+                f"{name}: updates of shape {show(updates.shape)} have the batch shape {show(batch)}, indices of shape "
+                f"{show(indices.shape)} need {show(indices.shape[:-1])}"
+            )
+        if any(s > n for d, (s, n) in enumerate(zip(sizes, operand.shape, strict=True)) if d not in missing):
+            raise ShapeError(f"{name}: windows of size {show(sizes)} do not fit into operand {operand}")
+        return operand if updates.weak_type else operand.strong
+
+    return abstract
+
+
+# jvp
+
+
+def _scatter_jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+    operand, indices, updates = primals
+    out = scatter_p.bind(operand, indices, updates, **params)
+    t_operand, _, t_updates = tangents
+    if isinstance(t_operand, Zero) and isinstance(t_updates, Zero):
+        return out, Zero(out.aval.tangent)
+    return out, scatter_p.bind(instantiate(t_operand), indices, instantiate(t_updates), **params)
+
+
+def _scatter_add_jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+    operand, indices, updates = primals
+    out = scatter_add_p.bind(operand, indices, updates, **params)
+    t_operand, _, t_updates = tangents
+    if isinstance(t_updates, Zero):
+        return out, t_operand
+    return out, scatter_add_p.bind(instantiate(t_operand), indices, t_updates, **params)
+
+
+def _scatter_mul_jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+    operand, indices, updates = primals
+    out = scatter_mul_p.bind(operand, indices, updates, **params)
+    terms = []
+    if not isinstance(tangents[0], Zero):
+        terms.append(mul(tangents[0], scatter_mul_p.bind(full_like(operand, 1), indices, updates, **params)))
+    if not isinstance(tangents[2], Zero):
+        factor = _take_back(operand, indices, updates.aval, **params)
+        if not params["unique_indices"]:
+            factor = mul(factor, _other_factors(operand, indices, updates, **params))
+        terms.append(scatter_add_p.bind(zeros_like(operand), indices, mul(tangents[2], factor), **params))
+    return out, sum_tangents(terms, out.aval, add)
+
+
+def _other_factors(operand: Array, indices: Array, updates: Array, **params: Any) -> Array:
+    """For each update the product of the others for the same place, with a right derivative also where some are 0.
+
+    It is the product of the others that are not 0 times that of those that are: 1 if there is none; if there is one
+    their sum, which is 0 but varies as it must; and if there are more 0, which does not vary to first order.
+    """
+
+    def total(prim: Primitive, start: int, values: Array) -> Array:
+        combined = prim.bind(full_like(operand, start), indices, values, **params)
+        return _take_back(combined, indices, updates.aval, **params)
+
+    zero, one = zeros_like(updates), full_like(updates, 1)
+    is_zero = eq(updates, zero)
+    nonzero = select(is_zero, one, updates)
+    zeros = select(is_zero, updates, zero)
+    others = div(total(scatter_mul_p, 1, nonzero), nonzero)
+    count = sub(total(scatter_add_p, 0, select(is_zero, one, zero)), select(is_zero, one, zero))
+    product = select(eq(count, one), sub(total(scatter_add_p, 0, zeros), zeros), zero)
+    return mul(others, select(eq(count, zero), one, product))
+
+
+def _scatter_extremum_jvp(prim: Primitive) -> Callable:
+    """Everything that ties with the extremum, old value or update, shares the derivative equally."""
+
+    def jvp(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+        operand, indices, updates = primals
+        out = prim.bind(operand, indices, updates, **params)
+        t_operand, _, t_updates = tangents
+        if isinstance(t_operand, Zero) and isinstance(t_updates, Zero):
+            return out, Zero(out.aval.tangent)
+        kept = _one_where(eq(operand, out), out)
+        new = _one_where(eq(updates, _take_back(out, indices, updates.aval, **params)), updates)
+        count = scatter_add_p.bind(kept, indices, new, **params)
+        tangent = scatter_add_p.bind(
+            mul(instantiate(t_operand), kept), indices, mul(instantiate(t_updates), new), **params
+        )
+        return out, div(tangent, count)
+
+    return jvp
+
+
+def _one_where(condition: Array, like: Array) -> Array:
+    return select(condition, full_like(like, 1), zeros_like(like))
+
+
+def _take_back(x: Array, indices: Array, updates: Aval, **params: Any) -> Array:
+    """What stands in `x` at the places of a scatter's updates; 0 for those that were dropped."""
+    numbers = params["dimension_numbers"].for_gather()
+    fills = params["mode"] is GatherScatterMode.FILL_OR_DROP
+    sizes = window_sizes(numbers, x.shape, updates.shape)
+    return gather_p.bind(
+        x, indices, slice_sizes=sizes, fill_value=0 if fills else None, **{**params, "dimension_numbers": numbers}
+    )
+
+
+# transpose
+
+
+def _gather_transpose(
+    ct: Array,
+    operand: Any,
+    indices: Array,
+    *,
+    dimension_numbers: GatherDimensionNumbers,
+    slice_sizes: Shape,
+    fill_value: Any,
+    **params: Any,
+) -> list[Any]:
+    zeros = full_like(operand.aval, 0)
+    return [scatter_add_p.bind(zeros, indices, ct, dimension_numbers=dimension_numbers.for_scatter(), **params), None]
+
+
+def _scatter_add_transpose(ct: Array, operand: Any, indices: Array, updates: Any, **params: Any) -> list[Any]:
+    back = _take_back(ct, indices, updates.aval, **params) if isinstance(updates, Linear) else None
+    return [ct if isinstance(operand, Linear) else None, None, back]
+
+
+def _scatter_transpose(ct: Array, operand: Any, indices: Array, updates: Any, **params: Any) -> list[Any]:
+    kept = back = None
+    if isinstance(operand, Linear):
+        kept = scatter_p.bind(ct, indices, full_like(updates.aval, 0), **params)
+    if isinstance(updates, Linear):
+        back = _take_back(ct, indices, updates.aval, **params)
+        if not params["unique_indices"]:
+            back = select(_wins(operand.aval, indices, updates.aval, **params), back, zeros_like(back))
+    return [kept, None, back]
+
+
+def _wins(operand: Aval, indices: Array, updates: Aval, **params: Any) -> Array:
+    """Which elements of a scatter's updates are in its result: their numbers are scattered, and looked up again."""
+    numbers = reshape(add(iota(dtypes.int64, updates.size), 1), updates.shape)
+    winners = scatter_p.bind(full_like(operand, 0, dtypes.int64), indices, numbers, **params)
+    return eq(_take_back(winners, indices, updates, **params), numbers)
+
+
+# batch
+
+
+def _scatter_batch(prim: Primitive) -> Callable:
+    def batch(
+        axis: Any,
+        args: Sequence[Array],
+        dims: Sequence[int | None],
+        *,
+        dimension_numbers: ScatterDimensionNumbers,
+        indices_are_sorted: bool,
+        **params: Any,
+    ) -> tuple[Any, int]:
+        of_indices = dims[1] is not None
+        operand, updates = (spread(args[i], dims[i], axis.size) for i in (0, 2))
+        indices = spread(args[1], dims[1], axis.size) if of_indices else args[1]
+        numbers = dimension_numbers.for_gather().batched(True, of_indices).for_scatter()
+        out = prim.bind(
+            operand, indices, updates, dimension_numbers=numbers,
+            indices_are_sorted=indices_are_sorted and not of_indices, **params,
+        )  # fmt: skip
+        return out, 0
+
+    return batch
+
+
+# lower. Windows are taken in the order of their indices, so that the last update wins and sums are always the same. Run
+# in parallel is what cannot meet: batching axes, and parts of an axis along which every window starts at 0. In the
+# latter case every task runs through all indices, and must have enough to do with each.
+
+_PARALLEL_SIZE = 1 << 15
+_FEWEST_ELEMENTS = 64
+_MOST_PARTS = 8
+
+
+def _scatter_build(combine: Callable | None) -> Callable:
+    def build(
+        b: Builder,
+        operands: list[Operand],
+        results: list[Operand],
+        *,
+        dimension_numbers: ScatterDimensionNumbers,
+        indices_are_sorted: bool,
+        unique_indices: bool,
+        mode: GatherScatterMode,
+    ) -> None:
+        (_, indices, updates), (out,) = operands, results
+        shape = out.aval.shape
+        if not out.aval.size or not updates.aval.size:
+            return
+        numbers, sizes, layout = _scatter_layout(dimension_numbers, shape, indices.aval.shape, updates.aval.shape)
+        shared = numbers.start_indices_batching_dims
+        cut, parts = _parts(layout, sizes) if updates.aval.size >= _PARALLEL_SIZE else (0, 1)
+        extents = [n // parts if d == cut else n for d, n in enumerate(sizes)]
+        own = without(range(len(layout.batch)), shared)
+        counts = tuple(layout.batch[axis] for axis in (*shared, *own))
+        lanes = size(counts[: len(shared)])
+        task = b.parallel(lanes * parts) if lanes * parts > 1 else loops.const(0, "i64")
+        b.kernel.cost = 2.0 * updates.aval.size / (lanes * parts)
+        common, part = loops.unravel(loops.floordiv(task, parts), counts[: len(shared)]), loops.mod(task, parts)
+
+        def update(number: Any) -> None:
+            index = [*common, *loops.unravel(number, counts[len(shared) :])]
+            batch = [index[(*shared, *own).index(axis)] for axis in range(len(index))]
+            start, conditions = window_start(indices, batch, numbers, shape, sizes)
+            box = _window(out, start, updates, batch, numbers, sizes)
+            if parts > 1:
+                ...
+            if mode is GatherScatterMode.FILL_OR_DROP and conditions:
+                b.if_(loops.all_of(conditions), lambda: move_in_order(b, box))
+            else:
+                move_in_order(b, box)
+
+        b.loop(size(counts[len(shared) :]), [], update)
+
+    return build
+
+
+# Registration
+
+
+def _scattering(name: str, function: str | None, accepts: frozenset) -> Primitive:
+    prim = Primitive(name)
+    prim.define(impl=_scatter_impl(function), abstract=_scatter_abstract(name, accepts), batch=_scatter_batch(prim))
+    return prim.refuse(
+        transpose="it is not linear; linearize replaces it by its derivative", onnx=NOT_YET_LOWERED
+    )
+
+
+scatter_p = _scattering("scatter", None, ANY).define(jvp=_scatter_jvp, transpose=_scatter_transpose)
+scatter_add_p = _scattering("scatter_add", "add", NUMBERS).define(
+    jvp=_scatter_add_jvp, transpose=_scatter_add_transpose
+)
+scatter_mul_p = _scattering("scatter_mul", "multiply", NUMBERS).define(jvp=_scatter_mul_jvp)
+scatter_min_p = _scattering("scatter_min", "minimum", ANY)
+scatter_max_p = _scattering("scatter_max", "maximum", ANY)
+for _prim in (scatter_min_p, scatter_max_p):
+    _prim.define(jvp=_scatter_extremum_jvp(_prim))

@@ -17,7 +17,7 @@ from benchmarks.cpu.peers import PEERS, installed
 from benchmarks.cpu.processes import PeerError, contestant
 from benchmarks.cpu.report import Row, render, summary
 from benchmarks.cpu.results import Outcome, Timing
-from benchmarks.cpu.rounds import FULL, QUICK, Plan, measure
+from benchmarks.cpu.rounds import FULL, QUICK, STARTS, Plan, measure
 
 ROOT = Path(__file__).parent.parent
 REPORT = ROOT / "docs" / "benchmarks" / "cpu.md"
@@ -31,7 +31,9 @@ def parsed(arguments: Sequence[str], names: Sequence[str]) -> argparse.Namespace
     parser.add_argument("--quick", action="store_true", help="few and short bursts; prints the table")
     parser.add_argument("--threads", type=int, default=machine.processors(), help="for each library (default: all)")
     parser.add_argument("--seed", type=int, default=secrets.randbits(31), help="of the random data (default: fresh)")
-    parser.add_argument("--output", type=Path, help="write the report here (default: of a full run, docs/benchmarks/cpu.md)")
+    parser.add_argument(
+        "--output", type=Path, help="write the report here (default: of a full run, docs/benchmarks/cpu.md)"
+    )
     parser.add_argument("--list", action="store_true", help="list the workloads and run none")
     options = parser.parse_args(arguments)
     options.names = [name for name in names if not options.only or name.startswith(tuple(options.only))]
@@ -46,22 +48,24 @@ def run(case: Case, peers: Sequence[str], plan: Plan, seed: int, threads: int) -
     """Measure one workload."""
     with ExitStack() as stack:
         contestants = {
-            peer: stack.enter_context(contestant(case, peer, seed, threads, plan.limit)) for peer in peers if peer in case.tasks
+            peer: stack.enter_context(contestant(case, peer, seed, threads, plan.limit))
+            for peer in peers
+            if peer in case.tasks
         }
         outcomes = measure(contestants, plan)
         return {
-            peer: str(outcome) if isinstance(outcome, PeerError) else Timing(outcome, contestants[peer].idle)
+            peer: str(outcome) if isinstance(outcome, PeerError) else Timing(outcome, contestants[peer].busy)
             for peer, outcome in outcomes.items()
         }
 
 
-def facts(options: argparse.Namespace, seconds: float, stolen: float, load: float) -> dict[str, str]:
+def facts(options: argparse.Namespace, seconds: float, disturbance: str) -> dict[str, str]:
     return {
         "Date": f"{date.today():%Y-%m-%d}; the run took {seconds / 60:.0f} minutes",
         "Processor": f"{machine.processor_name()}, {machine.processors()} processors, {machine.vector_extension()}",
         "Threads": f"{options.threads} for each library",
         "Versions": ", ".join(f"{package} {number}" for package, number in machine.versions().items()),
-        "Disturbance": f"{stolen:.1%} of the time stolen by the host; load {load:.2f} before the run",
+        "Disturbance": disturbance,
         "Seed": str(options.seed),
     }
 
@@ -73,14 +77,14 @@ def main(arguments: Sequence[str] = ()) -> None:
         print("\n".join(f"{name:16} {cases[name].title}" for name in options.names))
         return
     reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
-    plan = QUICK if options.quick else FULL
-    start, load, before = time.perf_counter(), machine.load(), machine.processor_seconds()
+    start, before = time.perf_counter(), machine.usage()
     rows = []
     for name in options.names:
         print(f"{time.perf_counter() - start:5.0f} s  {cases[name].title}", file=sys.stderr, flush=True)
+        plan = QUICK if options.quick else FULL if cases[name].warm is None else STARTS
         rows.append(Row(cases[name], run(cases[name], options.peers, plan, options.seed, options.threads)))
-    stolen = machine.stolen(before, machine.processor_seconds())
-    text = render(rows, facts(options, time.perf_counter() - start, stolen, load), reasons)
+    disturbance = machine.disturbance(before, machine.usage())
+    text = render(rows, facts(options, time.perf_counter() - start, disturbance), reasons)
     if options.output is None:
         print(text)
         return

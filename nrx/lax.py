@@ -72,7 +72,7 @@ from nrx.ops.elementary import (
     tan,
     tanh,
 )  # fmt: skip
-from nrx.ops.indexing import gather, scatter, scatter_add, scatter_max, scatter_min, scatter_mul
+from nrx.ops.gather import gather
 from nrx.ops.logic import (
     bitwise_and,
     bitwise_not,
@@ -104,6 +104,7 @@ from nrx.ops.reductions import (
     reduce_prod,
     reduce_xor,
 )  # fmt: skip
+from nrx.ops.scatter import scatter, scatter_add, scatter_max, scatter_min, scatter_mul
 from nrx.ops.slicing import concatenate, index_in_dim, pad, slice, slice_in_dim, split
 from nrx.ops.sorting import sort, sort_key_val, top_k
 from nrx.ops.special import digamma, erf, erf_inv, erfc, lgamma, polygamma, zeta

@@ -6,9 +6,9 @@ Loads and stores are checked against the bounds of memory. What may run in any o
     lowered(prim, avals, arrays, params)       a primitive by its lowering rule; None where that leaves it to the host
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def fused(x: Any, y: Any, z: Any) -> Any:
     """x * y + z, rounded once."""
     plain = x * y + z
     if not all(map(np.isfinite, (x, y, z))):
-        return plain
+        return z if np.isfinite(x) and np.isfinite(y) else plain  # the product is finite, though `x * y` may not be
     exact = Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z))
     if exact == 0:
         return plain  # its sign is right
@@ -170,9 +170,11 @@ class Interpreter:
             return OPERATIONS[op](*args)
         if op == "const":
             return constant(x.attr, x.type)
-        if op == "select":
+        if op in ("select", "rarely"):
             assert args[0].dtype == np.bool_
             return args[1] if args[0] else args[2]
+        if op == "table":
+            return constant(x.attr[int(args[0])], x.type)
         if op == "convert":
             return converted(args[0], x.type)
         if op == "bitcast":
@@ -347,20 +349,15 @@ def lowered(
 
 
 def pointwise(b: Builder, rule: Any, operands: list, targets: list, params: dict, multiple: bool) -> None:
-    def element(at: Callable, target: Operand, i: Any) -> None:
-        store([target], i, [at(b, loops.unravel(i, target.aval.shape), *operands, **params)])
+    apart = isinstance(rule.at, tuple)
 
-    if isinstance(rule.at, tuple):
-        for at, target in zip(rule.at, targets, strict=True):
-            if target.aval.size:
-                b.loop(target.aval.size, [], functools.partial(element, at, target))
-        return
+    def element(at: Callable, into: Sequence[Operand], i: Any) -> None:
+        out = at(b, loops.unravel(i, into[0].aval.shape), *operands, **params)
+        store(into, i, out if multiple and not apart else [out])
 
-    def element(position: Expr) -> None:
-        out = rule.at(b, loops.unravel(position, targets[0].aval.shape), *operands, **params)
-        store(targets, position, out if multiple else [out])
-
-    b.lanes(targets[0].aval.size, element)
+    for at, into in zip(rule.at, [[x] for x in targets], strict=True) if apart else [(rule.at, targets)]:
+        if into[0].aval.size:
+            b.lanes(into[0].aval.size, partial(element, at, into))
 
 
 def reduced(b: Builder, rule: Any, operands: list, targets: list, params: dict, multiple: bool) -> None:

@@ -111,7 +111,7 @@ def test_transformations_run_where_the_arguments_are(gpus):
 def test_a_pickle_from_a_gpu_opens_on_a_cpu(gpus, monkeypatch):
     x = nrx.device_put(jnp.arange(3.0), gpus[0])
     data = pickle.dumps({"x": x})
-    assert copy.deepcopy(x) is x
+    assert copy.deepcopy(x).device is x.device
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert pickle.loads(data)["x"].device.platform == "cpu"
     assert b"cupy" not in data

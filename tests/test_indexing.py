@@ -15,8 +15,9 @@ from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ArgumentTypeError, AxisError, DTypeError, IndexingError, ShapeError
 from nrx.numpy.at import IndexUpdateHelper
 from nrx.numpy.indexing import getitem, take, take_along_axis
-from nrx.ops import arithmetic, indexing
-from nrx.ops.indexing import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
+from nrx.ops import arithmetic, scatter
+from nrx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode, ScatterDimensionNumbers
+from nrx.ops.gather import gather
 from nrx.ops.structural import reduce_sum
 from nrx.testing import check_grads
 from nrx.transforms import grad, jit, jvp, make_jaxpr, vmap
@@ -223,7 +224,7 @@ def test_without_ufunc_at(name: str, dtype: str) -> None:
     """Where there is no `ufunc.at` (CuPy's lacks operations and dtypes), repeated indices are combined by sorting."""
     rng = np.random.default_rng(0)
     other = types.SimpleNamespace(**vars(np))
-    numbers, prim = ScatterDimensionNumbers((1,), (0,), (0,)), getattr(indexing, name + "_p")
+    numbers, prim = ScatterDimensionNumbers((1,), (0,), (0,)), getattr(scatter, name + "_p")
     params = {"dimension_numbers": numbers, "indices_are_sorted": False, "mode": GatherScatterMode.FILL_OR_DROP}
     for count in (0, 1, 2, 3, 17, 64):
         x, updates = (rng.integers(-2, 3, (n, 3)).astype(dtypes.canonical_dtype(dtype)) for n in (5, count))
@@ -328,8 +329,8 @@ def test_default_fill(dtype: str, expected: Any) -> None:
 def test_positions_beyond_int64_are_out_of_bounds() -> None:
     huge = np.array([[2**64 - 1], [2**63], [1]], np.uint64)
     numbers = GatherDimensionNumbers((), (0,), (0,))
-    assert indexing.gather(LINE, huge, numbers, (1,), mode="clip").tolist() == [3, 3, 2]
-    assert indexing.gather(LINE, huge, numbers, (1,), mode="fill", fill_value=0).tolist() == [0, 0, 2]
+    assert gather(LINE, huge, numbers, (1,), mode="clip").tolist() == [3, 3, 2]
+    assert gather(LINE, huge, numbers, (1,), mode="fill", fill_value=0).tolist() == [0, 0, 2]
     with pytest.raises(IndexingError, match="out of bounds"):
         getitem(asarray(LINE), huge[:, 0])
 
@@ -452,7 +453,7 @@ def test_dimension_numbers_that_do_not_fit(
     numbers: tuple, indices: Any, sizes: tuple, error: type, message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        indexing.gather(GRID, indices, GatherDimensionNumbers(*numbers), sizes)
+        gather(GRID, indices, GatherDimensionNumbers(*numbers), sizes)
 
 
 @pytest.mark.parametrize(
@@ -467,12 +468,12 @@ def test_dimension_numbers_that_do_not_fit(
 def test_updates_that_do_not_fit(updates: np.ndarray, error: type, message: str) -> None:
     numbers = ScatterDimensionNumbers((1,), (0,), (0,))
     with pytest.raises(error, match=message):
-        indexing.scatter(GRID, np.zeros((4, 1), int), updates, numbers)
+        scatter.scatter(GRID, np.zeros((4, 1), int), updates, numbers)
 
 
 def test_scatter_places_every_axis() -> None:
     with pytest.raises(ShapeError, match="do not place all 2 axes"):
-        indexing.scatter(GRID, np.zeros((4, 1), int), GRID[:1], ScatterDimensionNumbers((1,), (), (0,)))
+        scatter.scatter(GRID, np.zeros((4, 1), int), GRID[:1], ScatterDimensionNumbers((1,), (), (0,)))
 
 
 # --- Dtypes -----------------------------------------------------------------------------------------------------------

@@ -42,14 +42,15 @@ def is_exact(prim: Primitive, raws: Sequence[np.ndarray]) -> bool:
 
 
 def assert_same_bits(got: np.ndarray, expected: np.ndarray, what: str) -> None:
-    """Equal bits, but for those of NaNs."""
+    """Equal bits, but for those of a NaN."""
     assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
     if got.dtype.kind == "c":
         got, expected = (np.stack([x.real, x.imag]) for x in (got, expected))
     bits = [np.ascontiguousarray(x).reshape(-1).view(f"u{x.dtype.itemsize}") for x in (got, expected)]
     same = bits[0] == bits[1]
     if dtypes.is_inexact(got.dtype):
-        same |= (np.isnan(got) & np.isnan(expected)).reshape(-1)
+        with np.errstate(invalid="ignore"):
+            same |= (np.isnan(got) & np.isnan(expected)).reshape(-1)
     at = np.flatnonzero(~same)
     assert not at.size, f"{what}: {got.reshape(-1)[at[:3]]}, expected {expected.reshape(-1)[at[:3]]}"
 

@@ -114,7 +114,9 @@ def torch_inference(program: Callable[..., Any], compiled: bool, *data: np.ndarr
     """A call of a program that takes `torch`, then tensors, of which no gradient is needed."""
     import torch
 
-    function = partial(program, torch)
+    def function(*tensors: Any) -> Any:
+        return program(torch, *tensors)
+
     if compiled:
         function = torch.compile(function, fullgraph=True)
     operands = [torch.tensor(array) for array in data]

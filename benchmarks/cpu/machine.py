@@ -4,9 +4,30 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGES = ("nrx", "llvmlite", "numpy", "jax", "jaxlib", "torch")
-_STOLEN = 8
+# The columns of /proc/stat: user, nice, system, idle, waiting, interrupts (two), stolen.
+_IDLE, _COLUMNS = (3, 4), 8
+
+
+class Usage(NamedTuple):
+    """Processor seconds, of all processors together.
+
+    Fields:
+        all: since the machine was started.
+        stolen: of these, what its host gave to other guests.
+        busy: of these, what processes used.
+        own: of these, what this process used, and those that it started and that have ended.
+    """
+
+    all: float
+    stolen: float
+    busy: float
+    own: float
+
+    def since(self, before: "Usage") -> "Usage":
+        return Usage(*(now - then for now, then in zip(self, before, strict=True)))
 
 
 def processors() -> int:
@@ -23,7 +44,9 @@ def read(path: str) -> str:
 
 
 def processor_name() -> str:
-    names = [line.partition(":")[2].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")]
+    names = [
+        line.partition(":")[2].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")
+    ]
     return names[0] if names else platform.processor() or platform.machine()
 
 
@@ -43,17 +66,23 @@ def versions() -> dict[str, str]:
     return found
 
 
-def processor_seconds() -> tuple[float, float]:
-    """Since the machine was started: seconds stolen by its host for other guests, and all seconds."""
-    ticks = [int(word) for word in read("/proc/stat").split("\n")[0].split()[1:]]
-    return (float(ticks[_STOLEN - 1]), float(sum(ticks[:_STOLEN]))) if len(ticks) >= _STOLEN else (0.0, 0.0)
+def usage() -> Usage | None:
+    """None where the system does not tell."""
+    ticks = [int(word) / os.sysconf("SC_CLK_TCK") for word in read("/proc/stat").split("\n")[0].split()[1:]]
+    if len(ticks) < _COLUMNS:
+        return None
+    times = os.times()
+    own = times.user + times.system + times.children_user + times.children_system
+    stolen = ticks[_COLUMNS - 1]
+    return Usage(sum(ticks[:_COLUMNS]), stolen, sum(ticks[:_COLUMNS]) - stolen - sum(ticks[i] for i in _IDLE), own)
 
 
-def stolen(before: tuple[float, float], after: tuple[float, float]) -> float:
-    """The part of the time in between that went to other guests of the host."""
-    return (after[0] - before[0]) / (after[1] - before[1]) if after[1] > before[1] else 0.0
-
-
-def load() -> float:
-    """How many processes wanted to run in the last minute, on average."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+def disturbance(before: Usage | None, after: Usage | None) -> str:
+    """What part of the machine was not ours."""
+    if before is None or after is None:
+        return "not known"
+    spent = after.since(before)
+    others = max(0.0, spent.busy - spent.own)
+    return (
+        f"{others / spent.all:.1%} of the processors used by others, {spent.stolen / spent.all:.1%} stolen by the host"
+    )

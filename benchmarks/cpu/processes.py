@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -79,26 +80,20 @@ class Process:
     def close(self) -> None:
         """End it and what it started."""
         if hasattr(os, "killpg"):
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         self._process.kill()
         self._process.wait()
         self._log.close()
 
 
 class Contestant:
-    """What takes turns with others. `prepare`, which does not wait, comes first; then `ready`, then bursts.
-
-    Fields:
-        idle: how busy the process was between bursts, at most, as a part of a core.
-    """
+    """What takes turns with others."""
 
     def __init__(self, case: Case, peer: str, seed: int, threads: int, limit: float):
         self._case, self._peer, self._seed, self._threads, self._limit = case, peer, seed, threads, limit
         self._folder = Path(tempfile.mkdtemp(prefix="nrx-bench-"))
-        self.idle = 0.0
+        self._pauses = np.zeros(2)
 
     def __enter__(self) -> Self:
         return self
@@ -106,10 +101,18 @@ class Contestant:
     def __exit__(self, *exception: object) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def busy(self) -> float:
+        """How busy the process was in the pauses between its bursts, as a part of a core."""
+        length, processor = self._pauses
+        return float(processor / length) if length else 0.0
+
     def prepare(self) -> None:
+        """Begin to prepare, without waiting for the end."""
         raise NotImplementedError
 
     def ready(self) -> None:
+        """Wait for the end of preparing."""
         raise NotImplementedError
 
     def burst(self, seconds: float) -> list[float]:
@@ -141,7 +144,7 @@ class Worker(Contestant):
         assert self._process is not None
         self._process.send(seconds)
         _, reply = self._process.receive(self._limit)
-        self.idle = max(self.idle, reply["idle"])
+        self._pauses += reply["pause"]
         return reply["samples"]
 
 

@@ -5,32 +5,21 @@ from typing import NamedTuple
 
 from benchmarks.cpu.case import Case
 from benchmarks.cpu.peers import PEERS
-from benchmarks.cpu.results import MODES, Outcome, Timing, Verdict, verdicts
+from benchmarks.cpu.results import Growth, Outcome, Timing, Verdict, growths, verdicts
 
 METHOD = """\
 Written by `make bench`; do not edit. `python -m benchmarks cpu --only rk4 --quick` measures a few workloads and prints
 them only.
 
 Every workload runs the same mathematical program in each library, written as that library wants it
-(`benchmarks/cpu/workloads/`), in a process of its own, with the same number of threads and the same random data, fresh in
-each run of the benchmarks. Before it is timed, its result is compared with NumPy's in float64. The processes take turns in
-short bursts, with pauses in between. A sample is the mean over about a millisecond of calls, or one call.
+(`benchmarks/cpu/workloads/`), in a process of its own, with the same number of threads and the same random data, fresh
+in each run of the benchmarks. Before it is timed, its result is compared with NumPy's in float64. The processes take
+turns in short bursts, with pauses in between. A sample is the mean over about a millisecond of calls, or one call.
 
-A ratio is the peer's time over that of nrx: first that of the minima, then that of the 25th percentiles, and a target is
-met when both reach it. PyTorch counts with the better of eager and `torch.compile`. Times are only comparable within a run.
+A ratio is the peer's time over that of nrx: first that of the minima, then that of the 25th percentiles, and a target
+is met when both reach it. PyTorch counts with the better of eager and `torch.compile`. Times are only comparable within
+a run.
 """
-
-
-class Growth(NamedTuple):
-    """How a time of our own may grow from one workload to another."""
-
-    title: str
-    small: str
-    large: str
-    target: float
-
-
-GROWTHS = [Growth("compile time from 400 to 800 operations", "chain-400", "chain-800", 2.2)]
 
 
 class Row(NamedTuple):
@@ -42,6 +31,10 @@ class Row(NamedTuple):
     @property
     def verdicts(self) -> list[Verdict]:
         return verdicts(self.case.targets, self.outcomes)
+
+
+def growths_of(rows: Sequence[Row]) -> list[Growth]:
+    return growths({row.case.name: row.outcomes for row in rows})
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -74,7 +67,14 @@ def judged(case: Case, found: Sequence[Verdict], against: str) -> list[str]:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    head = ["workload (minima in µs)", *(peer.title for peer in PEERS.values()), "JAX / nrx", "target", "PyTorch / nrx", "target"]
+    head = [
+        "workload (minima in µs)",
+        *(peer.title for peer in PEERS.values()),
+        "JAX / nrx",
+        "target",
+        "PyTorch / nrx",
+        "target",
+    ]
     lines = [
         [row.case.title, *(cell(row.outcomes.get(peer)) for peer in PEERS)]
         + judged(row.case, row.verdicts, "jax")
@@ -84,22 +84,16 @@ def summary(rows: Sequence[Row]) -> str:
     return table(head, lines)
 
 
-def growths(rows: Sequence[Row]) -> list[str]:
-    """A sentence for each growth that was measured."""
-    outcomes = {row.case.name: row.outcomes for row in rows}
+def growth_text(growths: Sequence[Growth]) -> str:
+    """A sentence for each."""
     sentences = []
-    for growth in GROWTHS:
-        pairs = {peer: (outcomes.get(growth.small, {}).get(peer), outcomes.get(growth.large, {}).get(peer)) for peer in PEERS}
-        factors = {
-            peer: (large.minimum / small.minimum, large.quartile / small.quartile)
-            for peer, (small, large) in pairs.items()
-            if isinstance(small, Timing) and isinstance(large, Timing)
-        }
-        if "nrx" in factors:
-            met = max(factors["nrx"]) <= growth.target
-            shown = ", ".join(f"{PEERS[peer].title} × {a:.2f} / {b:.2f}" for peer, (a, b) in factors.items())
-            sentences.append(f"Growth of {growth.title}: {shown}; target ≤ {growth.target:g} {'met' if met else '**missed**'}.")
-    return sentences
+    for growth in growths:
+        shown = ", ".join(
+            f"{PEERS[peer].title} × {r.minima:.2f} / {r.quartiles:.2f}" for peer, r in growth.ratios.items()
+        )
+        verdict = "met" if growth.met else "**missed**"
+        sentences.append(f"Growth of {growth.law.title}: {shown}; target ≤ {growth.law.target:g} {verdict}.\n")
+    return "\n".join(sentences)
 
 
 def details(rows: Sequence[Row]) -> str:
@@ -109,24 +103,25 @@ def details(rows: Sequence[Row]) -> str:
         for peer, timing in row.outcomes.items():
             if isinstance(timing, Timing):
                 times = [microseconds(time) for time in (timing.minimum, timing.quartile, timing.median)]
-                share = [f"{timing.spread:.0%}", f"{len(timing.samples):,}", f"{timing.idle:.1%}"]
+                share = [f"{timing.spread:.0%}", f"{len(timing.samples):,}", f"{timing.busy:.1%}"]
                 lines.append([row.case.title, PEERS[peer].title, *times, *share])
     return table(head, lines)
 
 
-def reasons_wanted(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """The misses: workload and key of the target."""
-    return [(row.case.name, verdict.against) for row in rows for verdict in row.verdicts if not verdict.met]
+def missed(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """The workload and the key of each target that is missed."""
+    found = [(row.case.name, verdict.against) for row in rows for verdict in row.verdicts if not verdict.met]
+    return found + [(growth.law.large, "growth") for growth in growths_of(rows) if not growth.met]
 
 
 def misses(rows: Sequence[Row], reasons: Mapping[str, Mapping[str, str]]) -> str:
     """Each miss with its reason."""
     titles = {row.case.name: row.case.title for row in rows}
+    whom = {"jax": "against JAX", "torch": "against PyTorch", "growth": "growth"}
     lines = []
-    for name, against in reasons_wanted(rows):
-        whom = "PyTorch" if against in MODES else PEERS[against].title
-        reason = reasons.get(name, {}).get(against, "no reason is written down yet (`benchmarks/cpu/reasons.toml`).")
-        lines.append(f"- **{titles[name]}**, against {whom}: {reason}")
+    for name, key in missed(rows):
+        reason = reasons.get(name, {}).get(key, "no reason is written down yet (`benchmarks/cpu/reasons.toml`).")
+        lines.append(f"- **{titles[name]}**, {whom[key]}: {reason}")
     return "\n".join(lines) + "\n" if lines else "None.\n"
 
 
@@ -157,7 +152,7 @@ def render(rows: Sequence[Row], machine: Mapping[str, str], reasons: Mapping[str
     """
     sections = {
         "# The CPU, beside JAX and PyTorch": METHOD,
-        "## Results": "\n".join([summary(rows), *growths(rows), ""]),
+        "## Results": "\n".join(filter(None, [summary(rows), growth_text(growths_of(rows))])),
         "## Missed targets": misses(rows, reasons),
         "## Remarks": remarks(rows),
         "## Machine": "\n".join(f"- {name}: {fact}" for name, fact in machine.items()) + "\n",

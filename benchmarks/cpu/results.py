@@ -16,11 +16,11 @@ class Timing:
 
     Fields:
         bursts: the samples, burst by burst.
-        idle: how busy its process was between bursts, at most, as a part of a core.
+        busy: how busy its process was in the pauses between bursts, as a part of a core.
     """
 
     bursts: Sequence[Sequence[float]]
-    idle: float = 0.0
+    busy: float = 0.0
 
     @property
     def samples(self) -> np.ndarray:
@@ -97,4 +97,43 @@ def verdicts(targets: Mapping[str, float], outcomes: Mapping[str, Outcome]) -> l
         if theirs and isinstance(ours, Timing):
             best = min(theirs, key=lambda mode: theirs[mode].minimum)
             found.append(Verdict(against, best, ratio(list(theirs.values()), ours), target))
+    return found
+
+
+class Law(NamedTuple):
+    """At most how many times our time in one workload another one shall take."""
+
+    title: str
+    small: str
+    large: str
+    target: float
+
+
+LAWS = [Law("the compile time from 400 to 800 operations", "chain-400", "chain-800", 2.2)]
+
+
+class Growth(NamedTuple):
+    """How times grew, those of all who were measured."""
+
+    law: Law
+    ratios: Mapping[str, Ratio]
+
+    @property
+    def met(self) -> bool:
+        return max(self.ratios["nrx"]) <= self.law.target
+
+
+def growths(measured: Mapping[str, Mapping[str, Outcome]], laws: Sequence[Law] = LAWS) -> list[Growth]:
+    """One for each law whose workloads were measured, workload -> contestant -> outcome."""
+    found = []
+    for law in laws:
+        small, large = measured.get(law.small, {}), measured.get(law.large, {})
+        pairs = {peer: (outcome, large.get(peer)) for peer, outcome in small.items()}
+        ratios = {
+            peer: ratio([more], less)
+            for peer, (less, more) in pairs.items()
+            if isinstance(less, Timing) and isinstance(more, Timing)
+        }
+        if "nrx" in ratios:
+            found.append(Growth(law, ratios))
     return found

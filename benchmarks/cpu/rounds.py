@@ -28,6 +28,8 @@ class Plan(NamedTuple):
 
 
 FULL = Plan(rounds=15, burst=0.05, pause=0.05, allowance=6.0, limit=120.0)
+#: Of a process that starts in each burst there are fewer.
+STARTS = FULL._replace(pause=0.2, allowance=20.0)
 QUICK = Plan(rounds=3, burst=0.02, pause=0.03, allowance=1.0, limit=60.0)
 LEAST_BURSTS = 2
 

@@ -36,18 +36,19 @@ class Timed:
             while (seconds := self._sample()) * self._calls < SAMPLE_SECONDS and self._calls < 1 << 20:
                 self._calls = max(2 * self._calls, min(int(SAMPLE_SECONDS / seconds), 10 * self._calls))
         self._seconds = seconds * self._calls
+        gc.collect()
+        gc.disable()
         self._rested = time.perf_counter(), time.process_time()
 
     def burst(self, seconds: float) -> dict[str, Any]:
-        """Seconds per call over and over, and how busy the process was since the last burst, as a part of a core."""
-        (wall, processor), now = self._rested, time.perf_counter()
-        idle = (time.process_time() - processor) / (now - wall)
+        """Seconds per call over and over, and for the time since the last burst its length and processor time."""
+        pause = time.perf_counter() - self._rested[0], time.process_time() - self._rested[1]
         self._task.reset()
         if self._seconds < seconds:
             self._samples(WARM_UP * seconds)
         samples = self._samples(seconds)
         self._rested = time.perf_counter(), time.process_time()
-        return {"samples": [sample * self._task.scale for sample in samples], "idle": idle}
+        return {"samples": [sample * self._task.scale for sample in samples], "pause": pause}
 
     def _samples(self, seconds: float) -> list[float]:
         end = time.perf_counter() + seconds
@@ -74,10 +75,7 @@ def prepared(case: Case, peer: str, seed: int) -> Timed:
     seconds = time.perf_counter() - start
     if not (far := error(result, case.reference(*data))) <= case.tolerance:
         raise ArithmeticError(f"wrong by {far:.2g} of the largest element, {case.tolerance:g} is allowed")
-    timed = Timed(task, seconds)
-    gc.collect()
-    gc.disable()
-    return timed
+    return Timed(task, seconds)
 
 
 def answer(replies: IO[str], reply: dict[str, Any]) -> None:

@@ -3,12 +3,12 @@
 CuPy is imported when a "gpu" device is first asked for, and not before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from nrx.backends.op_by_op import compile_op_by_op
+from nrx.backends.op_by_op import compile_op_by_op, interpret
 from nrx.core.backend import Device, Executable, Raw, register_backend
 from nrx.core.errors import BackendMissingError
 from nrx.core.primitive import Primitive
@@ -68,6 +68,9 @@ class CupyBackend:
         if isinstance(out, list | tuple):
             return [self.xp.asarray(raw) for raw in out]
         return self.xp.asarray(out)
+
+    def interpret(self, program: Program, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
+        return interpret(program, device)
 
     def compile(self, program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
         return compile_op_by_op(program, device)

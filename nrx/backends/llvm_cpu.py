@@ -35,8 +35,8 @@ class NativeExecutable:
         self._consts = list(consts)
         self._target = host()
         self._compiled = compile_program(program, self._target, donated if not consts else ())
-        self._loaded = cache.loaded(self._compiled.text, self._target)
-        self._table = _Table(self._compiled)
+        self._loaded = cache.load(self._compiled.text, self._target)
+        self._table = _table(self._compiled)
         self._function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self._loaded.address("entry"))
         self.native = None if consts else self._entry()
 
@@ -101,19 +101,11 @@ class NativeExecutable:
         )
 
 
-class _Table:
-    """The runtime table of one executable: the common words, addresses of constants, numbers of host calls."""
-
-    def __init__(self, compiled: Compiled):
-        self._constants = [np.require(array.numpy(), requirements=("C", "A")) for array in compiled.constants]
-        self._host_calls = [runtime.register(_HostCall(eqn)) for eqn in compiled.host_calls]
-        words = [*runtime.words(), *(x.__array_interface__["data"][0] for x in self._constants), *self._host_calls]
-        self._words = (_WORD * len(words))(*words)
-        self.address = ctypes.addressof(self._words)
-
-    def __del__(self) -> None:
-        for number in self._host_calls:
-            runtime.forget(number)
+def _table(compiled: Compiled) -> runtime.RuntimeTable:
+    """What the native code of a Program finds outside itself."""
+    constants = [np.require(array.numpy(), requirements=("C", "A")) for array in compiled.constants]
+    addresses = [x.__array_interface__["data"][0] for x in constants]
+    return runtime.RuntimeTable(addresses, [_HostCall(eqn) for eqn in compiled.host_calls], keep=constants)
 
 
 class _HostCall:

@@ -1,14 +1,46 @@
 """The NumPy backend: the CPU, op by op. It is the reference for every other."""
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nrx.backends.op_by_op import compile_op_by_op
+from nrx.backends.op_by_op import compile_op_by_op, interpret
 from nrx.core.backend import Device, Executable, Raw, register_backend
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program
+
+
+def _ignoring() -> tuple[ContextVar, Any] | None:
+    """The context variable behind `np.errstate` and its value while all is ignored; None if it is not a single one."""
+    outside = copy_context()
+    with np.errstate(all="ignore"):
+        inside = copy_context().items()
+    changed = [(variable, value) for variable, value in inside if outside.get(variable) is not value]
+    return changed[0] if len(changed) == 1 else None
+
+
+def _silence() -> Callable[[], AbstractContextManager]:
+    """`np.errstate(all="ignore")` in a third of its time, which is more than a small operation takes."""
+    found = _ignoring()
+    if found is None:
+        return partial(np.errstate, all="ignore")
+    ignored, enter, leave = found[1], found[0].set, found[0].reset
+
+    class Silence:
+        __slots__ = ("token",)
+
+        def __enter__(self) -> None:
+            self.token = enter(ignored)
+
+        def __exit__(self, *exc: object) -> None:
+            leave(self.token)
+
+    return Silence
 
 
 class NumpyBackend:
@@ -19,6 +51,7 @@ class NumpyBackend:
 
     def __init__(self) -> None:
         self._devices = (Device("cpu", 0, self),)
+        self._silence = _silence()
 
     def devices(self) -> Sequence[Device]:
         return self._devices
@@ -32,8 +65,8 @@ class NumpyBackend:
     def transfer(self, raw: Raw, device: Device) -> Raw:
         return raw
 
-    def active(self, device: Device) -> np.errstate:
-        return np.errstate(all="ignore")  # inf and NaN are results here, as on any accelerator
+    def active(self, device: Device) -> AbstractContextManager:
+        return self._silence()  # inf and NaN are results here, as on any accelerator
 
     def call(self, prim: Primitive, raws: Sequence[Raw], params: dict, device: Device) -> Any:
         out = prim.impl(device.runner if prim.higher_order else np, *raws, **params)
@@ -43,8 +76,12 @@ class NumpyBackend:
             return [np.asarray(raw) for raw in out]
         return np.asarray(out)  # NumPy makes scalars of 0-d results
 
+    def interpret(self, program: Program, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
+        return interpret(program, device)
+
     def compile(self, program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
-        return compile_op_by_op(program, device)
+        # Imported when the first Program is compiled: the compiler would make up half of the time of `import nrx`.
+        return importlib.import_module("nrx.backends.llvm_cpu").compile_native(program, device, donated)
 
 
 register_backend("cpu", NumpyBackend)

@@ -52,10 +52,18 @@ class OpByOp:
 
 
 def compile_op_by_op(program: Program, device: Device) -> OpByOp:
-    """A Program to be run one primitive after the other.
+    """A Program to be run one primitive after the other."""
+    return OpByOp(program, interpret(program, device))
+
+
+def interpret(program: Program, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
+    """A function from raw inputs to raw outputs that runs one primitive after the other.
 
     Values live in numbered slots; a slot is cleared after its last use, so that memory is freed as early as it can be.
     """
+    if _is_single(program):
+        (eqn,) = program.eqns
+        return lambda raws: [device.backend.call(eqn.prim, raws, eqn.params, device)]
     slots: dict[Var, int] = {}
     backend = device.backend
     template: list[Any] = []
@@ -75,11 +83,20 @@ def compile_op_by_op(program: Program, device: Device) -> OpByOp:
     for var, value in zip(program.constvars, program.consts, strict=True):
         template[slot(var)] = backend.from_numpy(value.numpy(), device)
     in_slots = [slot(var) for var in program.invars]
-    reads = [[read_slot(atom) for atom in eqn.inputs] for eqn in program.eqns]
-    writes = [[slot(var) for var in eqn.outs] for eqn in program.eqns]
+    eqns = []
+    for eqn in program.eqns:
+        if eqn.prim.name == "broadcast_in_dim" and isinstance(eqn.inputs[0], Literal):  # once for all: it is a view
+            with backend.active(device):
+                template[slot(eqn.outs[0])] = backend.call(
+                    eqn.prim, [template[read_slot(eqn.inputs[0])]], eqn.params, device
+                )
+        else:
+            eqns.append(eqn)
+    reads = [[read_slot(atom) for atom in eqn.inputs] for eqn in eqns]
+    writes = [[slot(var) for var in eqn.outs] for eqn in eqns]
     out_slots = [read_slot(atom) for atom in program.outs]
     dying = _last_uses([r + w for r, w in zip(reads, writes, strict=True)], keep=set(out_slots))
-    plan = [(eqn.prim, eqn.params, r, w, d) for eqn, r, w, d in zip(program.eqns, reads, writes, dying, strict=True)]
+    plan = [(eqn.prim, eqn.params, r, w, d) for eqn, r, w, d in zip(eqns, reads, writes, dying, strict=True)]
     call = backend.call
 
     def run(inputs: Sequence[Raw]) -> list[Raw]:
@@ -97,7 +114,15 @@ def compile_op_by_op(program: Program, device: Device) -> OpByOp:
                 values[position] = None
         return [values[i] for i in out_slots]
 
-    return OpByOp(program, run)
+    return run
+
+
+def _is_single(program: Program) -> bool:
+    """Whether it is one primitive with one result, applied to the arguments as they come."""
+    if len(program.eqns) != 1 or program.constvars:
+        return False
+    (eqn,) = program.eqns
+    return not eqn.prim.multiple_results and eqn.inputs == program.invars and eqn.outs == program.outs
 
 
 def _last_uses(touched: Sequence[Sequence[Slot]], keep: set[Slot]) -> list[list[Slot]]:

@@ -18,7 +18,7 @@ _ARITIES = {
     **dict.fromkeys(("neg", "abs", "sqrt", "floor", "ceil", "rint", "trunc", "not", "popcount", "clz"), 1),
     "fma": 3,
 }
-_FLOATS_ONLY = frozenset("sqrt floor ceil rint trunc copysign".split()) | MATH
+_FLOATS_ONLY = frozenset("sqrt floor ceil rint trunc copysign fma".split()) | MATH
 _INTS_ONLY = frozenset("rem shl lshr ashr popcount clz".split())
 _BITS_ONLY = frozenset("and or xor not".split())
 

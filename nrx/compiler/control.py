@@ -12,10 +12,12 @@ _MOST_UNROLLED = 4
 Merged = tuple[str, str, str]
 """What a name stands for after two blocks meet: LLVM type, and the value from each."""
 
+Phi = tuple[str, str, str, str]
+"""What a name stands for in a loop: name, LLVM type, first value, next value."""
+
 
 class Control(Values):
-    """Writes statements. `varying` holds what is wide though it may begin uniform: carried Exprs,
-    and (If, number) of results."""
+    """Writes statements. `varying` is what `LaneAnalysis` says of the loop over lanes that is being written."""
 
     def __init__(self, code: Code, name: str):
         super().__init__(code, name)
@@ -24,8 +26,8 @@ class Control(Values):
             Store: self._store,
             Let: self._let,
             Loop: self.loop,
-            While: self._while,
-            If: self._if,
+            While: self.while_,
+            If: self.if_,
         }
 
     def block(self, statements: Sequence[Any]) -> None:
@@ -43,7 +45,7 @@ class Control(Values):
 
     # Basic blocks
 
-    def fresh(self, type: str, wide: bool = False) -> Value:
+    def fresh(self, wide: bool = False) -> Value:
         """A name that a phi of the innermost scope will define."""
         return Value(self.code.name(), self.top, wide)
 
@@ -66,7 +68,7 @@ class Control(Values):
         self.code.lines = lines
         return [self.code.new(f"phi {t} [{x}, %{scope.label}], [{y}, %{before}]") for t, x, y in merged]
 
-    def close_loop(self, phis: Sequence[tuple[str, str, str, str]], again: str) -> None:
+    def close_loop(self, phis: Sequence[Phi], again: str) -> None:
         """End a loop that runs once, and once more whenever `again`; phis are (name, type, first, next)."""
         scope = self.close()
         lines, before = self.scopes[-1].lines, self.scopes[-1].label
@@ -75,6 +77,18 @@ class Control(Values):
         lines += [f"{n} = phi {t} [{x}, %{before}], [{y}, %{scope.label}]" for n, t, x, y in phis]
         lines += scope.lines
         lines += [f"br i1 {again}, label %{scope.first}, label %{end}", f"{end}:"]
+        self.scopes[-1].label = end
+
+    def close_while(self, head: Scope, body: Scope, goes_on: str, phis: Sequence[Phi]) -> None:
+        """End a loop of a head, which decides whether it goes on, and a body."""
+        self.close()
+        self.close()
+        lines, before = self.scopes[-1].lines, self.scopes[-1].label
+        end = self.code.label()
+        lines += [f"br label %{head.first}", f"{head.first}:"]
+        lines += [f"{n} = phi {t} [{x}, %{before}], [{y}, %{body.label}]" for n, t, x, y in phis]
+        lines += [*head.lines, f"br i1 {goes_on}, label %{body.first}, label %{end}", f"{body.first}:"]
+        lines += [*body.lines, f"br label %{head.first}", f"{end}:"]
         self.scopes[-1].label = end
 
     def open_inline(self) -> None:
@@ -101,6 +115,8 @@ class Control(Values):
         if extent.number is not None and extent.number <= _MOST_UNROLLED:
             self._unrolled(s, extent.number, inits)
             return
+        if self.is_guarded and extent.number is None:  # it may be nonsense, if no lane is here
+            extent = self.choose("i64", self.any_lane(), extent, whole(0))
         wide = [v.wide or c in self.varying for v, c in zip(inits, s.carried, strict=True)]
         types = [(x.type, self.type_text(x.type, w), w) for x, w in zip(s.inits, wide, strict=True)]
         starts = [self.text(v, t, w) for v, (t, _, w) in zip(inits, types, strict=True)]
@@ -108,9 +124,9 @@ class Control(Values):
         if runs is not None:
             self.open(is_branch=True)
         self.open(is_branch=False)
-        index = self.fresh("i64")
+        index = self.fresh()
         self.define(s.var, index)
-        carried = [self.fresh(t, w) for t, _, w in types]
+        carried = [self.fresh(w) for _, _, w in types]
         for c, v in zip(s.carried, carried, strict=True):
             self.define(c, v)
         self.block(s.body)
@@ -135,13 +151,13 @@ class Control(Values):
             values = [Value(v.text, min(v.level, self.top), v.wide, v.number) for v in finals]
         self.results[s] = values
 
-    def _while(self, s: While) -> None:
+    def while_(self, s: While) -> None:
         inits = self.values(s.inits)
         wide = [v.wide or c in self.varying for v, c in zip(inits, s.carried, strict=True)]
         types = [(x.type, self.type_text(x.type, w), w) for x, w in zip(s.inits, wide, strict=True)]
         starts = [self.text(v, t, w) for v, (t, _, w) in zip(inits, types, strict=True)]
         head = self.open(is_branch=False)
-        carried = [self.fresh(t, w) for t, _, w in types]
+        carried = [self.fresh(w) for _, _, w in types]
         for c, v in zip(s.carried, carried, strict=True):
             self.define(c, v)
         self.block(s.head)
@@ -150,19 +166,11 @@ class Control(Values):
         body = self.open(is_branch=True)
         self.block(s.body)
         finals = [self.text(v, t, w) for v, (t, _, w) in zip(self.values(s.finals), types, strict=True)]
-        self.close()
-        self.close()
-        lines, before = self.scopes[-1].lines, self.scopes[-1].label
-        end = self.code.label()
-        lines += [f"br label %{head.first}", f"{head.first}:"]
-        for v, (_, t, _), x, y in zip(carried, types, starts, finals, strict=True):
-            lines.append(f"{v.text} = phi {t} [{x}, %{before}], [{y}, %{body.label}]")
-        lines += [*head.lines, f"br i1 {condition.text}, label %{body.first}, label %{end}", f"{body.first}:"]
-        lines += [*body.lines, f"br label %{head.first}", f"{end}:"]
-        self.scopes[-1].label = end
+        phis = [(v.text, t, x, y) for v, (_, t, _), x, y in zip(carried, types, starts, finals, strict=True)]
+        self.close_while(head, body, condition.text, phis)
         self.results[s] = [Value(v.text, self.top, w) for v, w in zip(carried, wide, strict=True)]
 
-    def _if(self, s: If) -> None:
+    def if_(self, s: If) -> None:
         condition = self.value(s.condition)
         wide = [(s, number) in self.varying for number in range(len(s.then_values))]
         then, then_texts = self._branch(s.then, s.then_values, wide)

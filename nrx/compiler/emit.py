@@ -5,7 +5,6 @@
 The arguments are words: the runtime's table, one pointer per buffer, one number per symbolic dimension.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from nrx.compiler.code import MEMORY_BITS, Code, memory_types
@@ -28,17 +27,6 @@ def emit_kernel(kernel: Kernel, name: str, target: Target) -> str:
         ValueError: if it has more than MAX_SCRATCH bytes of scratch memory.
     """
     return _Emitter(kernel, name, target).function()
-
-
-def module_text(kernels: Iterable[str]) -> str:
-    """The texts of several kernels in one: every declaration once."""
-    declarations: dict[str, None] = {}
-    definitions = []
-    for text in kernels:
-        head, found, rest = text.partition("define ")
-        declarations.update(dict.fromkeys(head.splitlines()))
-        definitions.append(found + rest)
-    return "\n".join([*declarations, *definitions])
 
 
 class _Emitter(LaneLoops):
@@ -80,7 +68,7 @@ class _Emitter(LaneLoops):
         runs = self._operation("lt", "i64", [first, last])
         self.open(is_branch=True)
         self.open(is_branch=False)
-        task = self.fresh("i64")
+        task = self.fresh()
         self.define(self.kernel.task, task)
         self.block(self.kernel.body)
         following, again = self.step(task, 1, last)
@@ -109,9 +97,10 @@ class _Emitter(LaneLoops):
         return self.pointer(buffer, at.number, at.terms).text
 
     def _copy(self, s: Copy) -> None:
-        bits = MEMORY_BITS[element_type(s.target)]
-        size = self.arithmetic("mul", self.value(s.count), whole(bits // 8))
-        target, source = self._at(s.target, s.target_position), self._at(s.source, s.source_position)
+        parts = 2 if s.target.type in ("c64", "c128") else 1  # positions count whole elements here
+        nbytes = parts * MEMORY_BITS[element_type(s.target)] // 8
+        size = self.arithmetic("mul", self.value(s.count), whole(nbytes))
+        target, source = self._at(s.target, s.target_position * parts), self._at(s.source, s.source_position * parts)
         self.here().do(
             "llvm.memcpy.p0.p0.i64", ("ptr", target), ("ptr", source), ("i64", size.text), ("i1", "false")
         )

@@ -31,12 +31,15 @@ class Group:
         eqns: in order; their results have the shape of the space (`full`) or of its kept axes (`rows`).
         space: its reduced axes are empty until a reduction joins.
         late: the variables that depend on a reduction of this group.
+        needs: the groups whose values it reads.
         outs: the variables that others need; filled at the end.
+        is_open: whether more may join; what is not computed element by element is a closed group of its own.
     """
 
-    def __init__(self, number: int, space: Space):
+    def __init__(self, number: int, space: Space, is_open: bool = True):
         self.number = number
         self.space = space
+        self.is_open = is_open
         self.eqns: list[Eqn] = []
         self.full: set[Var] = set()
         self.rows: set[Var] = set()
@@ -64,10 +67,10 @@ class Group:
 
 
 class Alias:
-    """A view that lies in memory already: the elements of `source` from `offset` on."""
+    """A result of a view that lies in memory already: the elements of `source` from `offset` on."""
 
-    def __init__(self, eqn: Eqn, source: Var, offset: int):
-        self.eqn, self.source, self.offset = eqn, source, offset
+    def __init__(self, eqn: Eqn, var: Var, source: Var, offset: int):
+        self.eqn, self.var, self.source, self.offset = eqn, var, source, offset
 
 
 Step = Group | Alias | Eqn
@@ -134,11 +137,20 @@ class _Fuser:
     def place(self, eqn: Eqn) -> None:
         rule = self.rule_of(eqn)
         if not isinstance(rule, Pointwise | Reduction):
-            self.opaque.append(eqn)
+            self._close(eqn)
         elif not is_view(rule):
             self._join(eqn, space_of(eqn, rule), self.accesses.of(eqn))
         elif not self.whole.isdisjoint(eqn.outs):
             self._place_view(eqn)
+
+    def _close(self, eqn: Eqn) -> None:
+        """A step of its own; as a closed group it takes part in the question who waits for whom."""
+        self.opaque.append(eqn)
+        group = Group(-1, Space(()), is_open=False)
+        symbols = self.accesses.symbols
+        reads = self.accesses.through((atom, symbols.index(atom.aval.shape)) for atom in eqn.inputs)
+        group.needs = {self.group_of[read.var] for read in reads if read.var in self.group_of}
+        self.group_of.update(dict.fromkeys(eqn.outs, group))
 
     def _place_view(self, eqn: Eqn) -> None:
         """A view that somebody needs whole: an alias of its operand, if its elements lie there in order."""
@@ -151,7 +163,7 @@ class _Fuser:
             if offset is not None:
                 source = self.aliases.get(reads[0].var)
                 self.aliases[var] = Alias(
-                    eqn, source.source if source else reads[0].var, offset + (source.offset if source else 0)
+                    eqn, var, source.source if source else reads[0].var, offset + (source.offset if source else 0)
                 )
             else:
                 self._join(eqn, Space(var.aval.shape), reads, [var])
@@ -177,7 +189,7 @@ class _Fuser:
 
     def _fits(self, group: Group, eqn: Eqn, space: Space, reads: list[Access]) -> str | None:
         """Where in `group` the equation could be computed: over the full space, or once a row."""
-        if len(group.eqns) >= _MOST_EQUATIONS:
+        if not group.is_open or len(group.eqns) >= _MOST_EQUATIONS:
             return None
         if group.extents == _extents(space):
             return "full" if self._fits_full(group, space, reads) else None
@@ -219,12 +231,12 @@ class _Fuser:
 
     def _absorb(self, group: Group, other: Group, eqn: Eqn, space: Space, reads: list[Access]) -> None:
         """Merge `other` into `group` if both can be one sweep."""
-        same = other.extents == group.extents and (
+        same = other.is_open and other.extents == group.extents and (
             not other.space.reduced or not group.space.reduced or _axes(other.space) == _axes(group.space)
         )
         if not same or len(group.eqns) + len(other.eqns) > _MOST_EQUATIONS or not self._fits_full(other, space, reads):
             return
-        between = [g for g in self.groups if g is not group and g is not other]
+        between = [g for g in {*self.groups, *self.group_of.values()} if g is not group and g is not other]
         for first, second in ((group, other), (other, group)):
             if any(first in g.needs and self._reaches(g, second) for g in between):
                 return
@@ -240,7 +252,7 @@ class _Fuser:
         for var, owner in self.group_of.items():
             if owner is other:
                 self.group_of[var] = group
-        for g in self.groups:
+        for g in {*self.groups, *self.group_of.values()}:
             if other in g.needs:
                 g.needs.discard(other)
                 g.needs.add(group)

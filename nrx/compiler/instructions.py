@@ -94,15 +94,32 @@ def _extreme(float_relation: str, int_word: str) -> Callable:
 
 
 def _fused(c: Code, type: str, x: str, y: str, z: str) -> str:
-    """x * y + z rounded once. Integers: the product and the sum."""
-    if not is_float(type):
-        return c.binary("add", type, c.binary("mul", type, x, y), z)
+    """x * y + z rounded once."""
     return c.intrinsic("fma", type, x, y, z)
 
 
-def _float_function(name: str) -> Callable:
+def _root(c: Code, type: str, x: str) -> str:
+    return c.intrinsic("sqrt", type, x)
+
+
+def _rounded(intrinsic: str, relation: str | None = None, step: int = 0) -> Callable:
+    """floor, ceil, rint or trunc; for the oldest processors the nearest integer and a step if it lies on this side."""
+
     def render(c: Code, type: str, x: str) -> str:
-        return c.intrinsic(name, type, x) if is_float(type) else x
+        if c.target.cpu != "x86-64":
+            return c.intrinsic(intrinsic, type, x)
+        size = c.intrinsic("fabs", type, x)
+        # Adding 2^p leaves no bits for a fraction; numbers above it have none, and NaN and infinity are above it.
+        magic = c.constant(2.0 ** (23 if type == "f32" else 52), type)
+        whole = c.binary("fsub", type, c.binary("fadd", type, size, magic), magic)
+        number = size if intrinsic == "trunc" else x
+        if intrinsic != "trunc":
+            whole = c.intrinsic("copysign", type, whole, x)
+        if relation is not None:
+            beyond = c.binary(f"fcmp {relation}", type, whole, number)
+            whole = c.select(beyond, type, c.binary("fadd", type, whole, c.constant(step, type)), whole)
+        whole = c.intrinsic("copysign", type, whole, x)
+        return c.select(c.binary("fcmp olt", type, size, magic), type, whole, x)
 
     return render
 
@@ -160,11 +177,11 @@ _RENDER: dict[str, Callable[..., Any]] = {
     "min": _extreme("olt", "min"),
     "max": _extreme("ogt", "max"),
     "fma": _fused,
-    "sqrt": _float_function("sqrt"),
-    "floor": _float_function("floor"),
-    "ceil": _float_function("ceil"),
-    "rint": _float_function("roundeven"),
-    "trunc": _float_function("trunc"),
+    "sqrt": _root,
+    "floor": _rounded("floor", "ogt", -1),
+    "ceil": _rounded("ceil", "olt", 1),
+    "rint": _rounded("roundeven"),
+    "trunc": _rounded("trunc", "ogt", -1),
     "copysign": _with_sign,
     "not": _complement,
     "shl": _shift("shl"),

@@ -5,129 +5,16 @@ one more vector under a mask, or, if the body is long, the whole loop is under a
 the tail is a scalar loop.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from nrx.compiler.code import Code
+from nrx.compiler.lane_analysis import LaneAnalysis
+from nrx.compiler.masks import MaskedControl
+from nrx.compiler.values import Value, whole
+from nrx.core.loops import Expr, Lanes
 
-from nrx.compiler.code import MEMORY_BITS, Code
-from nrx.compiler.control import Control
-from nrx.compiler.values import Value, element_type, whole
-from nrx.core import loops
-from nrx.core.loops import MATH, Copy, Expr, Gemm, If, Lanes, Let, Loop, Store, While
-
-_MATH_COST = 20
 _LONG_BODY = 60
 
 
-@dataclass
-class _Body:
-    """What is in a vector loop.
-
-    Fields:
-        varying: the Exprs that depend on the lane, and (If, number) of results that do.
-        bits: of the widest type that is computed in lanes.
-        memory_bits: of the narrowest type loaded or stored in lanes.
-        cost: operations of one iteration.
-        diverges: lanes may take different ways through it, or it calls something: it must run in order.
-    """
-
-    varying: set[Any] = field(default_factory=set)
-    bits: int = 8
-    memory_bits: int = 64
-    cost: int = 0
-    diverges: bool = False
-    seen: set[Expr] = field(default_factory=set)
-
-    def varies(self, root: Expr) -> bool:
-        """Whether an expression depends on the lane; counts what it consists of."""
-        seen, varying = self.seen, self.varying
-        if root in seen:
-            return root in varying
-        stack = [root]
-        while stack:
-            e = stack[-1]
-            missing = [a for a in e.args if a not in seen]
-            if missing:
-                stack.extend(missing)
-                continue
-            stack.pop()
-            if e in seen:
-                continue
-            seen.add(e)
-            self._visit(e)
-        return root in varying
-
-    def _visit(self, e: Expr) -> None:
-        varying = self.varying
-        if e.op == "result":
-            if e.attr in varying:
-                varying.add(e)
-        elif any(a in varying for a in e.args):
-            varying.add(e)
-            if e.op == "load":
-                self.memory_bits = min(self.memory_bits, MEMORY_BITS[e.type])
-                self.bits = max(self.bits, MEMORY_BITS[e.type])
-            elif e.type != "i64":
-                self.bits = max(self.bits, MEMORY_BITS[e.type])
-            self.cost += _MATH_COST if e.op in MATH else 1
-
-    def block(self, statements: Sequence[Any]) -> None:
-        for s in statements:
-            if isinstance(s, Store):
-                self.varies(s.position)
-                self.varies(s.value)
-                bits = MEMORY_BITS[element_type(s.buffer)]
-                self.bits, self.memory_bits = max(self.bits, bits), min(self.memory_bits, bits)
-            elif isinstance(s, Let):
-                self.varies(s.value)
-            elif isinstance(s, Loop | Lanes):
-                self._loop(s)
-            elif isinstance(s, If):
-                self.diverges |= self.varies(s.condition)
-                self.block(s.then)
-                self.block(s.otherwise)
-                for number, (x, y) in enumerate(zip(s.then_values, s.otherwise_values, strict=True)):
-                    if self.varies(x) | self.varies(y):
-                        self.varying.add((s, number))
-            elif isinstance(s, While):
-                self._carried(s, s.carried, [*s.head, *s.body], lambda s=s: s.finals)
-                self.diverges |= self.varies(s.condition)  # type: ignore[arg-type]
-            else:
-                assert isinstance(s, Gemm | Copy)
-                self.diverges = True
-
-    def _loop(self, s: Any) -> None:
-        self.diverges |= self.varies(s.extent)
-        if isinstance(s, Lanes):
-            carried, results = in_order(s)
-            self._carried(s, carried, s.body, lambda: results)
-        else:
-            self._carried(s, s.carried, s.body, lambda: s.finals)
-
-    def _carried(self, s: Any, carried: list[Expr], body: list, finals: Any) -> None:
-        """Carried values vary if they begin so or become so; found by trying until nothing changes."""
-        for c, x in zip(carried, s.inits, strict=True):
-            if self.varies(x):
-                self.varying.add(c)
-        while True:
-            before = set(self.varying), set(self.seen)
-            self.block(body)
-            found = {c for c, x in zip(carried, finals(), strict=True) if self.varies(x)}
-            if found <= self.varying:
-                break
-            self.varying, self.seen = before[0] | found, before[1]
-        for number, c in enumerate(carried):
-            if c in self.varying:
-                self.varying.add((s, number))
-
-
-def in_order(s: Lanes) -> tuple[list[Expr], list[Expr]]:
-    """A loop over lanes as one in order: the carried Exprs and their next values."""
-    carried = [Expr("carried", x.type) for x in s.inits]
-    return carried, list(s.combine(carried, s.values)) if s.combine else []
-
-
-class LaneLoops(Control):
+class LaneLoops(MaskedControl):
     """Writes loops over lanes."""
 
     def __init__(self, code: Code, name: str):
@@ -136,29 +23,19 @@ class LaneLoops(Control):
 
     def _lanes(self, s: Lanes) -> None:
         if self.lane is None:
-            body = _Body(varying={s.var})
-            body.seen.add(s.var)
-            body.block(s.body)
-            for x in s.values:
-                body.varies(x)
-                body.bits = max(body.bits, MEMORY_BITS[x.type])
+            body = LaneAnalysis(s, self.rewritten)
             extent = self.value(s.extent)
-            lanes = 1 if body.diverges else self._width(s, body, extent.number)
+            lanes = 1 if body.in_order else self._width(s, body, extent.number)
             if lanes > 1:
                 self.varying = body.varying
                 self._vectors(s, body, extent, lanes)
                 self.varying = set()
                 return
-        self._in_order(s)
-
-    def _in_order(self, s: Lanes) -> None:
-        carried, finals = in_order(s)
-        loop = Loop(s.var, s.extent, s.inits, carried)
-        loop.body, loop.finals = s.body, finals
-        self.loop(loop)
+        loop = self.rewritten.loop(s)
+        self.block([loop])
         self.results[s] = self.results[loop]
 
-    def _width(self, s: Lanes, body: _Body, extent: int | None) -> int:
+    def _width(self, s: Lanes, body: LaneAnalysis, extent: int | None) -> int:
         """How many lanes: a few vectors for short bodies, whose instructions then overlap, and no more than needed."""
         lanes = self.code.target.vector_bits // body.bits
         if body.cost <= 12 or (s.inits and body.cost <= 40):
@@ -167,7 +44,7 @@ class LaneLoops(Control):
             lanes //= 2
         return lanes
 
-    def _vectors(self, s: Lanes, body: _Body, extent: Value, lanes: int) -> None:
+    def _vectors(self, s: Lanes, body: LaneAnalysis, extent: Value, lanes: int) -> None:
         inits = self.values(s.inits)
         runs = None if extent.number is not None else self._operation("gt", "i64", [extent, whole(0)])
         if runs is not None:
@@ -193,10 +70,11 @@ class _Vectors:
         inits: of what is accumulated.
     """
 
-    def __init__(self, e: LaneLoops, s: Lanes, body: _Body, lanes: int, inits: list[Value]):
+    def __init__(self, e: LaneLoops, s: Lanes, body: LaneAnalysis, lanes: int, inits: list[Value]):
         self.e, self.s, self.lanes, self.inits = e, s, lanes, inits
         self.bits = body.bits
         target = e.code.target
+        self.native = target.vector_bits // body.bits
         self.masks = target.masked_is_cheap or (target.vector_bits >= 256 and body.memory_bits >= 32)
         self.predicated = target.masked_is_cheap and body.cost > _LONG_BODY
         self.left = [Expr("carried", x.type) for x in s.inits]
@@ -212,15 +90,17 @@ class _Vectors:
             return [v.text for v in self.inits]
         e.lanes = lanes
         totals = [e.spread(v, t) for v, t in zip(self.inits, self.types, strict=True)]
-        if self.masks and (number is None or number % lanes) and (self.predicated or (number or lanes) < lanes):
-            totals = self._loop(whole(0), extent, totals, True)
-            return self._reduced(totals)
+        if self.masks and (self.predicated or (number or lanes) < lanes) and (number is None or number % lanes):
+            return self._reduced(self._loop(whole(0), extent, totals, True), 1)
         full = e.arithmetic("and", extent, whole(-lanes)) if number is None else whole(number - number % lanes)
         totals = self._guarded(whole(0), full, totals, False)
-        if self.masks:
-            totals = self._guarded(full, extent, totals, True)
-            return self._reduced(totals)
-        return self._tail(full, extent, self._reduced(totals))
+        rest = None if number is None else number % lanes
+        if not self.masks or rest == 1:
+            return self._tail(full, extent, self._reduced(totals, 1))
+        totals = self._reduced(totals, min(lanes, self.native))
+        if rest and not totals:
+            self.lanes = e.lanes = min(self.lanes, 1 << (rest - 1).bit_length())
+        return self._reduced(self._guarded(full, extent, totals, True), 1)
 
     def _guarded(self, start: Value, stop: Value, totals: list[str], masked: bool) -> list[str]:
         """A loop that may have nothing to do."""
@@ -236,7 +116,7 @@ class _Vectors:
     def _loop(self, start: Value, stop: Value, totals: list[str], masked: bool) -> list[str]:
         """Vectors from `start` to `stop`; at least one."""
         e, s, lanes = self.e, self.s, self.lanes
-        once = (masked and not self.predicated) or (
+        once = (
             start.number is not None and stop.number is not None and stop.number - start.number <= lanes
         )
         if once:
@@ -245,8 +125,8 @@ class _Vectors:
             carried = totals
         else:
             e.open(is_branch=False)
-            index = e.fresh("i64")
-            carried = [e.fresh(t, True).text for t in self.types]
+            index = e.fresh()
+            carried = [e.fresh(True).text for t in self.types]
         e.lane, e.lanes, e.induction = s.var, lanes, index
         if masked:
             e.mask = self._mask(index, stop)
@@ -267,7 +147,7 @@ class _Vectors:
         """Which lanes are below `stop`."""
         e, lanes = self.e, self.lanes
         left = e.arithmetic("min", e.arithmetic("sub", stop, index), whole(lanes))
-        type = f"i{max(8, min(self.bits, 64))}"
+        type = f"i{max(8 if lanes < 128 else 16, min(self.bits, 64))}"  # holds the number of lanes
         code = e.here()
         text = left.text
         if type != "i64":
@@ -301,13 +181,11 @@ class _Vectors:
         e.close_inline()
         return [Value(v.text, min(v.level, e.top), v.wide, v.number) for v in combined]
 
-    def _reduced(self, totals: list[str]) -> list[str]:
-        """The totals of all lanes combined, halves with halves."""
+    def _reduced(self, totals: list[str], to: int) -> list[str]:
+        """The totals of all lanes combined to those of fewer, halves with halves."""
         e = self.e
-        if not totals:
-            return []
-        lanes = self.lanes
-        while lanes > 1:
+        lanes, self.lanes = self.lanes, to
+        while totals and lanes > to:
             half = lanes // 2
             halves: list[list[Value]] = [[], []]
             for number, side in enumerate(halves):
@@ -322,13 +200,13 @@ class _Vectors:
             lanes = e.lanes = half
             combined = self._combined(*halves)
             totals = [v.text if half == 1 else e.spread(v, t) for v, t in zip(combined, self.types, strict=True)]
-        e.lanes = 1
+        e.lanes = to
         return totals
 
     def _tail(self, start: Value, stop: Value, totals: list[str]) -> list[str]:
         """What is left over, one by one."""
         e, s = self.e, self.s
-        e.lanes = 1
+        e.lanes, e.varying = 1, set()
         runs = None
         if start.number is not None and stop.number is not None:
             if start.number >= stop.number:
@@ -337,9 +215,9 @@ class _Vectors:
             runs = e._operation("lt", "i64", [start, stop])
             e.open(is_branch=True)
         e.open(is_branch=False)
-        index = e.fresh("i64")
+        index = e.fresh()
         e.define(s.var, index)
-        carried = [e.fresh(t) for t in self.types]
+        carried = [e.fresh() for _ in self.types]
         e.block(s.body)
         after = [v.text for v in self._combined(carried, e.values(s.values))] if carried else []
         following, again = e.step(index, 1, stop)
@@ -348,5 +226,3 @@ class _Vectors:
         e.close_loop([(index.text, "i64", start.text, following), *phis], again)
         return after if runs is None else e.close_branch(runs, list(zip(types, after, totals, strict=True)))
 
-
-__all__ = ["LaneLoops", "loops"]

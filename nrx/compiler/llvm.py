@@ -4,6 +4,7 @@ Only code generation runs, no optimisation passes: the text says already which v
 """
 
 import functools
+import os
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -15,15 +16,15 @@ from nrx.compiler.targets import Target
 from nrx.core.errors import BackendMissingError, CompilerError
 
 _INTRINSICS = """
-abs assume bitreverse bswap canonicalize ceil copysign ctlz ctpop cttz expect fabs floor fma fptosi.sat fptoui.sat
-fshl fshr is.fpclass lifetime.end lifetime.start masked.compressstore masked.expandload masked.gather masked.load
-masked.scatter masked.store maximum maximumnum maxnum memcpy memmove memset minimum minimumnum minnum nearbyint prefetch
-readcyclecounter readsteadycounter rint round roundeven sadd.sat sadd.with.overflow smax smin smul.with.overflow sqrt
-ssub.sat ssub.with.overflow stepvector trunc uadd.sat uadd.with.overflow umax umin umul.with.overflow usub.sat
-usub.with.overflow vector.deinterleave2 vector.extract vector.insert vector.interleave2 vector.reduce.add
-vector.reduce.and vector.reduce.fadd vector.reduce.fmax vector.reduce.fmaximum vector.reduce.fmin
+aarch64.hint abs assume bitreverse bswap canonicalize ceil copysign ctlz ctpop cttz expect fabs floor fma fptosi.sat
+fptoui.sat fshl fshr is.fpclass lifetime.end lifetime.start masked.compressstore masked.expandload masked.gather
+masked.load masked.scatter masked.store maximum maximumnum maxnum memcpy memmove memset minimum minimumnum minnum
+nearbyint prefetch read_register readcyclecounter readsteadycounter rint round roundeven sadd.sat sadd.with.overflow
+smax smin smul.with.overflow sqrt ssub.sat ssub.with.overflow stepvector trunc uadd.sat uadd.with.overflow umax umin
+umul.with.overflow usub.sat usub.with.overflow vector.deinterleave2 vector.extract vector.insert vector.interleave2
+vector.reduce.add vector.reduce.and vector.reduce.fadd vector.reduce.fmax vector.reduce.fmaximum vector.reduce.fmin
 vector.reduce.fminimum vector.reduce.fmul vector.reduce.mul vector.reduce.or vector.reduce.smax vector.reduce.smin
-vector.reduce.umax vector.reduce.umin vector.reduce.xor vector.reverse x86.sse2.pause aarch64.hint
+vector.reduce.umax vector.reduce.umin vector.reduce.xor vector.reverse x86.sse2.pause
 """
 INTRINSICS = frozenset(_INTRINSICS.split())
 """LLVM stops the process when it meets an intrinsic that it cannot translate; these it can."""
@@ -34,7 +35,10 @@ _INTRINSIC = re.compile(r"@llvm\.([\w.]+)")
 _OVERLOAD = re.compile(r"(\.(p\d+|v\d+\w+|i\d+|f\d+|bf16))+$")
 _DEFINED = re.compile(r"^(?:define [^@]*)?@([\w.]+)(?= =|\()", re.MULTILINE)
 _LINE = re.compile(r"<string>:(\d+):")
-_lock = threading.Lock()
+#: Held by whoever compiles or loads. A fork waits for it, lest the child find LLVM half way through something.
+lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 def is_available() -> bool:
@@ -100,7 +104,7 @@ def _generate(text: str, target: Target, emit: Callable[[Any, Any], Any]) -> Any
     _check_intrinsics(text)
     # On the first line, so that the numbers of lines stay as they are.
     header = f'target datalayout = "{target.data_layout}" target triple = "{target.triple}" '
-    with _lock:
+    with lock:
         binding, machine = _binding(), _machine(target)
         with binding.create_context() as context:  # one for each text: a context keeps every constant it has seen
             module = None

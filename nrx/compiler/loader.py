@@ -235,13 +235,13 @@ class Image:
                 continue
             place, _, nbytes = self._placed[section]
             table = np.frombuffer(self._contents(number), _RELOCATION)
-            for type in np.unique(table["f1"]).tolist():
+            for type in sorted(set(table["f1"].tolist())):
                 if type not in _FIELDS[self.machine]:
                     raise CompilerError(f"an object file with a relocation of type {type}")
                 field, part = _FIELDS[self.machine][type], table[table["f1"] == type]
                 if (part["f0"] > nbytes - field.nbytes).any() or not self._known[part["f2"]].all():
                     raise _damaged("a relocation of what is not there")
-                for symbol in np.unique(part["f2"]).tolist():
+                for symbol in sorted(set(part["f2"].tolist())):
                     if field.through_table or symbol in self._outside:
                         self._entries.setdefault(symbol, self._table + 16 * len(self._entries) + 8)
                 self._relocations.append((field, place + part["f0"].astype(np.int64), part["f2"], part["f3"]))

@@ -196,7 +196,7 @@ class _Planner:
             self.places[var] = Place("in", number)
         for var, value in zip(self.program.constvars, self.program.consts, strict=True):
             self.places[var] = Place("constant", shared.constant(value))
-        self.aliases = {var: s for s in fused.steps if isinstance(s, Alias) for var in s.eqn.outs}
+        self.aliases = {s.var: s for s in fused.steps if isinstance(s, Alias)}
         self.launches = [self._launches(step) for step in fused.steps]
         self.last_use = self._last_uses()
         self._want_results()
@@ -249,6 +249,23 @@ class _Planner:
                 root, offset = self.root(atom)
                 if root not in self.places and root not in self.wanted and not offset and nbytes(root) == nbytes(atom):
                     self.wanted[root] = Place("out", number)
+        for number, step in reversed(list(enumerate(self.fused.steps))):  # also what a result is an update of
+            if not isinstance(step, Eqn) or step.outs[0] not in self.wanted:
+                continue
+            operand = self._own_operand(step)
+            if operand is None or operand in self.places or operand in self.wanted:
+                continue
+            if self.last_use[self.root(operand)[0]] == number:
+                self.wanted[operand] = self.wanted[step.outs[0]]
+
+    def _own_operand(self, eqn: Eqn) -> Var | None:
+        """The operand whose memory a Native rule writes to, if no other operand shares it."""
+        rule = self.shared.rule_of(eqn)
+        if not isinstance(rule, Native) or rule.in_place is None:
+            return None
+        others = {self.root(a)[0] for i, a in enumerate(eqn.inputs) if i != rule.in_place and isinstance(a, Var)}
+        operand = eqn.inputs[rule.in_place]
+        return operand if isinstance(operand, Var) and self.root(operand)[0] not in others else None
 
     # Acting
 
@@ -257,7 +274,7 @@ class _Planner:
             return
         rule = self.shared.rule_of(step) if isinstance(step, Eqn) else None
         if isinstance(step, Eqn) and isinstance(rule, Native) and rule.in_place is not None:
-            self._take_over(number, step.outs[0], step.inputs[rule.in_place])
+            self._take_over(number, step, rule.in_place)
         for launch in self.launches[number]:
             for var in launch.arguments:
                 if var in launch.writes and var not in self.places:
@@ -266,9 +283,10 @@ class _Planner:
         if isinstance(step, Eqn) and not self.launches[number]:
             self._host(number, step) if rule is None else self._control(number, step, rule)
 
-    def _take_over(self, number: int, var: Var, operand: Atom) -> None:
-        """The result starts as its operand: in its memory, or as a copy."""
-        self.places[var] = self._place_of(number, var, {operand} if isinstance(operand, Var) else None)
+    def _take_over(self, number: int, eqn: Eqn, position: int) -> None:
+        """The result starts as one of the operands: in its memory, unless another one shares it, or as a copy."""
+        var, operand, own = eqn.outs[0], eqn.inputs[position], self._own_operand(eqn)
+        self.places[var] = self._place_of(number, var, {own} if own is not None else None)
         if self.places[var] != self.place(operand):
             self.block.actions.append(Move(self.places[var], self.place(operand), nbytes(operand)))
 
@@ -277,7 +295,7 @@ class _Planner:
         if isinstance(atom, Literal):
             return Place("constant", self.shared.constant(atom.array))
         root, offset = self.root(atom)
-        found = self.places[root]
+        found = self.places[root] if nbytes(root) else Place("temporary", 0)
         return found._replace(offset=found.offset + offset)
 
     def _place_of(self, number: int, var: Var, in_place: set[Var] | None = None) -> Place:
@@ -302,6 +320,8 @@ class _Planner:
         if offset or nbytes(root) != nbytes(var) or self.last_use.get(root) != number or root not in self.places:
             return None
         place = self.places[root]
+        if place == self.wanted.get(var):
+            return place
         if place.kind == "temporary" and root in self.owned and var not in self.wanted:
             self.owned[var] = self.owned.pop(root)
             return place

@@ -20,7 +20,9 @@ from nrx.core.program import Eqn, Var
 from nrx.core.shapes import size
 
 _BLOCK = 4096
-_COLUMNS = 256
+_COLUMNS = 1024
+_FEWEST_COLUMNS = 128
+_ROWS = 4
 _FEWEST_TASKS = 8
 _SPLIT_SIZE = 1 << 16
 _CHUNK = 1 << 14
@@ -94,6 +96,10 @@ class _Plan:
         self.by_rows = last in reduced
         self.levels = self._levels()
         self.cost = sum(_cost(fused.rule_of(eqn)) for eqn in group.eqns) + len(group.outs)
+
+    def by_columns(self, sweeper: "_Sweeper") -> bool:
+        """Whether columns are reduced side by side: there are many, and no second sweep."""
+        return bool(self.reduced) and sweeper.sweeps == 1 and self.extent(self.kept[-1:]) >= _FEWEST_COLUMNS
 
     def extent(self, axes: Sequence[tuple[int, ...]]) -> Any:
         """The number of points of collapsed axes."""
@@ -289,6 +295,11 @@ class _Sweeper:
             self.elements.sources[eqn.outs[0]] = lambda index, value=value: value
             start = end
 
+    def complete(self, results: Sequence[Expr], kept: dict) -> None:
+        """All reductions are known at an index: store what there is once a row."""
+        self.finish(0, results)
+        self.store_rows(kept)
+
     def _rounded(self, value: Any, var: Var) -> Any:
         return value if isinstance(value, loops.Complex) else loops.convert(value, loops.type_of(var.aval.dtype))
 
@@ -401,11 +412,51 @@ def _over_lanes(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
         lanes_extent = loops.apply("min", loops.const(block, "i64"), loops.const(extent, "i64") - start)
     points = plan.unravel(outer, row) if outer else {}
 
-    def body(i: Expr) -> None:
-        _columns(plan, b, sweeper, {**points, **plan.unravel([lane], i + start)})
+    def kept(i: Expr) -> dict:
+        return {**points, **plan.unravel([lane], i + start)}
 
-    b.lanes(lanes_extent, body)
+    if plan.by_columns(sweeper):
+        _run_down(
+            b, sweeper, lanes_extent, plan.extent(plan.reduced),
+            lambda i, j: sweeper.point(0, kept(i), plan.unravel(plan.reduced, j)),
+            lambda results, i: sweeper.complete(results, kept(i)),
+        )  # fmt: skip
+    else:
+        b.lanes(lanes_extent, lambda i: _columns(plan, b, sweeper, kept(i)))
     b.kernel.cost = plan.cost * plan.extent(plan.reduced) * min(extent, block if blocks > 1 else extent)
+
+
+def _run_down(b: Builder, sweeper: _Sweeper, columns: Any, rows: Any, point: Callable, done: Callable) -> None:
+    """Reduce columns side by side, row after row as they lie in memory; what is accumulated stays in the cache.
+
+    Args:
+        columns, rows: how many.
+        point: the values to accumulate at a column and a row.
+        done: takes the results and the number of each column.
+    """
+    inits, combine = sweeper.inits(0), sweeper.combine(0)
+    most = columns if isinstance(columns, int) else _COLUMNS
+    sums = [b.scratch(init.type, most) for init in inits]
+
+    def begin(i: Expr) -> None:
+        for memory, init in zip(sums, inits, strict=True):
+            b.store(memory, i, init)
+
+    def add_rows(first: Any, count: int) -> list[Expr]:
+        def body(i: Expr) -> None:
+            values: Sequence[Expr] = [b.load(memory, i) for memory in sums]
+            for number in range(count):
+                values = combine(values, point(i, first + number))
+            for memory, value in zip(sums, values, strict=True):
+                b.store(memory, i, value)
+
+        return b.lanes(columns, body)
+
+    b.lanes(columns, begin)
+    whole = loops.floordiv(rows, _ROWS)
+    b.loop(whole, [], lambda j: add_rows(j * _ROWS, _ROWS))
+    b.loop(loops.mod(rows, _ROWS), [], lambda j: add_rows(j + whole * _ROWS, 1))
+    b.lanes(columns, lambda i: done([b.load(memory, i) for memory in sums], i))
 
 
 def _columns(plan: _Plan, b: Builder, sweeper: _Sweeper, kept: dict) -> None:
@@ -446,22 +497,23 @@ def _split(plan: _Plan) -> list[Launch]:
     if reduced % chunk:
         extent = loops.apply("min", loops.const(chunk, "i64"), loops.const(reduced, "i64") - start)
 
-    def sweep(kept: dict, at: Any, run: Callable) -> None:
-        results = run(
-            extent, inits, lambda i: sweeper.point(0, kept, plan.unravel(plan.reduced, i + start))
-        )
+    def point(kept: dict, i: Any) -> list[Expr]:
+        return sweeper.point(0, kept, plan.unravel(plan.reduced, i + start))
+
+    def keep(results: Sequence[Expr], at: Any) -> None:
         for target, value in zip(targets, results, strict=True):
             target.put(target.position(number, at), value)
 
     if plan.by_rows:
-        sweep(plan.unravel(plan.kept, row), row, lambda n, inits, body: first.lanes(n, body, inits, combine))
+        points = plan.unravel(plan.kept, row)
+        keep(first.lanes(extent, lambda i: point(points, i), inits, combine), row)
+    elif plan.by_columns(sweeper) and len(plan.kept) == 1:
+        _run_down(first, sweeper, rows, extent, lambda i, j: point(plan.unravel(plan.kept, i), j), keep)
     else:
 
         def column(i: Expr) -> None:
-            sweep(
-                plan.unravel(plan.kept, i), i,
-                lambda n, inits, body: first.loop(n, inits, lambda j, *acc: combine(acc, body(j))),
-            )  # fmt: skip
+            points = plan.unravel(plan.kept, i)
+            keep(first.loop(extent, inits, lambda j, *acc: combine(acc, point(points, j))), i)
 
         first.lanes(rows, column)
     first.kernel.cost = plan.cost * chunk * (1 if plan.by_rows else rows)

@@ -12,15 +12,15 @@ registers a call leaves alone, where its arguments are) comes with its name in t
 """
 
 import functools
+import importlib
 import os
 import platform
 import sys
 from dataclasses import dataclass
 
-from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
-
 from nrx.core.errors import BackendMissingError, ConfigError
 
+_FEATURES: dict[str, bool] = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
 _X86_LAYOUT = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128"
 _ARM_LAYOUT = "e-m:e-p270:32:32-p271:32:32-p272:64:64-i8:8:32-i16:16:32-i64:64-i128:128-n32:64-S128-Fn32"
 
@@ -164,7 +164,7 @@ def host_levels() -> tuple[str, ...]:
         name
         for name, level in _LEVELS.items()
         # A feature that this NumPy does not look for comes with the others, on every processor there is.
-        if level.architecture == _architecture() and all(__cpu_features__.get(need, True) for need in level.needs)
+        if level.architecture == _architecture() and all(_FEATURES.get(need, True) for need in level.needs)
     )
 
 

@@ -460,12 +460,14 @@ class Values:
         """A load in a scope not further out than `level`."""
         buffer = e.attr
         at = self.position(e.args[0])
-        if at.wide or at.stride not in (0, 1, -1) or (self.is_guarded and not at.stride):
+        if at.wide or at.stride not in (0, 1, -1):
             return self._gather(buffer, at, level)
         terms = at.terms if not at.stride else [*at.terms, (self.induction, at.stride)]
         pointer = self.pointer(buffer, at.number + (1 - self.lanes if at.stride < 0 else 0), terms)
         lanes = self.lanes if at.stride else 1
         mask = self.mask if at.stride else None
+        if self.is_guarded and not at.stride:  # where no lane is here, the address may be nonsense
+            pointer = self.choose_pointer(self.any_lane(), pointer)
         key = ("load", buffer, pointer.text, lanes, mask and mask.text, at.stride)
         found = self._numbered.get(key) if buffer.readonly else None
         if found is not None:
@@ -491,6 +493,28 @@ class Values:
         if buffer.readonly:
             return self._number(key, text, level, lanes > 1)
         return Value(text, level, lanes > 1)
+
+    def any_lane(self) -> Value:
+        """Whether the mask leaves any lane in."""
+        assert self.mask is not None
+        key = ("any", self.mask.text)
+        found = self._numbered.get(key)
+        if found is None:
+            code = self._begin(self.mask.level, True)
+            bits = code.new(f"bitcast {code.types['bool']} {self.mask.text} to i{self.lanes}")
+            found = self._number(key, code.new(f"icmp ne i{self.lanes} {bits}, 0"), self.mask.level, False)
+        return found
+
+    def choose_pointer(self, condition: Value, pointer: Value) -> Value:
+        """The pointer where a condition holds, else one to memory that can be read."""
+        key = ("select", condition.text, pointer.text)
+        found = self._numbered.get(key)
+        if found is None:
+            level = self._placed[max(condition.level, pointer.level)]
+            code = self._begin(level, False)
+            text = code.new(f"select i1 {condition.text}, ptr {pointer.text}, ptr %arguments")
+            found = self._number(key, text, level, False)
+        return found
 
     def _reversed(self, text: str, vector: str) -> str:
         order = ", ".join([f"i32 {n}" for n in range(self.lanes - 1, -1, -1)])

@@ -70,6 +70,9 @@ class Backend(Protocol):
     def call(self, prim: Any, raws: Sequence[Raw], params: dict, device: Device) -> Any:
         """Run one primitive inside `active(device)`: one raw array, or a list of them with multiple results."""
 
+    def interpret(self, program: Any, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
+        """A function from raw inputs to raw outputs that is at once at hand, to be called inside `active(device)`."""
+
     def compile(self, program: Any, device: Device, donated: tuple[bool, ...] = ()) -> "Executable":
         """`program` made ready to run; `donated` says whose memory may be reused: of each input, () for none."""
 

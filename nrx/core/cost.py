@@ -39,7 +39,7 @@ def program_cost(program: Program) -> dict[str, float]:
         "bytes accessed": if every equation reads its operands from memory and writes its results there.
     """
     flops, transcendentals, moved = _program_cost(program)
-    return {"flops": flops, "transcendentals": transcendentals, "bytes accessed": moved}
+    return {"flops": float(flops), "transcendentals": float(transcendentals), "bytes accessed": float(moved)}
 
 
 def _program_cost(program: Program) -> _Cost:

@@ -77,7 +77,7 @@ class Expr:
     """One scalar value.
 
     Fields:
-        op: an operation above, or const, var, load, linear, result, select, convert, bitcast.
+        op: an operation above, or const, var, load, linear, result, select, rarely, table, convert, bitcast.
         type: of the value.
         args: operand Exprs.
         attr: const: the Python or NumPy number; var: its `Var`; load: the `Buffer`, with the position as operand;
@@ -245,6 +245,16 @@ def select(condition: Expr, on_true: Any, on_false: Any) -> Any:
     return on_true if on_true is on_false else Expr("select", peer.type, (condition, on_true, on_false))
 
 
+def rarely(condition: Expr, slow: Any, fast: Any) -> Expr:
+    """As `select`, for a condition that hardly ever holds: `slow` is computed only where it does in some lane."""
+    return Expr("rarely", fast.type, (condition, slow, fast))
+
+
+def table(index: Expr, values: tuple, type: str) -> Expr:
+    """The number at a position, an unsigned integer below their count, of a tuple of constants."""
+    return Expr("table", type, (index,), values)
+
+
 def convert(x: Expr, type: str) -> Expr:
     """The value in another type.
 
@@ -376,6 +386,8 @@ def clamp(x: Any, high: int) -> Any:
     """A position moved into [0, high]; what its bounds make needless is left out."""
     if not isinstance(x, Expr):
         return min(max(x, 0), high)
+    if high == 0:
+        return const(0, "i64")
     known = bounds(x)
     if known[0] < 0:
         x = apply("max", x, 0)

@@ -150,7 +150,7 @@ class EvalTrace(Trace):
     def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
         try:
             avals = tuple([arg.aval for arg in args])
-            device, committed = _common_device(args)
+            device, committed = common_device(args)
         except AttributeError:
             if (error := _refusal(prim, args)) is None:
                 raise
@@ -169,7 +169,7 @@ class EvalTrace(Trace):
         return results if prim.multiple_results else results[0]
 
 
-def _common_device(args: tuple) -> tuple[Device, bool]:
+def common_device(args: tuple) -> tuple[Device, bool]:
     """The device where `args` meet: that of the committed ones, else of the first that is not a scalar."""
     if not args:
         return default_device(), False
@@ -240,7 +240,7 @@ def current_trace() -> Trace:
 
 def is_evaluating() -> bool:
     """Whether operations run at once (no transformation is tracing)."""
-    return current_trace() is _EVAL
+    return _CURRENT.get() is _EVAL or current_trace() is _EVAL
 
 
 def is_plain() -> bool:

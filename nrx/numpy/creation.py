@@ -16,7 +16,7 @@ from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, canonical_shape
 from nrx.core.trace import Tracer
-from nrx.numpy.data import DeviceLike, asarray, cast, from_data, placed, typed
+from nrx.numpy.data import DeviceLike, array, asarray, cast, from_data, placed, typed
 from nrx.numpy.promotion import broadcast, promote_dtypes
 
 # Filled with a value
@@ -184,19 +184,19 @@ def empty_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLi
 
 
 def copy(a: Any, order: str | None = None) -> Array:
-    """The array itself: arrays never change, so there is nothing to protect by a copy.
+    """An array of the same values, which stays when `a` is donated or deleted.
 
     Args:
         a: as for array.
         order: without effect.
 
     Returns:
-        An array.
+        An array; arrays never change, so the data are shared as long as nobody overwrites them.
 
     >>> jnp.copy(jnp.arange(3))
     Array([0, 1, 2], dtype=int32)
     """
-    return asarray(a)
+    return array(a)
 
 
 # Counting

@@ -1,6 +1,7 @@
 """Arrays of data: of NumPy and other libraries, of numbers, of nested lists. All data are copied."""
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy as duplicate
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ def array(
     out = from_data(object, None if dtype is None else canonical_dtype(dtype))
     if out.ndim < ndmin:
         out = lax.reshape(out, (1,) * (ndmin - out.ndim) + out.shape)
+    if copy and out is object:
+        out = duplicate(out)
     return placed(out, device)
 
 

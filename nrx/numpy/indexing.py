@@ -27,8 +27,9 @@ from nrx.numpy.index_plans import (
 )
 from nrx.ops import arithmetic, slicing
 from nrx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode
-from nrx.ops.indexing import gather, scatter, scatter_add, scatter_max, scatter_min, scatter_mul
+from nrx.ops.gather import gather
 from nrx.ops.logic import lt, select
+from nrx.ops.scatter import scatter, scatter_add, scatter_max, scatter_min, scatter_mul
 from nrx.ops.structural import broadcast_in_dim, broadcast_to, convert_element_type, full_like, reshape, rev
 
 # Positions

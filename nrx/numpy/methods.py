@@ -5,6 +5,7 @@ They are installed on the class when `nrx.numpy` is imported, because the functi
 
 import sys
 from collections.abc import Callable, Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,6 @@ _CHANGE_FIX = "arrays are immutable: `y = x.at[index].set(value)` makes a change
 
 def _accepts(other: Any) -> bool:
     """Whether an operator knows what to do with `other`, or leaves it to `other`'s own operators."""
-    if type(other) in _KNOWN:
-        return True
     if isinstance(other, np.ndarray):
         return other.dtype.kind not in "OSUmM"
     return isinstance(other, _OPERANDS) or hasattr(other, "__nrx_array__")
@@ -49,6 +48,8 @@ def _binary(function: Callable, symbol: str) -> tuple[Callable, Callable]:
     """`x op y` and `y op x`."""
 
     def operator(self: Array, other: Any) -> Any:
+        if type(other) in _KNOWN:
+            return function(self, other)
         if isinstance(other, list | tuple):  # == would be Python's False, unnoticed
             raise ArgumentTypeError(
                 f"{symbol} of an array and a {type(other).__name__}", fix="make it an array: nrx.numpy.array(...)"
@@ -56,7 +57,7 @@ def _binary(function: Callable, symbol: str) -> tuple[Callable, Callable]:
         return function(self, other) if _accepts(other) else NotImplemented
 
     def reflected(self: Array, other: Any) -> Any:
-        return function(other, self) if _accepts(other) else NotImplemented
+        return function(other, self) if type(other) in _KNOWN or _accepts(other) else NotImplemented
 
     operator.__doc__, reflected.__doc__ = f"x {symbol} y, elementwise.", f"y {symbol} x, elementwise."
     return operator, reflected
@@ -117,8 +118,8 @@ def _method_astype(self: Array, dtype: Any, order: str = "K", casting: str = "un
 
 
 def _method_copy(self: Array, order: str = "C") -> Array:
-    """The array itself: it never changes."""
-    return self
+    """An array of the same values, which stays when this one is donated or deleted."""
+    return copy(self)
 
 
 def _method_view(self: Array, dtype: Any = None, type: None = None) -> Array:

@@ -9,9 +9,9 @@ from nrx.core.trace import is_evaluating
 from nrx.transforms.staging import stage
 
 _MOST_PLANS = 4096
-_CONSTANTS = frozenset((type(None), bool, int, float, complex))
+_CONSTANTS = frozenset((bool, int, float, complex))
 _SIGNED = frozenset((float, complex))  # 0.0 == -0.0
-_default_float, _default_int = config.reader("default_float"), config.reader("default_int")
+_tracing_key = config.tracing_key
 
 
 class Planned:
@@ -36,31 +36,34 @@ class Planned:
         if not is_evaluating():
             return self.function(*operands, **static)
         device, committed = None, False
-        kinds: list[Any] = []
+        key: list[Any] = [id(_tracing_key())]
         raws = []
         for x in operands:
             kind = type(x)
             if kind is ConcreteArray:
-                device = device or x._device
                 if x._device is not device:
-                    return self.function(*operands, **static)
-                committed = committed or x._committed
-                kinds.append(id(x.aval))
+                    if device is not None:
+                        return self.function(*operands, **static)
+                    device = x._device
+                if x._committed:
+                    committed = True
+                key.append(id(x.aval))
                 raws.append(x._data)
+            elif x is None:
+                key.append(x)
             elif kind in _CONSTANTS:
-                kinds.append((kind, x) if x or kind not in _SIGNED else repr(x))
+                key.append((kind, x) if x or kind not in _SIGNED else repr(x))
             else:
                 return self.function(*operands, **static)
         if device is None:
             return self.function(*operands, **static)
-        key = (device, _default_float(), _default_int(), *kinds, *static.values())
         try:
-            plan = self._plans.get(key)
+            plan = self._plans.get(known := (device, *key, *static.values()))
         except TypeError:  # a static argument without a hash, such as a list of axes
             return self.function(*operands, **static)
         if plan is None:
-            return self._first(key, operands, static)
-        run, aval, _ = plan if type(plan) is tuple else self._second(key, operands, static)
+            return self._first(known, operands, static)
+        run, aval, _ = plan if type(plan) is tuple else self._second(known, operands, static)
         with device.backend.active(device):
             return ConcreteArray(run(raws)[0], aval, device, committed)
 
@@ -83,5 +86,5 @@ class Planned:
 
         program = stage(function, avals, self.function.__name__)
         device = key[0]
-        plan = self._plans[key] = (device.backend.compile(program, device), program.outs[0].aval, avals)
+        plan = self._plans[key] = (device.backend.interpret(program, device), program.outs[0].aval, avals)
         return plan

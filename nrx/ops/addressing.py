@@ -122,6 +122,11 @@ def only_window(
 # In loops
 
 
+def as_position(x: Any) -> Expr:
+    """An integer of any dtype as an i64; what does not fit is the greatest one."""
+    return loops.convert(loops.apply("min", x, np.iinfo(np.int64).max) if x.type == "u64" else x, "i64")
+
+
 def window_start(
     indices: Reader, batch: Sequence[Any], numbers: GatherDimensionNumbers, operand: Shape, sizes: Shape
 ) -> tuple[list[Any], list[Expr]]:
@@ -129,10 +134,7 @@ def window_start(
     start: list[Any] = [0] * len(operand)
     conditions = []
     for column, d in enumerate(numbers.start_index_map):
-        value = indices(*batch, column)
-        if value.type == "u64":
-            value = loops.apply("min", value, np.iinfo(np.int64).max)
-        position, last = loops.convert(value, "i64"), max(operand[d] - sizes[d], 0)
+        position, last = as_position(indices(*batch, column)), max(operand[d] - sizes[d], 0)
         conditions += loops.inside(position, last)
         start[d] = loops.clamp(position, last)
     for d, b in zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True):

@@ -14,8 +14,9 @@ from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import ArgumentError, DTypeError
 from nrx.core.loops import Builder, Complex, Elementwise, Expr, Pointwise
+from nrx.ops.accumulation import larger, smaller
 from nrx.ops.common import ANY, COMPLEX, FLOATING, NUMBERS, REAL, as_arrays
-from nrx.ops.logic import eq, larger, ordered_lower, select, smaller
+from nrx.ops.logic import eq, ordered_lower, select
 from nrx.ops.rules import discrete, elementwise, elementwise_jvp, lift_same, nonlinear, through_float32
 from nrx.ops.structural import full_like, instantiate, linear_jvp, zeros_like
 
@@ -183,6 +184,58 @@ def _complex_impl(xp: Any, x: Any, y: Any) -> Any:
     return out
 
 
+# jvp: derivative(tangent, result, *operands, **params)
+
+
+def _rem_y(t: Any, out: Any, x: Any, y: Any) -> Any:
+    return mul(neg(t), round(div(sub(x, out), y)))  # the quotient is an integer but for rounding
+
+
+def _share(z: Any, x: Any, y: Any) -> Any:
+    """1 where x is the chosen one, 1/2 where x and y tie, 0 elsewhere."""
+    share = select(eq(y, z), full_like(z, 0.5), full_like(z, 1))
+    return select(eq(x, z), share, zeros_like(z))
+
+
+def _abs_x(t: Any, out: Any, x: Any) -> Any:
+    return real(mul(t, conj(sign(x)))) if dtypes.is_complex(x.dtype) else mul(t, sign(x))
+
+
+def _sign_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    (x,), (t,) = primals, tangents
+    out = sign(x)
+    if isinstance(t, Zero) or not dtypes.is_complex(x.dtype):
+        return out, Zero(out.aval.tangent)
+    # Only what turns x counts: the part of t / |x| across x.
+    modulus = abs(x)
+    across = div(imag(mul(t, conj(out))), select(eq(modulus, 0), full_like(modulus, 1), modulus))
+    return out, mul(complex(zeros_like(across), across), out)
+
+
+def _complex_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    return complex_p.bind(*primals), complex_p.bind(*map(instantiate, tangents))
+
+
+# transpose
+
+
+def _add_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    return [ct if isinstance(v, Linear) else None for v in (x, y)]
+
+
+def _sub_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    return [ct if isinstance(x, Linear) else None, neg(ct) if isinstance(y, Linear) else None]
+
+
+def _mul_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    return [mul(ct, y), None] if isinstance(x, Linear) else [None, mul(x, ct)]
+
+
+def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    # Cotangents pair without conjugation: ct * (x + iy) has the real linear parts Re(ct) and -Im(ct).
+    return [real(ct) if isinstance(x, Linear) else None, neg(imag(ct)) if isinstance(y, Linear) else None]
+
+
 # lower: the element of the result from those of the operands, as loop IR expressions
 
 
@@ -242,25 +295,6 @@ _REMAINDERS = Elementwise(_rem_element, cost=10), Pointwise(_float_rem_at, cost=
 
 def _rem_lower(x: Aval, y: Aval) -> Any:
     return _REMAINDERS[dtypes.is_floating(x.dtype)]
-
-
-def _max_element(x: Any, y: Any) -> Any:
-    if not isinstance(x, Complex):
-        return larger(x, y)
-    return _lexicographic(x, y, x.real > y.real, x.imag >= y.imag)
-
-
-def _min_element(x: Any, y: Any) -> Any:
-    if not isinstance(x, Complex):
-        return smaller(x, y)
-    return _lexicographic(x, y, x.real < y.real, x.imag <= y.imag)
-
-
-def _lexicographic(x: Complex, y: Complex, by_real: Expr, by_imag: Expr) -> Complex:
-    """x where it holds a NaN, or goes before y by its real part, or by the imaginary one of equal real parts."""
-    imags_are_numbers = loops.eq(x.imag, x.imag) & loops.eq(y.imag, y.imag)
-    first = by_real & imags_are_numbers | loops.eq(x.real, y.real) & by_imag
-    return loops.select(first | loops.ne(x.real, x.real) | loops.ne(x.imag, x.imag), x, y)
 
 
 def _integer_pow_element(x: Any, *, y: int) -> Any:
@@ -342,58 +376,6 @@ def _root_of_squares(x: Expr, y: Expr) -> Expr:
     return loops.apply("sqrt", loops.apply("fma", x, x, y * y))
 
 
-# jvp: derivative(tangent, result, *operands, **params)
-
-
-def _rem_y(t: Any, out: Any, x: Any, y: Any) -> Any:
-    return mul(neg(t), round(div(sub(x, out), y)))  # the quotient is an integer but for rounding
-
-
-def _share(z: Any, x: Any, y: Any) -> Any:
-    """1 where x is the chosen one, 1/2 where x and y tie, 0 elsewhere."""
-    share = select(eq(y, z), full_like(z, 0.5), full_like(z, 1))
-    return select(eq(x, z), share, zeros_like(z))
-
-
-def _abs_x(t: Any, out: Any, x: Any) -> Any:
-    return real(mul(t, conj(sign(x)))) if dtypes.is_complex(x.dtype) else mul(t, sign(x))
-
-
-def _sign_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    (x,), (t,) = primals, tangents
-    out = sign(x)
-    if isinstance(t, Zero) or not dtypes.is_complex(x.dtype):
-        return out, Zero(out.aval.tangent)
-    # Only what turns x counts: the part of t / |x| across x.
-    modulus = abs(x)
-    across = div(imag(mul(t, conj(out))), select(eq(modulus, 0), full_like(modulus, 1), modulus))
-    return out, mul(complex(zeros_like(across), across), out)
-
-
-def _complex_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
-    return complex_p.bind(*primals), complex_p.bind(*map(instantiate, tangents))
-
-
-# transpose
-
-
-def _add_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
-    return [ct if isinstance(v, Linear) else None for v in (x, y)]
-
-
-def _sub_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
-    return [ct if isinstance(x, Linear) else None, neg(ct) if isinstance(y, Linear) else None]
-
-
-def _mul_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
-    return [mul(ct, y), None] if isinstance(x, Linear) else [None, mul(x, ct)]
-
-
-def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
-    # Cotangents pair without conjugation: ct * (x + iy) has the real linear parts Re(ct) and -Im(ct).
-    return [real(ct) if isinstance(x, Linear) else None, neg(imag(ct)) if isinstance(y, Linear) else None]
-
-
 # Registration
 
 neg_p = elementwise("neg", lambda xp, x: xp.negative(x), NUMBERS, lambda x: -x)
@@ -417,9 +399,9 @@ div_p.define(
 rem_p = elementwise("rem", through_float32(_rem_impl), REAL & NUMBERS).define(lower=_rem_lower)
 nonlinear(rem_p, elementwise_jvp(rem_p, add, lambda t, out, x, y: t, _rem_y))
 max_p = elementwise("max", lambda xp, x, y: xp.maximum(x, y), ANY)
-max_p.define(lower=ordered_lower(_max_element, lambda x, y: larger(y, x)))
+max_p.define(lower=ordered_lower(larger, lambda x, y: larger(y, x)))
 min_p = elementwise("min", lambda xp, x, y: xp.minimum(x, y), ANY)
-min_p.define(lower=ordered_lower(_min_element, lambda x, y: smaller(y, x)))
+min_p.define(lower=ordered_lower(smaller, lambda x, y: smaller(y, x)))
 for _prim in (max_p, min_p):
     nonlinear(_prim, elementwise_jvp(
         _prim, add, lambda t, z, x, y: mul(t, _share(z, x, y)), lambda t, z, x, y: mul(t, _share(z, y, x))

@@ -2,7 +2,8 @@
 
 import enum
 import functools
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
 from nrx.core.errors import ArgumentError, ArgumentTypeError, AxisError, DTypeError, ShapeError
+from nrx.core.loops import Builder, Expr, Native, Reader
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, canonical_axes, inverse_permutation, show, size, without
+from nrx.ops import accumulation
 from nrx.ops.arithmetic import add
 from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype
+from nrx.ops.contraction import computed, contraction
+from nrx.ops.matrix_products import COLUMN, ROW, Axis, steps_of
 from nrx.ops.rules import elementwise_jvp
 from nrx.ops.structural import transpose
 
@@ -159,11 +164,17 @@ def _kind(dtype: np.dtype) -> str:
 
 
 def accumulated(dtype: np.dtype, x: Any, y: Any) -> tuple[Any, Any]:
-    """Raw operands in the dtype in which their product of dtype `dtype` is computed: at least float32 for floats."""
-    if x.dtype == y.dtype == dtype and not dtypes.is_narrow(dtype):
-        return x, y
-    wide = np.result_type(*(np.float32 if dtypes.is_narrow(d) else d for d in (dtype, x.dtype, y.dtype)))
+    """Raw operands in the dtype in which their product of dtype `dtype` is computed."""
+    wide = computing_dtype(dtype, x.dtype, y.dtype)
     return x.astype(wide, copy=False), y.astype(wide, copy=False)
+
+
+@functools.cache
+def computing_dtype(dtype: np.dtype, *operands: np.dtype) -> np.dtype:
+    """In which a product of dtype `dtype` is computed: integers wrap in it; for floats the widest, at least float32."""
+    if dtypes.is_integer(dtype):
+        return dtype
+    return np.result_type(*(np.float32 if dtypes.is_narrow(d) else d for d in (dtype, *operands)))
 
 
 def _dot_general_impl(
@@ -300,9 +311,75 @@ def _shifted(axes: tuple[int, ...], dim: int | None) -> tuple[int, ...]:
     return axes if dim is None else tuple(a + (a >= dim) for a in axes)
 
 
+# lower
+
+_FEW_PRODUCTS = 1 << 12
+_SHORT_DEPTH = 4
+_LONG_DEPTH = 256
+
+
+def _dot_general_lower(
+    x: Aval, y: Aval, *, dimension_numbers: tuple[Pairs, Pairs], precision: Any, preferred_element_type: Any
+) -> Any:
+    """Small products, and sums along elements side by side, are computed where they are read."""
+    contract, batch = dimension_numbers
+    order = sorted(range(len(contract[0])), key=contract[int(x.size < y.size)].__getitem__)
+    contract = (tuple(contract[0][i] for i in order), tuple(contract[1][i] for i in order))
+    axes, depth = _axes(x.shape, y.shape, contract, batch), tuple(x.shape[axis] for axis in contract[0])
+    count, results = size(depth), size(tuple(axis.extent for axis in axes if axis.out))
+    out = preferred_element_type or x.dtype
+    dtype = computing_dtype(out, x.dtype, y.dtype)
+    kinds = {axis.kind for axis in axes if axis.extent > 1}
+    if count * results > _FEW_PRODUCTS and count > _SHORT_DEPTH and kinds & {ROW, COLUMN}:
+        way = contraction(axes, x.dtype, y.dtype, out, dtype)
+        shortest = _LONG_DEPTH if kinds >= {ROW, COLUMN} else _SHORT_DEPTH
+        if way.product is not None or not _is_contiguous(axes, shortest):
+            return Native(way.build)
+    together = accumulation.by(operator.add, 0, dtype)
+    products = _products_along(contract, batch, dtype)
+    return (together.over if _is_contiguous(axes, _SHORT_DEPTH) else together.inside)(depth, products)
+
+
+def _axes(x: Shape, y: Shape, contract: Pairs, batch: Pairs) -> list[Axis]:
+    """The axes of the result, in its order, and those contracted."""
+    x_steps, y_steps = steps_of(x), steps_of(y)
+    x_free, y_free = without(range(len(x)), contract[0] + batch[0]), without(range(len(y)), contract[1] + batch[1])
+    axes = [
+        *((x[i], x_steps[i], y_steps[j]) for i, j in zip(*batch, strict=True)),
+        *((x[i], x_steps[i], 0) for i in x_free),
+        *((y[j], 0, y_steps[j]) for j in y_free),
+    ]
+    out_steps = steps_of([extent for extent, *_ in axes])
+    return [
+        *(Axis(*axis, step) for axis, step in zip(axes, out_steps, strict=True)),
+        *(Axis(x[i], x_steps[i], y_steps[j], 0) for i, j in zip(*contract, strict=True)),
+    ]
+
+
+def _is_contiguous(axes: Sequence[Axis], shortest: int) -> bool:
+    """Whether the last axis of a certain length that is summed lies side by side in both operands."""
+    last = next((axis for axis in reversed(axes) if not axis.out and axis.extent > 1), None)
+    return last is not None and last.x == last.y == 1 and last.extent >= shortest
+
+
+def _products_along(contract: Pairs, batch: Pairs, dtype: np.dtype) -> Callable:
+    """The products that an element of the result sums, as loop IR."""
+
+    def element(b: Builder, index: tuple, taps: tuple, x: Reader, y: Reader, **params: Any) -> list[Expr]:
+        free = iter(index[len(batch[0]) :])
+        factors = []
+        for operand, summed, shared in zip((x, y), contract, batch, strict=True):
+            known = {**dict(zip(summed, taps, strict=True)), **dict(zip(shared, index, strict=False))}
+            at = [known[axis] if axis in known else next(free) for axis in range(operand.aval.ndim)]
+            factors.append(computed(operand(*at), dtype))
+        return accumulation.parts_of(factors[0] * factors[1])
+
+    return element
+
+
 # Registration
 
 dot_general_p.define(
     impl=_dot_general_impl, abstract=_dot_general_abstract, jvp=bilinear_jvp(dot_general_p),
-    transpose=_dot_general_transpose, batch=_dot_general_batch,
-).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip
+    transpose=_dot_general_transpose, batch=_dot_general_batch, lower=_dot_general_lower,
+).refuse(onnx=NOT_YET_LOWERED)  # fmt: skip

@@ -4,22 +4,28 @@ A slice has a fixed size; where it starts is data. A negative start counts from 
 then it moves to the nearest place where the slice is inside the array, as in XLA.
 """
 
+import operator
 from builtins import slice as python_slice
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from nrx.core import dtypes
+from nrx.core import dtypes, loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import DTypeError, ShapeError
+from nrx.core.loops import Builder, Native, Operand, Reader, Value
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, canonical_axis, canonical_shape, inserted, show, without
+from nrx.ops.addressing import as_position
 from nrx.ops.arithmetic import add
-from nrx.ops.common import NOT_YET_LOWERED, as_arrays, check_same_dtype, filled, scalar_array
-from nrx.ops.indexing import GatherDimensionNumbers, gather, scatter
+from nrx.ops.common import NOT_YET_LOWERED, as_arrays, check_same_dtype, filled, scalar_array, view_lower
+from nrx.ops.dimension_numbers import GatherDimensionNumbers
+from nrx.ops.gather import gather
 from nrx.ops.logic import lt, select
+from nrx.ops.moves import Box, move
+from nrx.ops.scatter import scatter
 from nrx.ops.slicing import concatenate, index_in_dim
 from nrx.ops.structural import (
     convert_element_type,
@@ -238,13 +244,37 @@ def _stacked(starts: Sequence[Array], dims: Sequence[int | None], batch: Any) ->
     return concatenate([expand_dims(column, [1]) for column in columns], 1)
 
 
+# lower
+
+
+def _positions(starts: Sequence[Reader], shape: Shape, sizes: Shape) -> list[Any]:
+    return [
+        loops.clamp(as_position(start()), length - kept)
+        for start, length, kept in zip(starts, shape, sizes, strict=True)
+    ]
+
+
+def _slice_at(b: Builder, index: tuple, x: Reader, *starts: Reader, slice_sizes: Shape) -> Value:
+    return x(*map(operator.add, _positions(starts, x.aval.shape, slice_sizes), index))
+
+
+def _update_build(b: Builder, operands: list[Operand], results: list[Operand]) -> None:
+    (_, update, *starts), (out,) = operands, results
+    move(b, [Box.of(out, _positions(starts, out.aval.shape, update.aval.shape), update)])
+
+
+_UPDATE = Native(_update_build, in_place=0)
+
+
 # Registration
 
 dynamic_slice_p.define(
-    impl=_slice_impl, abstract=_slice_abstract, jvp=_slice_jvp, transpose=_slice_transpose, batch=_slice_batch
-)
+    impl=_slice_impl, abstract=_slice_abstract, jvp=_slice_jvp, transpose=_slice_transpose, batch=_slice_batch,
+    lower=view_lower(_slice_at),
+)  # fmt: skip
 dynamic_update_slice_p.define(
-    impl=_update_impl, abstract=_update_abstract, jvp=_update_jvp, transpose=_update_transpose, batch=_update_batch
-)
+    impl=_update_impl, abstract=_update_abstract, jvp=_update_jvp, transpose=_update_transpose, batch=_update_batch,
+    lower=lambda *avals: _UPDATE,
+)  # fmt: skip
 for _prim in (dynamic_slice_p, dynamic_update_slice_p):
-    _prim.refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+    _prim.refuse(onnx=NOT_YET_LOWERED)

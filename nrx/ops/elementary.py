@@ -194,21 +194,6 @@ def _pow_abstract(x: Aval, y: Aval) -> Aval:
     return x.update(weak_type=x.weak_type and y.weak_type)
 
 
-# lower
-
-
-def _real_lower(element: Callable, cost: float) -> Callable:
-    """The lower rule of real elements; complex ones are left to the host."""
-    rule = Elementwise(element, cost)
-    return lambda *avals: None if dtypes.is_complex(avals[0].dtype) else rule
-
-
-def _pow_element(x: Expr, y: Expr) -> Expr:
-    if loops.is_float(y.type):
-        return loops.apply("pow", x, y)
-    return loops.convert(loops.apply("pow", loops.convert(x, "f64"), loops.convert(y, "f64")), x.type)
-
-
 # jvp: derivative(tangent, result, *operands)
 
 
@@ -231,6 +216,21 @@ def _one_minus_square(x: Any) -> Any:
 
 def _norm_square(x: Any, y: Any) -> Any:
     return add(square(x), square(y))
+
+
+# lower
+
+
+def _real_lower(element: Callable, cost: float) -> Callable:
+    """The lower rule of real elements; complex ones are left to the host."""
+    rule = Elementwise(element, cost)
+    return lambda *avals: None if dtypes.is_complex(avals[0].dtype) else rule
+
+
+def _pow_element(x: Expr, y: Expr) -> Expr:
+    if loops.is_float(y.type):
+        return loops.apply("pow", x, y)
+    return loops.convert(loops.apply("pow", loops.convert(x, "f64"), loops.convert(y, "f64")), x.type)
 
 
 # Registration

@@ -12,6 +12,7 @@ from nrx.core.errors import DTypeError, ShapeError
 from nrx.core.loops import Complex, Elementwise, Expr
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import show
+from nrx.ops.accumulation import larger, smaller
 from nrx.ops.common import (
     ANY,
     BITS,
@@ -215,6 +216,42 @@ def _clamp_abstract(low: Aval, x: Aval, high: Aval) -> Aval:
     return x.update(weak_type=low.weak_type and x.weak_type and high.weak_type)
 
 
+# jvp
+
+
+def _select_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    out = select_n_p.bind(*primals)
+    if all(isinstance(t, Zero) for t in tangents[1:]):
+        return out, Zero(out.aval.tangent)
+    return out, select_n_p.bind(primals[0], *map(instantiate, tangents[1:]))
+
+
+def _clamp_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    low, x, high = primals
+    out = clamp_p.bind(low, x, high)
+    if all(isinstance(t, Zero) for t in tangents):
+        return out, Zero(out.aval.tangent)
+    # The conditions are JAX's. On a limit nothing varies: neither side's derivative would be the right one.
+    varies = bitwise_and(gt(low, x), lt(low, high)), bitwise_and(gt(x, low), lt(x, high)), lt(high, x)
+    out_tangent: Any = zeros_like(x)
+    for condition, tangent in zip(varies, tangents, strict=True):
+        if not isinstance(tangent, Zero):
+            out_tangent = select(condition, tangent, out_tangent)
+    return out, out_tangent
+
+
+# transpose
+
+
+def _select_transpose(ct: Array, which: Array, *cases: Any) -> list[Any]:
+    zeros = zeros_like(ct)
+    numbers = range(len(cases))
+    return [None] + [
+        select_n_p.bind(which, *[ct if i == number else zeros for i in numbers]) if isinstance(c, Linear) else None
+        for number, c in enumerate(cases)
+    ]
+
+
 # lower: the element of the result from those of the operands
 
 
@@ -251,56 +288,10 @@ def _select_element(which: Expr, *cases: Any) -> Any:
     return out
 
 
-def larger(x: Expr, y: Expr) -> Expr:
-    """max(x, y) of real elements; NaN if either is."""
-    return loops.apply("max", x, y)
-
-
-def smaller(x: Expr, y: Expr) -> Expr:
-    """min(x, y) of real elements; NaN if either is."""
-    return loops.apply("min", x, y)
-
-
 def ordered_lower(usual: Callable, float16: Callable) -> Callable:
     """The lower rule for minima and maxima: of equal zeros, NumPy gives the first one in float16, else the second."""
     rule, rule16 = Elementwise(usual), Elementwise(float16)
     return lambda *avals: rule16 if avals[0].dtype == dtypes.float16 else rule
-
-
-# jvp
-
-
-def _select_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    out = select_n_p.bind(*primals)
-    if all(isinstance(t, Zero) for t in tangents[1:]):
-        return out, Zero(out.aval.tangent)
-    return out, select_n_p.bind(primals[0], *map(instantiate, tangents[1:]))
-
-
-def _clamp_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    low, x, high = primals
-    out = clamp_p.bind(low, x, high)
-    if all(isinstance(t, Zero) for t in tangents):
-        return out, Zero(out.aval.tangent)
-    # The conditions are JAX's. On a limit nothing varies: neither side's derivative would be the right one.
-    varies = bitwise_and(gt(low, x), lt(low, high)), bitwise_and(gt(x, low), lt(x, high)), lt(high, x)
-    out_tangent: Any = zeros_like(x)
-    for condition, tangent in zip(varies, tangents, strict=True):
-        if not isinstance(tangent, Zero):
-            out_tangent = select(condition, tangent, out_tangent)
-    return out, out_tangent
-
-
-# transpose
-
-
-def _select_transpose(ct: Array, which: Array, *cases: Any) -> list[Any]:
-    zeros = zeros_like(ct)
-    numbers = range(len(cases))
-    return [None] + [
-        select_n_p.bind(which, *[ct if i == number else zeros for i in numbers]) if isinstance(c, Linear) else None
-        for number, c in enumerate(cases)
-    ]
 
 
 # Registration

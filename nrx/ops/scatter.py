@@ -3,8 +3,9 @@
 Of the updates for one place `scatter` lets the last win, on every backend; the others take them one after the other.
 """
 
+import operator
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from nrx.core import dtypes, loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import ShapeError
-from nrx.core.loops import Builder, Native, Operand
+from nrx.core.loops import Builder, Complex, Native, Operand, Value
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, show, size, without
+from nrx.ops.accumulation import larger, smaller
 from nrx.ops.addressing import Layout, layout_of, only_window, places_of, starts_of, window_axes, window_start
 from nrx.ops.arithmetic import add, div, mul, sub
 from nrx.ops.common import (
@@ -36,6 +38,7 @@ from nrx.ops.dimension_numbers import (
 )
 from nrx.ops.gather import gather_p
 from nrx.ops.logic import eq, select
+from nrx.ops.moves import Box, move_in_order, row_major_strides
 from nrx.ops.rules import sum_tangents
 from nrx.ops.structural import full_like, instantiate, iota, reshape, spread, zeros_like
 
@@ -429,66 +432,100 @@ _FEWEST_ELEMENTS = 64
 _MOST_PARTS = 8
 
 
-def _scatter_build(combine: Callable | None) -> Callable:
-    def build(
-        b: Builder,
-        operands: list[Operand],
-        results: list[Operand],
-        *,
-        dimension_numbers: ScatterDimensionNumbers,
-        indices_are_sorted: bool,
-        unique_indices: bool,
-        mode: GatherScatterMode,
-    ) -> None:
-        (_, indices, updates), (out,) = operands, results
-        shape = out.aval.shape
-        if not out.aval.size or not updates.aval.size:
-            return
-        numbers, sizes, layout = _scatter_layout(dimension_numbers, shape, indices.aval.shape, updates.aval.shape)
-        shared = numbers.start_indices_batching_dims
-        cut, parts = _parts(layout, sizes) if updates.aval.size >= _PARALLEL_SIZE else (0, 1)
-        extents = [n // parts if d == cut else n for d, n in enumerate(sizes)]
-        own = without(range(len(layout.batch)), shared)
-        counts = tuple(layout.batch[axis] for axis in (*shared, *own))
-        lanes = size(counts[: len(shared)])
-        task = b.parallel(lanes * parts) if lanes * parts > 1 else loops.const(0, "i64")
-        b.kernel.cost = 2.0 * updates.aval.size / (lanes * parts)
-        common, part = loops.unravel(loops.floordiv(task, parts), counts[: len(shared)]), loops.mod(task, parts)
+def _scatter_build(
+    combine: Callable | None,
+    b: Builder,
+    operands: list[Operand],
+    results: list[Operand],
+    *,
+    dimension_numbers: ScatterDimensionNumbers,
+    mode: GatherScatterMode,
+    **params: Any,
+) -> None:
+    (_, indices, updates), (out,) = operands, results
+    shape = out.aval.shape
+    if not out.aval.size or not updates.aval.size:
+        return
+    numbers, sizes, layout = _scatter_layout(dimension_numbers, shape, indices.aval.shape, updates.aval.shape)
+    shared = numbers.start_indices_batching_dims
+    own = without(range(len(layout.batch)), shared)
+    shared_counts, own_counts = (tuple(layout.batch[axis] for axis in axes) for axes in (shared, own))
+    cut, parts = _parts(layout, sizes, updates.aval.size) if size(shared_counts) < _MOST_PARTS else (0, 1)
+    task = b.parallel(size(shared_counts) * parts)
+    b.kernel.cost = 2.0 * updates.aval.size / (size(shared_counts) * parts)
+    shared_index, part = loops.unravel(loops.floordiv(task, parts), shared_counts), loops.mod(task, parts)
+    axes, update_strides = window_axes(numbers, len(shape)), row_major_strides(updates.aval.shape)
+    strides = tuple(update_strides[axes[d]] if d in axes else 0 for d in range(len(shape)))
+    extents = tuple(n // parts if d == cut else n for d, n in enumerate(sizes))
 
-        def update(number: Any) -> None:
-            index = [*common, *loops.unravel(number, counts[len(shared) :])]
-            batch = [index[(*shared, *own).index(axis)] for axis in range(len(index))]
-            start, conditions = window_start(indices, batch, numbers, shape, sizes)
-            box = _window(out, start, updates, batch, numbers, sizes)
-            if parts > 1:
-                ...
-            if mode is GatherScatterMode.FILL_OR_DROP and conditions:
-                b.if_(loops.all_of(conditions), lambda: move_in_order(b, box))
-            else:
-                move_in_order(b, box)
+    def update(number: Any) -> None:
+        known = dict(zip((*shared, *own), (*shared_index, *loops.unravel(number, own_counts)), strict=True))
+        batch = [known[axis] for axis in range(len(known))]
+        start, conditions = window_start(indices, batch, numbers, shape, sizes)
+        batch_axes = iter(batch)
+        first = [0 if axis in numbers.offset_dims else next(batch_axes) for axis in range(updates.aval.ndim)]
+        if parts > 1:
+            start[cut] = first[axes[cut]] = part * extents[cut]
+        box = Box(
+            extents, out, out.position(*start), row_major_strides(shape), updates, updates.position(*first), strides,
+            combine,
+        )  # fmt: skip
+        if mode is GatherScatterMode.FILL_OR_DROP and conditions:
+            b.if_(loops.all_of(conditions), lambda: move_in_order(b, box))
+        else:
+            move_in_order(b, box)
 
-        b.loop(size(counts[len(shared) :]), [], update)
+    b.loop(size(own_counts), [], update)
 
-    return build
+
+def _parts(layout: Layout, sizes: Shape, updates: int) -> tuple[int, int]:
+    """The axis of the operand along which windows are cut, and into how many parts."""
+    axis = max(layout.still, key=sizes.__getitem__, default=0)
+    most = min(_MOST_PARTS, size(sizes) // _FEWEST_ELEMENTS) if layout.still and updates >= _PARALLEL_SIZE else 1
+    return axis, max(
+        parts for parts in range(1, most + 2) if parts == 1 or (parts <= most and sizes[axis] % parts == 0)
+    )
+
+
+def _in_float32(combine: Callable) -> Callable:
+    """Combines narrow floats in f32."""
+
+    def combined(old: Value, new: Value) -> Value:
+        value = combine(loops.widen(old), loops.widen(new))
+        return value if isinstance(value, Complex) else loops.convert(value, old.type)
+
+    return combined
+
+
+def _scatter_lower(combine: Callable | None, rounds: bool) -> Callable:
+    """The lower rule; narrow floats are left to the host if combining them `rounds`, which must be done just once."""
+    rule = Native(partial(_scatter_build, _in_float32(combine) if combine else None), in_place=0)
+    return lambda operand, *avals, **params: None if rounds and dtypes.is_narrow(operand.dtype) else rule
 
 
 # Registration
 
 
-def _scattering(name: str, function: str | None, accepts: frozenset) -> Primitive:
+gather_p.define(transpose=_gather_transpose)
+
+
+def _scattering(
+    name: str, function: str | None, combine: Callable | None, accepts: frozenset, rounds: bool = False
+) -> Primitive:
     prim = Primitive(name)
-    prim.define(impl=_scatter_impl(function), abstract=_scatter_abstract(name, accepts), batch=_scatter_batch(prim))
-    return prim.refuse(
-        transpose="it is not linear; linearize replaces it by its derivative", onnx=NOT_YET_LOWERED
-    )
+    prim.define(
+        impl=_scatter_impl(function), abstract=_scatter_abstract(name, accepts), batch=_scatter_batch(prim),
+        lower=_scatter_lower(combine, rounds),
+    )  # fmt: skip
+    return prim.refuse(transpose="it is not linear; linearize replaces it by its derivative", onnx=NOT_YET_LOWERED)
 
 
-scatter_p = _scattering("scatter", None, ANY).define(jvp=_scatter_jvp, transpose=_scatter_transpose)
-scatter_add_p = _scattering("scatter_add", "add", NUMBERS).define(
+scatter_p = _scattering("scatter", None, None, ANY).define(jvp=_scatter_jvp, transpose=_scatter_transpose)
+scatter_add_p = _scattering("scatter_add", "add", operator.add, NUMBERS, rounds=True).define(
     jvp=_scatter_add_jvp, transpose=_scatter_add_transpose
 )
-scatter_mul_p = _scattering("scatter_mul", "multiply", NUMBERS).define(jvp=_scatter_mul_jvp)
-scatter_min_p = _scattering("scatter_min", "minimum", ANY)
-scatter_max_p = _scattering("scatter_max", "maximum", ANY)
+scatter_mul_p = _scattering("scatter_mul", "multiply", operator.mul, NUMBERS, rounds=True).define(jvp=_scatter_mul_jvp)
+scatter_min_p = _scattering("scatter_min", "minimum", smaller, ANY)
+scatter_max_p = _scattering("scatter_max", "maximum", larger, ANY)
 for _prim in (scatter_min_p, scatter_max_p):
     _prim.define(jvp=_scatter_extremum_jvp(_prim))

@@ -380,12 +380,12 @@ def _concatenate_at(b: Builder, index: tuple, *xs: Reader, dimension: int) -> Va
     value: Any = None
     for x in reversed(xs):  # an index that is not below any end is in the last operand
         length = x.aval.shape[dimension]
-        start, end = end - length, end
+        start = end - length
         if start <= high and low < end and length:
             element = x(*inserted(without(index, [dimension]), dimension, loops.clamp(i - start, length - 1)))
             value = element if value is None else loops.select(i < end, element, value)
         end = start
-    return value
+    return xs[0](*index) if value is None else value  # None: there are no elements at all
 
 
 def _concatenate_build(b: Builder, operands: list[Operand], results: list[Operand], *, dimension: int) -> None:

@@ -18,7 +18,8 @@ from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, canonical_axis, inserted, show, size, without
 from nrx.ops.accumulation import Parts, greater, parts_of, position
 from nrx.ops.common import NOT_YET_LOWERED, REAL, as_arrays, check_dtype, check_same_shape, filled, widened
-from nrx.ops.indexing import GatherDimensionNumbers, gather
+from nrx.ops.dimension_numbers import GatherDimensionNumbers
+from nrx.ops.gather import gather
 from nrx.ops.rules import nonlinear
 from nrx.ops.structural import broadcasted_iota, expand_dims, spread
 

@@ -238,7 +238,7 @@ def _broadcast_impl(xp: Any, x: Any, *, shape: Shape, placement: tuple[int, ...]
 
 def _reduce_sum_impl(xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
     wide = widened(x)
-    return xp.sum(wide, axis=axes, dtype=wide.dtype).astype(x.dtype, copy=False)
+    return xp.add.reduce(wide, axis=axes, dtype=wide.dtype).astype(x.dtype, copy=False)
 
 
 def _rev_impl(xp: Any, x: Any, *, dimensions: tuple[int, ...]) -> Any:

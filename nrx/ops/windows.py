@@ -22,7 +22,8 @@ from nrx.core.shapes import Shape, inserted, show, size
 from nrx.ops import accumulation, arithmetic
 from nrx.ops.accumulation import Accumulator
 from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, REAL, as_arrays, check_dtype, check_same_dtype, widened
-from nrx.ops.indexing import GatherDimensionNumbers, gather
+from nrx.ops.dimension_numbers import GatherDimensionNumbers
+from nrx.ops.gather import gather
 from nrx.ops.logic import lt, select
 from nrx.ops.reductions import highest, lowest
 from nrx.ops.rules import as_peer, discrete, nonlinear

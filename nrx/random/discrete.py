@@ -12,8 +12,9 @@ from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeE
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_axis, canonical_shape, inserted, show, size, without
 from nrx.ops.arithmetic import add, div, floor, mul, rem, sub
 from nrx.ops.cumulative import cumsum
+from nrx.ops.dimension_numbers import GatherDimensionNumbers
 from nrx.ops.elementary import log, log1p
-from nrx.ops.indexing import GatherDimensionNumbers, gather
+from nrx.ops.gather import gather
 from nrx.ops.logic import bitwise_and, clamp, eq, gt, le, lt, select
 from nrx.ops.reductions import argmax
 from nrx.ops.slicing import index_in_dim, slice_in_dim

@@ -29,8 +29,8 @@ def call_primitive(name: str) -> Primitive:
     prim = Primitive(name, multiple_results=True, higher_order=True)
     prim.call_program = "program"
 
-    def impl(runner: Runner, *raws: Raw, program: Program, **params: Any) -> list[Raw]:
-        return runner.run(program, raws)
+    def impl(runner: Runner, *raws: Raw, program: Program, donated: tuple[bool, ...] = (), **params: Any) -> list[Raw]:
+        return runner.run(program, raws, donated)
 
     def abstract(*avals: Aval, program: Program, **params: Any) -> tuple[Aval, ...]:
         return program.out_avals

@@ -173,8 +173,8 @@ class _Writer:
     def _arguments(self) -> Iterator[str]:
         """Take the arguments apart: leaves are called x0, x1, …"""
         site = self.site
-        assert site.in_tree._spec is not None
-        (_, _, args), (_, keywords, kwargs) = site.in_tree._spec[2]
+        tree: Any = site.in_tree._spec
+        (_, _, args), (_, keywords, kwargs) = tree[2]
         in_order = [static for static in site.statics if isinstance(static.where, int)]
         yield self._unpack([f"a{i}" for i in range(len(args) + len(in_order))], "args")
         yield f"if len(kwargs) != {len(keywords) + len(site.statics) - len(in_order)}: return MISS"
@@ -189,9 +189,10 @@ class _Writer:
 
     def _differs(self, given: str, static: Static) -> str:
         value = static.value
-        if type(value) in _PLAIN_STATICS:
-            return f"{given}.__class__ is not {self.named(type(value))} or {given} != {self.named(value)}"
-        if type(value).__eq__ is object.__eq__ and type(value).__hash__ is object.__hash__:
+        kind: Any = type(value)
+        if kind in _PLAIN_STATICS:
+            return f"{given}.__class__ is not {self.named(kind)} or {given} != {self.named(value)}"
+        if kind.__eq__ is object.__eq__ and kind.__hash__ is object.__hash__:
             return f"{given} is not {self.named(value)}"
         return f"not {self.named(static.matches)}({given})"
 

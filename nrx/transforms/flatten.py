@@ -88,23 +88,31 @@ def flatten_call(
     `positions` says, for messages, where `args` stand in the call, if they are not all of its arguments.
     """
     leaves, treedef = tree_flatten((args, kwargs))
+    return arrays_of_call(function, args, kwargs, leaves, positions), treedef
+
+
+def arrays_of_call(
+    function: Callable, args: tuple, kwargs: dict, leaves: Sequence[Any], positions: Sequence[int] | None = None
+) -> list[Array]:
+    """`flatten_call` where the leaves are at hand."""
 
     def name(position: int) -> str:
         path = tree_flatten_with_path((args, kwargs))[0][position][0]
         return f"argument {argument_name(function, path, positions)} of {name_of(function)}"
 
-    return _as_arrays(leaves, name, "; under jit, make it static (static_argnums)"), treedef
+    return _as_arrays(leaves, name, "; under jit, make it static (static_argnums)")
 
 
-def _as_arrays(leaves: list[Any], name: Callable[[int], str], hint: str = "") -> list[Array]:
+def _as_arrays(leaves: Sequence[Any], name: Callable[[int], str], hint: str = "") -> list[Array]:
     """Leaves as Arrays; `name` says, for messages, which leaf the one at a position is."""
+    arrays = list(leaves)
     for position, leaf in enumerate(leaves):
         if not isinstance(leaf, Array):
             try:
-                leaves[position] = asarray(leaf, "it")
+                arrays[position] = asarray(leaf, "it")
             except NrxError as error:
                 raise type(error)(f"{name(position)}: {error.message}", fix=f"{error.fix}{hint}") from None
-    return leaves
+    return arrays
 
 
 def leaf_paths(tree: PyTreeDef) -> list[str]:

@@ -10,32 +10,14 @@ from nrx.core.aval import Aval
 from nrx.core.config import config
 from nrx.core.errors import StaticArgumentError, UnhashableError
 from nrx.core.program import Program, prune
-from nrx.core.pytree import PyTreeDef, tree_unflatten
+from nrx.core.pytree import PyTreeDef, tree_flatten
 from nrx.core.trace import Tracer, name_of, named_axes
-from nrx.ops.common import NOT_YET_LOWERED
-from nrx.transforms.calls import call_primitive, linearize_call
-from nrx.transforms.flatten import check_function, flatten_call, positional_name
+from nrx.transforms.dispatch import Static
+from nrx.transforms.flatten import arrays_of_call, check_function, positional_name
+from nrx.transforms.stages import Caller, Lowered, Traced
 from nrx.transforms.staging import abstract_leaves, stage_call
 
-jit_p = call_primitive("jit")
-jit_p.define(linearize=linearize_call(jit_p)).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
-
-
 _MOST_TRACED = 1024
-
-
-class Traced(NamedTuple):
-    """A function traced for one kind of arguments.
-
-    Fields:
-        program: takes the closed-over values, then the leaves of the arguments.
-        consts: the closed-over values.
-        out_tree: the structure of the result.
-    """
-
-    program: Program
-    consts: tuple
-    out_tree: PyTreeDef
 
 
 class _Static(NamedTuple):
@@ -50,6 +32,16 @@ class _Static(NamedTuple):
     def __hash__(self) -> int:
         return hash(self.identity)
 
+    def guard(self, where: int | str) -> Static:
+        """How generated code recognises it."""
+        known = hash(self)  # now: the value may change, and its hash with it
+
+        def matches(value: Any) -> bool:
+            other = _Static(value, _identity(value))
+            return hash(other) == known and other == self
+
+        return Static(where, self.value, matches)
+
 
 def _identity(value: Any) -> Hashable:
     """Different for equal values that a function can tell apart: 1, 1.0 and True, 0.0 and -0.0, in tuples as well."""
@@ -60,7 +52,7 @@ def _identity(value: Any) -> Hashable:
     return type(value), value
 
 
-class JitFunction:
+class JitFunction(Caller):
     """A function that `jit` made; call it as you would the original.
 
     Attributes:
@@ -95,23 +87,37 @@ class JitFunction:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
         positions = self._dynamic(args) if statics else None
-        leaves, in_tree = flatten_call(self._function, dynamic_args, dynamic_kwargs, positions)
-        traced = self._trace([leaf.aval for leaf in leaves], in_tree, statics, args)
-        outs = jit_p.bind(*traced.consts, *leaves, program=traced.program)
-        return tree_unflatten(traced.out_tree, outs)
+        given, in_tree = tree_flatten((dynamic_args, dynamic_kwargs))
+        arrays = arrays_of_call(self._function, dynamic_args, dynamic_kwargs, given, positions)
+        traced = self._trace([array.aval for array in arrays], in_tree, statics, args)
+        return self._run(traced, given, arrays, args, kwargs)
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:
         """The Program for arguments like these (arrays or ShapeDtypeStructs), without running it."""
-        statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
-        avals, in_tree = abstract_leaves(self._function, dynamic_args, dynamic_kwargs, self._dynamic(args))
-        return self._trace(avals, in_tree, statics, args).program
+        return self._trace_like(args, kwargs).program
+
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """The function traced for arguments like these (arrays or ShapeDtypeStructs), to be compiled ahead of time.
+
+        >>> import nrx
+        >>> step = nrx.jit(lambda x: x * 2).lower(nrx.ShapeDtypeStruct(3, "float32")).compile()
+        >>> step(nrx.numpy.ones(3)), step.cost_analysis()["flops"]
+        (Array([2., 2., 2.], dtype=float32), 3.0)
+        """
+        return Lowered(self._trace_like(args, kwargs))
 
     def clear_cache(self) -> None:
         """Forget what was traced."""
         self._traced.clear()
+        self._recent = ()
+
+    def _trace_like(self, args: tuple, kwargs: dict[str, Any]) -> Traced:
+        statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
+        avals, in_tree = abstract_leaves(self._function, dynamic_args, dynamic_kwargs, self._dynamic(args))
+        return self._trace(avals, in_tree, statics, args)
 
     def _trace(self, avals: list[Aval], in_tree: PyTreeDef, statics: tuple, args: tuple) -> Traced:
         key = (in_tree, tuple(avals), statics, config.tracing_key(), named_axes())
@@ -119,14 +125,26 @@ class JitFunction:
         if traced is None:
             self.trace_count += 1
             function = self._partial(args, statics) if statics else self._function
-            program, out_tree = stage_call(function, avals, in_tree, "jit", self._dynamic(args))
+            positions = self._dynamic(args)
+            program, out_tree = stage_call(function, avals, in_tree, "jit", positions)
             closed, consts = prune(program).closed()
-            traced = Traced(closed, consts, out_tree)
+            donated = self._donated_leaves(in_tree, positions)
+            guards = [static.guard(where) for where, static in statics]
+            traced = Traced(self._function, closed, consts, in_tree, out_tree, donated, positions, guards)
             if not any(isinstance(const, Tracer) for const in consts):
                 if len(self._traced) >= _MOST_TRACED:
                     self._traced.pop(next(iter(self._traced)), None)
                 self._traced[key] = traced  # a tracer belongs to this call alone
         return traced
+
+    def _donated_leaves(self, in_tree: PyTreeDef, positions: Sequence[int]) -> tuple[bool, ...]:
+        """For each leaf of the dynamic arguments whether it is donated."""
+        numbers, names = self._donated
+        args, kwargs = in_tree.children()
+        _, keywords = kwargs.node_data() or (dict, ())
+        where = [position in numbers for position in positions] + [keyword in names for keyword in keywords]
+        parts = [*args.children(), *kwargs.children()]
+        return tuple(flag for flag, part in zip(where, parts, strict=True) for _ in range(part.num_leaves))
 
     def _split(self, args: tuple, kwargs: dict) -> tuple[tuple, tuple, dict]:
         """Static arguments as (name, value) pairs for the key, and the dynamic ones."""
@@ -218,8 +236,9 @@ def jit(
         function: a pure function of pytrees of arrays. Left out, `jit(static_argnums=0)` is a decorator.
         static_argnums, static_argnames: arguments that are passed on as Python values; they must be hashable, and each
             new value traces anew. One may be derived from the other by the signature.
-        donate_argnums, donate_argnames: arguments the caller will not use again, whose memory a compiling backend may
-            reuse for results. The op-by-op backends free what nobody holds and need not reuse it.
+        donate_argnums, donate_argnames: arguments the caller will not use again, so that compiled code may put results
+            in their memory. Their arrays are deleted, all of them: using one again is an error, but for other arrays
+            and NumPy views of the same data. Where Programs run op by op, and in traced calls, it has no effect.
         inline: accepted for JAX's sake; Programs are inlined by the compiler as it sees fit.
 
     Returns:

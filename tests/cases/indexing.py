@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cases.base import Arg, Case, arg, integers
-from nrx.ops import indexing
-from nrx.ops.indexing import GatherDimensionNumbers, ScatterDimensionNumbers
+from nrx.ops import gather, scatter
+from nrx.ops.dimension_numbers import GatherDimensionNumbers, ScatterDimensionNumbers
 
 MOVED = ("float32", "float64", "bfloat16", "complex64", "int8", "uint64", "bool", "float8_e5m2")
 ADDED = ("float32", "float64", "float16", "bfloat16", "complex64", "int8", "uint32")
@@ -152,7 +152,7 @@ def gather_case(
     keywords = {"mode": mode, "fill_value": fill, **options}
     return Case(
         f"gather-{way.name}-{name or mode}", "gather",
-        lambda x, i: indexing.gather(x, i, numbers, way.sizes, **keywords),
+        lambda x, i: gather.gather(x, i, numbers, way.sizes, **keywords),
         [arg(*way.operand), index or way.index_arg()], gathered(way, mode != "fill", fill), MOVED, ulp=0,
         smooth=mode != "fill" or fill is not None,  # there is no difference between NaN and NaN
         jax=f"lambda x, i: lax.gather(x, i, lax.GatherDimensionNumbers(*{way.numbers}), {way.sizes}, **{keywords})",
@@ -165,7 +165,7 @@ def scatter_case(
 ) -> Case:  # fmt: skip
     numbers = ScatterDimensionNumbers(*way.numbers)
     keywords = {"mode": mode, **options}
-    call = getattr(indexing, function)
+    call = getattr(scatter, function)
     theirs = f"lax.ScatterDimensionNumbers(*{way.numbers}), **{keywords}"
     return Case(
         f"{function}-{way.name}-{name or mode}", function, lambda x, i, u: call(x, i, u, numbers, **keywords),

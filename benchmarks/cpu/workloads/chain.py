@@ -27,7 +27,8 @@ OPERATIONS: dict[str, Callable[[Any, Any, float], Any]] = {
 }
 #: What is drawn: exp follows what bounds its argument, and sqrt what is positive.
 DRAWN = [
-    ["add"], ["sub"], ["mul"], ["div"], ["sin"], ["cos"], ["tanh"], ["maximum"], ["tanh", "exp"], ["sin", "exp", "sqrt"],
+    ["add"], ["sub"], ["mul"], ["div"], ["sin"], ["cos"], ["tanh"], ["maximum"],
+    ["tanh", "exp"], ["sin", "exp", "sqrt"],
 ]  # fmt: skip
 
 

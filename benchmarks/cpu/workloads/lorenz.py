@@ -81,7 +81,10 @@ def torch_tasks(steps: int, with_gradient: bool, compiled: bool, *data: np.ndarr
 
 
 def reference(steps: int, state: np.ndarray, parameters: np.ndarray) -> Any:
-    """The value, and the gradient by complex steps, whose derivatives are as exact as the values. (Squire, Trapp 1998.)"""
+    """The value, and the gradient by complex steps, as exact as the value.
+
+    W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40, 1998.
+    """
     tiny = 1e-100
     inputs = np.concatenate([state, parameters]).astype(complex)[:, None] + 1j * tiny * np.eye(6)
     last, constants = tuple(inputs[:3]), tuple(inputs[3:])
@@ -104,7 +107,8 @@ def cases(steps: int = STEPS) -> list[Case]:
     def case(name: str, program: Callable, part: int, target: float) -> Case:
         with_gradient = bool(part)
         torch = {
-            mode: partial(torch_tasks, steps, with_gradient, mode == "torch.compile") for mode in ("torch", "torch.compile")
+            mode: partial(torch_tasks, steps, with_gradient, mode == "torch.compile")
+            for mode in ("torch", "torch.compile")
         }
         return Case(
             name=f"rk4-{name}",

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,12 @@ def inputs(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     x = rng.normal(size=(BATCH, SIZES[0])).astype(np.float32)
     labels = rng.integers(0, SIZES[-1], BATCH).astype(np.int32)
     params = []
-    for before, after in zip(SIZES, SIZES[1:], strict=False):
+    for before, after in pairwise(SIZES):
         params += [rng.normal(size=(before, after)) / np.sqrt(before), np.zeros(after)]
     return x, labels, *(param.astype(np.float32) for param in params)
 
 
-def reference(x: np.ndarray, labels: np.ndarray, *params: np.ndarray, steps: int = CHECKED) -> np.ndarray:
+def reference(x: np.ndarray, labels: np.ndarray, *params: np.ndarray, steps: int = CHECKED) -> list[float]:
     """The losses of the first steps, with gradients by hand."""
     x, rows = x.astype(np.float64), np.arange(len(x))
     values = [param.astype(np.float64) for param in params]
@@ -49,7 +50,7 @@ def reference(x: np.ndarray, labels: np.ndarray, *params: np.ndarray, steps: int
             second[i] = B2 * second[i] + (1 - B2) * grad**2
             means = first[i] / (1 - B1**count), second[i] / (1 - B2**count)
             values[i] = values[i] - RATE * means[0] / (np.sqrt(means[1]) + EPSILON)
-    return np.array(losses)
+    return losses
 
 
 def training(step: Callable[[], Any], finish: Callable[[], None], reset: Callable[[], None]) -> Task:
@@ -120,9 +121,7 @@ def in_jax(x: np.ndarray, labels: np.ndarray, *initial: np.ndarray) -> Task:
         first = tree.map(lambda m, g: B1 * m + (1 - B1) * g, first, grads)
         second = tree.map(lambda v, g: B2 * v + (1 - B2) * g * g, second, grads)
         at1, at2 = 1 - B1**count, 1 - B2**count
-        params = tree.map(
-            lambda p, m, v: p - RATE * (m / at1) / (jnp.sqrt(v / at2) + EPSILON), params, first, second
-        )
+        params = tree.map(lambda p, m, v: p - RATE * (m / at1) / (jnp.sqrt(v / at2) + EPSILON), params, first, second)
         return (params, first, second, count), value
 
     def start() -> Any:
@@ -137,7 +136,7 @@ def in_torch(x: np.ndarray, labels: np.ndarray, *initial: np.ndarray) -> Task:
     import torch
 
     batch = torch.tensor(x), torch.tensor(labels).long()
-    layers = [torch.nn.Linear(before, after) for before, after in zip(SIZES, SIZES[1:], strict=False)]
+    layers = [torch.nn.Linear(before, after) for before, after in pairwise(SIZES)]
     model = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1])
     optimizer: Any = None
 

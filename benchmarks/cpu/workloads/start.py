@@ -11,7 +11,7 @@ NOTE = {
 }
 
 
-def reference(*data: np.ndarray) -> np.ndarray:
+def reference(*data: np.ndarray) -> float:
     return mlp.reference(*data, steps=1)[0]
 
 

@@ -7,6 +7,7 @@ A fit minimises the largest weighted error of a polynomial over an interval by t
 coefficients are rounded one at a time, from the lowest order on, and those of higher order make up for most of it.
 """
 
+import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -196,6 +197,46 @@ FITS = {
         lambda z: z / 2,
         {"f64": 6},
     ),
+    "SINE": Fit(
+        "(sin(r) - r) / r³ in z = r² for |r| <= pi/4",
+        lambda z: odd_rest(mp.sin, z),
+        mpf(0),
+        PI**2 / 16,
+        lambda z: relative(mp.sin, z),
+        {"f32": 3, "f64": 5},
+    ),
+    "COSINE": Fit(
+        "(cos(r) - 1) / r² in z = r² for |r| <= pi/4",
+        lambda z: (mp.cos(mp.sqrt(z)) - 1) / z,
+        mpf(0),
+        PI**2 / 16,
+        lambda z: z,
+        {"f32": 3, "f64": 6},
+    ),
+    "ASIN": Fit(
+        "(asin(s) - s) / s³ in z = s² for |s| <= 1/2",
+        lambda z: odd_rest(mp.asin, z),
+        mpf(0),
+        mpf(1) / 4,
+        lambda z: relative(mp.asin, z),
+        {"f32": 4, "f64": 11},
+    ),
+    "ATAN": Fit(
+        "(atan(t) - t) / t³ in z = t² for |t| <= 1",
+        lambda z: odd_rest(mp.atan, z),
+        mpf(0),
+        mpf(1),
+        lambda z: relative(mp.atan, z),
+        {"f32": 8, "f64": 19},
+    ),
+    "CBRT": Fit(
+        "(1 + f)^(-1/3) for sqrt(1/2) <= 1 + f <= sqrt(2)",
+        lambda f: 1 / mp.cbrt(1 + f),
+        mp.sqrt(mpf(1) / 2) - 1,
+        mp.sqrt(mpf(2)) - 1,
+        lambda f: mp.cbrt(1 + f),
+        {"f32": 3, "f64": 5},
+    ),
 }
 
 
@@ -210,6 +251,8 @@ class Split(NamedTuple):
 SPLITS = {
     "LOG2_E": Split("1 / log(2)", 1 / LN2, 2),
     "LOG_2": Split("log(2)", LN2, 2),
+    "HALF_PI": Split("pi / 2", PI / 2, 3),
+    "TWO_OVER_PI": Split("2 / pi", 2 / PI, 1),
 }
 
 
@@ -231,6 +274,29 @@ def split_table(name: str) -> Iterator[str]:
     yield f"{name} = {{"
     for type in ("f32", "f64"):
         yield f'    "{type}": {literal(split(value, parts, type), type)},'
+    yield "}"
+
+
+def two_over_pi_digits(type: str) -> list[tuple[float, ...]]:
+    """2^(16 (j + 1) - m) 2/pi modulo 4 for j = 0, 1, …, in parts, where m is 23 or 52; NaN for what is not finite."""
+    mantissa, parts, largest = {"f32": (23, 2, 127), "f64": (52, 4, 1023)}[type]
+    found = []
+    with mp.workdps(500):
+        for exponent in range(16, largest + 1, 16):
+            x = mp.ldexp(2 / mp.pi, exponent - mantissa)
+            found.append(split(x - 4 * mp.nint(x / 4), parts, "f64"))
+    return [(*part, math.nan) for part in zip(*found, strict=True)]
+
+
+def digits_table(name: str) -> Iterator[str]:
+    yield f"#: {(two_over_pi_digits.__doc__ or '').rstrip('.')}."
+    yield "_NAN = float('nan')"
+    yield f"{name} = {{"
+    for type in ("f32", "f64"):
+        yield f'    "{type}": ('
+        for part in two_over_pi_digits(type):
+            yield f"        {coefficients(part, 'f64', 8)},".replace("nan", "_NAN")
+        yield "    ),"
     yield "}"
 
 
@@ -265,8 +331,9 @@ HEADER = '''"""The coefficients of the math library, in ascending order; written
 def main() -> None:
     if not sys.argv[1:]:
         print(HEADER)
-    for name in sys.argv[1:] or [*SPLITS, *FITS]:
-        print("\n".join(split_table(name) if name in SPLITS else fit_table(name)))
+    for name in sys.argv[1:] or [*SPLITS, *FITS, "TWO_OVER_PI_DIGITS"]:
+        kind = split_table if name in SPLITS else fit_table if name in FITS else digits_table
+        print("\n".join(kind(name)))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nrx.compiler.mathlib import exponential, logarithmic
+from nrx.compiler.mathlib import exponential, inverse_trigonometric, logarithmic, power, trigonometric
 from nrx.core.loops import Expr
 
 _FUNCTIONS: dict[str, Callable[..., Expr]] = {
@@ -22,6 +22,15 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
         logarithmic.asinh,
         logarithmic.acosh,
         logarithmic.atanh,
+        trigonometric.sin,
+        trigonometric.cos,
+        trigonometric.tan,
+        inverse_trigonometric.asin,
+        inverse_trigonometric.acos,
+        inverse_trigonometric.atan,
+        inverse_trigonometric.atan2,
+        power.rsqrt,
+        power.cbrt,
     )
 }
 

@@ -24,6 +24,11 @@ class Format(NamedTuple):
     shifter: float
 
     @property
+    def width(self) -> int:
+        """In bits."""
+        return int(self.type[1:])
+
+    @property
     def one(self) -> int:
         """The bits of 1.0."""
         return self.bias << self.mantissa
@@ -63,6 +68,11 @@ def absolute(x: Expr) -> Expr:
 def with_sign(x: Expr, sign: Expr) -> Expr:
     """|x| with the sign of `sign`."""
     return apply("copysign", x, sign)
+
+
+def is_negative(x: Expr) -> Expr:
+    """Whether the sign bit is set."""
+    return bitcast(x, f"i{format_of(x).width}") < 0
 
 
 def negated_if(condition: Expr, x: Expr) -> Expr:
@@ -134,9 +144,11 @@ def two_product(x: Expr, y: Expr | float) -> tuple[Expr, Expr]:
     return product, fma(x, y, -product)
 
 
-def quotient(top: Expr, bottom: Expr, bottom_error: Expr) -> Expr:
-    """top / (bottom + bottom_error), as good as rounded once."""
+def quotient(top: Expr, bottom: Expr, bottom_error: Expr, top_error: Expr | float = 0.0) -> Expr:
+    """(top + top_error) / (bottom + bottom_error), as good as rounded once."""
     inverse = 1.0 / bottom
     y = top * inverse
     rest = fma(-y, bottom_error, fma(-y, bottom, top))
+    if isinstance(top_error, Expr):
+        rest = rest + top_error
     return fma(rest, inverse, y)

@@ -68,7 +68,7 @@ def acosh(x: Expr) -> Expr:
     root, root_error = _square_root(high, low + error)
     high, low = fast_two_sum(x, root)
     y = _log_of_sum(x, high, low + root_error)
-    return select(x > 1.0, select(x < INF, y, x), select(eq(x, 1.0), 0.0, NAN))
+    return select(x > 1.0, select(x < INF, y, x), select(eq(x, 1.0), const(0.0, x.type), NAN))
 
 
 def atanh(x: Expr) -> Expr:
@@ -80,7 +80,7 @@ def atanh(x: Expr) -> Expr:
     rest = fma(-t, (1.0 - bottom) - a, fma(-t, bottom, twice))
     high, low = two_sum(t, 1.0)
     y = _log_of_double(high, fma(rest, inverse, low)) * 0.5
-    y = select(a < 1.0, y, select(eq(a, 1.0), INF, NAN))
+    y = select(a < 1.0, y, select(eq(a, 1.0), const(INF, a.type), NAN))
     return with_sign(_where_identity(a, y), x)
 
 
@@ -138,8 +138,8 @@ def _log(k: Expr, f: Expr, rest: Expr) -> Expr:
 def _log_of_double(high: Expr, low: Expr, offset: Expr | float = 0.0) -> Expr:
     """log(high + low) + offset log(2), for high >= 1/2."""
     lifted = _lifted(high)
-    power = _inverse_power(lifted, high.type, 0)
-    f, error = fast_two_sum(_fraction(lifted, high.type), low * power)
+    power = _inverse_power(lifted, high.type, 1)  # halved below, so that it is never subnormal
+    f, error = fast_two_sum(_fraction(lifted, high.type), low * 0.5 * power)
     rest = _log1p_rest(f) + fma(-error, f, error)  # error / (1 + f), as far as it matters
     return _log(_exponent(lifted, high.type, format_of(high).bias) + offset, f, rest)
 

@@ -276,6 +276,20 @@ class Interpreter:
         found = np.lib.stride_tricks.as_strided(data[start:], (rows, columns), strides)
         return found.T if transposed else found
 
+    def _transpose(self, s: loops.Transpose) -> None:
+        rows, columns = int(self.evaluate(s.rows)), int(self.evaluate(s.columns))
+        at, step, source_at, source_step = (
+            int(self.evaluate(x)) for x in (s.target_position, s.target_step, s.source_position, s.source_step)
+        )
+        scale = 2 if s.source.type in ("c64", "c128") else 1
+        for i in range(rows):
+            for j in range(columns):
+                for part in range(scale):
+                    moved = self.load(s.source, (source_at + i * source_step + j) * scale + part)
+                    to = (at + i + j * step) * scale + part
+                    assert 0 <= to < len(self.elements(s.target)), f"{s.target}[{to}]"
+                    self.elements(s.target)[to] = moved
+
     def _copy(self, s: loops.Copy) -> None:
         count, source, target = (int(self.evaluate(x)) for x in (s.count, s.source_position, s.target_position))
         scale = 2 if s.source.type in ("c64", "c128") else 1

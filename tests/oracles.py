@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import nrx
+from nrx.core import dtypes
 from nrx.core.dtypes import float0
+from nrx.core.program import Program, subprograms
 
 
 def leaves(tree: Any) -> list[np.ndarray]:
@@ -65,3 +67,41 @@ def looped(function: Callable, *args: Any) -> list[np.ndarray]:
     """What `vmap` over the first axis of every argument must give: calls one by one, stacked."""
     rows = [leaves(function(*(arg[i] for arg in args))) for i in range(len(args[0]))]
     return [np.stack(column) for column in zip(*rows, strict=True)]
+
+
+#: Functions that compiled code and NumPy round differently, each within 2 units in the last place of the true value.
+ROUNDED = frozenset(
+    "exp exp2 log expm1 log1p rsqrt cbrt pow logistic sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh "
+    "atanh erf erfc erf_inv lgamma digamma polygamma zeta".split()
+)
+#: Sums and products of many numbers, which compiled code takes in another order.
+ACCUMULATED = frozenset(
+    "reduce_sum reduce_prod dot_general conv_general_dilated cumsum cumprod cumlogsumexp reduce_window_sum".split()
+)
+
+
+def primitives_of(program: Program) -> set[str]:
+    """The names of the primitives in a Program and in those inside."""
+    inner = [p for eqn in program.eqns for p in subprograms(eqn.params)]
+    return {eqn.prim.name for eqn in program.eqns}.union(*map(primitives_of, inner))
+
+
+def assert_as_eager(program: Program, compiled: np.ndarray, eager: np.ndarray) -> None:
+    """Equal bits, except for floating results of primitives that are ROUNDED or ACCUMULATED: those within bounds.
+
+    The bounds, in units in the last place: 6 of the value (2 of ours, up to 4 of NumPy's), or 16 of the largest of all
+    values where numbers were accumulated or are complex.
+    """
+    names = primitives_of(program)
+    if eager.dtype.kind in "biu" or names.isdisjoint(ROUNDED | ACCUMULATED):
+        assert compiled.tobytes() == eager.tobytes()
+        return
+    limits = dtypes.finfo(eager.dtype)
+    unit, tiny = float(limits.eps), float(limits.smallest_subnormal)
+    wide = np.complex128 if eager.dtype.kind == "c" else np.float64
+    got, expected = compiled.astype(wide), eager.astype(wide)
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+    if names.isdisjoint(ACCUMULATED) and eager.dtype.kind != "c":
+        np.testing.assert_allclose(got, expected, rtol=6 * unit, atol=6 * tiny)
+    else:
+        np.testing.assert_allclose(got, expected, rtol=16 * unit, atol=16 * unit * largest)

@@ -95,7 +95,7 @@ def pure(like_jax: Callable[..., Any], in_torch: Callable[..., Any] | None = Non
     Returns:
         What makes the task, for each library.
     """
-    tasks = {library: partial(jitted, library, like_jax) for library in ("nrx", "jax")}
+    tasks: dict[str, Callable[..., Task]] = {library: partial(jitted, library, like_jax) for library in ("nrx", "jax")}
     if in_torch is not None:
         tasks["torch"] = partial(torch_inference, in_torch, False)
         tasks["torch.compile"] = partial(torch_inference, in_torch, True)

@@ -44,9 +44,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def microseconds(seconds: float) -> str:
-    """Three digits at least, and no more than are known."""
+    """With three digits, or all those before the point."""
     value = seconds * 1e6
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def cell(outcome: Outcome | None) -> str:
@@ -54,15 +54,18 @@ def cell(outcome: Outcome | None) -> str:
     return microseconds(outcome.minimum) if isinstance(outcome, Timing) else "–" if outcome is None else "failed"
 
 
-def judged(case: Case, found: Sequence[Verdict], against: str) -> list[str]:
+def judgement(met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+def judged(row: Row, against: str) -> list[str]:
     """Two cells: the ratios, and the target with whether it was met."""
-    if against not in case.targets:
+    if against not in row.case.targets:
         return ["–", "–"]
-    target = f"≥ {case.targets[against]:g}"
-    for verdict in found:
+    target = f"≥ {row.case.targets[against]:g}"
+    for verdict in row.verdicts:
         if verdict.against == against:
-            ratios = f"{verdict.ratio.minima:.2f} / {verdict.ratio.quartiles:.2f}"
-            return [ratios, f"{target} {'met' if verdict.met else '**missed**'}"]
+            return [str(verdict.ratio or "–"), f"{target} {judgement(verdict.met)}"]
     return ["–", f"{target} unknown"]
 
 
@@ -76,9 +79,7 @@ def summary(rows: Sequence[Row]) -> str:
         "target",
     ]
     lines = [
-        [row.case.title, *(cell(row.outcomes.get(peer)) for peer in PEERS)]
-        + judged(row.case, row.verdicts, "jax")
-        + judged(row.case, row.verdicts, "torch")
+        [row.case.title, *(cell(row.outcomes.get(peer)) for peer in PEERS), *judged(row, "jax"), *judged(row, "torch")]
         for row in rows
     ]
     return table(head, lines)
@@ -88,11 +89,9 @@ def growth_text(growths: Sequence[Growth]) -> str:
     """A sentence for each."""
     sentences = []
     for growth in growths:
-        shown = ", ".join(
-            f"{PEERS[peer].title} × {r.minima:.2f} / {r.quartiles:.2f}" for peer, r in growth.ratios.items()
-        )
-        verdict = "met" if growth.met else "**missed**"
-        sentences.append(f"Growth of {growth.law.title}: {shown}; target ≤ {growth.law.target:g} {verdict}.\n")
+        shown = ", ".join(f"{PEERS[peer].title} × {ratio}" for peer, ratio in growth.ratios.items())
+        target = f"≤ {growth.law.target:g} {judgement(growth.met)}"
+        sentences.append(f"Growth of {growth.law.title}: {shown}; target {target}.\n")
     return "\n".join(sentences)
 
 
@@ -109,7 +108,7 @@ def details(rows: Sequence[Row]) -> str:
 
 
 def missed(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """The workload and the key of each target that is missed."""
+    """The workload and the key of each target that is missed, as in `reasons.toml`."""
     found = [(row.case.name, verdict.against) for row in rows for verdict in row.verdicts if not verdict.met]
     return found + [(growth.law.large, "growth") for growth in growths_of(rows) if not growth.met]
 
@@ -122,7 +121,7 @@ def misses(rows: Sequence[Row], reasons: Mapping[str, Mapping[str, str]]) -> str
     for name, key in missed(rows):
         reason = reasons.get(name, {}).get(key, "no reason is written down yet (`benchmarks/cpu/reasons.toml`).")
         lines.append(f"- **{titles[name]}**, {whom[key]}: {reason}")
-    return "\n".join(lines) + "\n" if lines else "None.\n"
+    return "\n".join(lines) + "\n" if lines else "None of those that were measured.\n"
 
 
 def remarks(rows: Sequence[Row]) -> str:

@@ -60,25 +60,26 @@ class Ratio(NamedTuple):
     def lower(self) -> float:
         return min(self)
 
+    def __str__(self) -> str:
+        return " / ".join(f"{value:.2f}" if value >= 0.1 else f"{value:.1g}" for value in self)
+
 
 class Verdict(NamedTuple):
     """How a workload did against a peer.
 
     Fields:
         against: the key of the target.
-        peer: who was the one that counts.
-        ratio: the peer's time over ours.
         target: what the lower ratio has to reach.
+        ratio: the peer's time over ours; None where ours failed, and the peer did not.
     """
 
     against: str
-    peer: str
-    ratio: Ratio
     target: float
+    ratio: Ratio | None
 
     @property
     def met(self) -> bool:
-        return self.ratio.lower >= self.target
+        return self.ratio is not None and self.ratio.lower >= self.target
 
 
 def ratio(theirs: Sequence[Timing], ours: Timing) -> Ratio:
@@ -88,15 +89,14 @@ def ratio(theirs: Sequence[Timing], ours: Timing) -> Ratio:
 
 
 def verdicts(targets: Mapping[str, float], outcomes: Mapping[str, Outcome]) -> list[Verdict]:
-    """One for each target whose peer and ourselves were measured."""
+    """One for each target whose peer has times, if we took part."""
     ours = outcomes.get("nrx")
     found = []
     for against, target in targets.items():
-        times = {mode: outcomes.get(mode) for mode in MODES.get(against, (against,))}
-        theirs = {mode: timing for mode, timing in times.items() if isinstance(timing, Timing)}
-        if theirs and isinstance(ours, Timing):
-            best = min(theirs, key=lambda mode: theirs[mode].minimum)
-            found.append(Verdict(against, best, ratio(list(theirs.values()), ours), target))
+        modes = [outcomes.get(mode) for mode in MODES.get(against, (against,))]
+        theirs = [outcome for outcome in modes if isinstance(outcome, Timing)]
+        if theirs and ours is not None:
+            found.append(Verdict(against, target, ratio(theirs, ours) if isinstance(ours, Timing) else None))
     return found
 
 

@@ -13,7 +13,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import secrets
 import stat
 import sys
 import time
@@ -93,7 +92,7 @@ class DiskCache:
         path = self._path(key)
         if path is None or self.status.reason:
             return
-        temporary = path.with_name(secrets.token_hex(8) + _TEMPORARY)
+        temporary = path.with_name(os.urandom(8).hex() + _TEMPORARY)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary.write_bytes(_MAGIC + hashlib.sha256(content).digest() + content)

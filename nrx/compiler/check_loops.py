@@ -6,11 +6,12 @@ from typing import Any
 
 from nrx.compiler.code import FP8_TYPES, MEMORY_BITS
 from nrx.compiler.instructions import PLAIN
-from nrx.compiler.values import element_type
+from nrx.compiler.memory import element_type
 from nrx.core import loops
 from nrx.core.errors import CompilerError
 from nrx.core.loops import (
-    ARITHMETIC, COMPARISONS, MATH, Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Store, While,
+    ARITHMETIC, COMPARISONS, MATH, Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Store,
+    Transpose, While,
 )  # fmt: skip
 
 _TYPES = frozenset(MEMORY_BITS)
@@ -200,3 +201,11 @@ class _Checker:
         self.access(s.source, s.source_position)
         self.position(s.count)
         self.need(s.target.type == s.source.type, "a copy from {} to {}", s.source.type, s.target.type)
+
+    def _transpose(self, s: Transpose) -> None:
+        self.need(not s.target.readonly, "a transposition into the readonly buffer {}", s.target)
+        self.access(s.target, s.target_position)
+        self.access(s.source, s.source_position)
+        for x in (s.target_step, s.source_step, s.rows, s.columns):
+            self.position(x)
+        self.need(s.target.type == s.source.type, "a transposition from {} to {}", s.source.type, s.target.type)

@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nrx.compiler.code import Code, llvm_types
-from nrx.compiler.values import Scope, Value, Values, whole
+from nrx.compiler.memory import Memory
+from nrx.compiler.scopes import Scope, Value, whole
+from nrx.core import loops
 from nrx.core.loops import Expr, If, Let, Loop, Store, While
 
 _MOST_UNROLLED = 4
+_COMPLEX = ("c64", "c128")
 
 Merged = tuple[str, str, str]
 """What a name stands for after two blocks meet: LLVM type, and the value from each."""
@@ -16,12 +19,11 @@ Phi = tuple[str, str, str, str]
 """What a name stands for in a loop: name, LLVM type, first value, next value."""
 
 
-class Control(Values):
+class Control(Memory):
     """Writes statements. `varying` is what `LaneAnalysis` says of the loop over lanes that is being written."""
 
     def __init__(self, code: Code, name: str):
         super().__init__(code, name)
-        self.varying: set[Any] = set()
         self.statements: dict[type, Callable[[Any], None]] = {
             Store: self._store,
             Let: self._let,
@@ -32,22 +34,33 @@ class Control(Values):
 
     def block(self, statements: Sequence[Any]) -> None:
         """Write statements at this point."""
-        for statement in statements:
-            self.statements[type(statement)](statement)
+        before: Any = None
+        for s in statements:
+            if before is not None:
+                pair, before = before, None
+                if isinstance(s, Store) and self._are_parts(pair, s):
+                    if self.store_parts(s.buffer, pair.position, pair.value, s.value):
+                        continue
+                self.store(pair.buffer, pair.position, pair.value)
+            if isinstance(s, Store) and s.buffer.type in _COMPLEX and self.lane is not None:
+                before = s
+                continue
+            self.statements[type(s)](s)
+        if before is not None:
+            self.store(before.buffer, before.position, before.value)
+
+    def _are_parts(self, real: Store, imag: Store) -> bool:
+        """Whether two stores are those of the real and the imaginary part of one number."""
+        (x, terms), (y, others) = loops.linear_terms(real.position), loops.linear_terms(imag.position)
+        return real.buffer is imag.buffer and y == x + 1 and terms == others
 
     def _store(self, s: Store) -> None:
         self.store(s.buffer, s.position, s.value)
 
     def _let(self, s: Let) -> None:
-        for atom in self._atoms(s.value):
-            self.value(atom)
         self.define(s.value, self.load(s.value, self.top))
 
     # Basic blocks
-
-    def fresh(self, wide: bool = False) -> Value:
-        """A name that a phi of the innermost scope will define."""
-        return Value(self.code.name(), self.top, wide)
 
     def type_text(self, type: str, wide: bool) -> str:
         return llvm_types(self.lanes if wide else 1)[type]
@@ -91,17 +104,6 @@ class Control(Values):
         lines += [*body.lines, f"br label %{head.first}", f"{end}:"]
         self.scopes[-1].label = end
 
-    def open_inline(self) -> None:
-        """Begin a scope without blocks of its own, which is there to be forgotten."""
-        label = self.scopes[-1].label
-        self.open(is_branch=False).label = label
-
-    def close_inline(self) -> None:
-        """End it: its lines join those around it."""
-        scope = self.close()
-        self.scopes[-1].lines += scope.lines
-        self.scopes[-1].label = scope.label
-
     def step(self, index: Value, by: int, stop: Value) -> tuple[str, str]:
         """The next index, and whether it is below `stop`; at the end of a loop."""
         code = self.here()
@@ -120,7 +122,7 @@ class Control(Values):
         wide = [v.wide or c in self.varying for v, c in zip(inits, s.carried, strict=True)]
         types = [(x.type, self.type_text(x.type, w), w) for x, w in zip(s.inits, wide, strict=True)]
         starts = [self.text(v, t, w) for v, (t, _, w) in zip(inits, types, strict=True)]
-        runs = None if extent.number is not None else self._operation("gt", "i64", [extent, whole(0)])
+        runs = None if extent.number is not None else self.compute("gt", "i64", [extent, whole(0)])
         if runs is not None:
             self.open(is_branch=True)
         self.open(is_branch=False)

@@ -10,8 +10,10 @@ from typing import Any
 from nrx.compiler.code import MEMORY_BITS, Code, memory_types
 from nrx.compiler.lanes import LaneLoops
 from nrx.compiler.targets import Target
-from nrx.compiler.values import Value, element_type, whole
-from nrx.core.loops import Buffer, Copy, Expr, Gemm, Kernel
+from nrx.compiler.transposition import transposition
+from nrx.compiler.memory import element_type
+from nrx.compiler.scopes import Value, whole
+from nrx.core.loops import Buffer, Copy, Expr, Gemm, Kernel, Transpose
 
 MAX_SCRATCH = 128 * 1024
 """Bytes of scratch memory a kernel may have."""
@@ -35,7 +37,8 @@ class _Emitter(LaneLoops):
         self.kernel = kernel
         self.statements[Gemm] = self._gemm
         self.statements[Copy] = self._copy
-        self.scratch: dict[Buffer, str] = {}
+        self.statements[Transpose] = self._transpose
+        self.allocations: dict[Buffer, str] = {}
 
     def function(self) -> str:
         kernel, code = self.kernel, self.code
@@ -52,7 +55,7 @@ class _Emitter(LaneLoops):
         else:
             self._tasks()
         self.close()
-        lines = "\n".join([*self.scratch.values(), *entry.lines])
+        lines = "\n".join([*self.allocations.values(), *entry.lines])
         attributes = f'nounwind "prefer-vector-width"="{code.target.vector_bits}"'
         head = f"define void @{self.name}(ptr %arguments, i64 %first, i64 %last, i64 %thread) {attributes} {{"
         declarations = "".join(f"{d}\n" for d in code.declared.values())
@@ -65,7 +68,7 @@ class _Emitter(LaneLoops):
     def _tasks(self) -> None:
         """The tasks this call is asked to run."""
         first, last = Value("%first", 0), Value("%last", 0)
-        runs = self._operation("lt", "i64", [first, last])
+        runs = self.compute("lt", "i64", [first, last])
         self.open(is_branch=True)
         self.open(is_branch=False)
         task = self.fresh()
@@ -75,24 +78,22 @@ class _Emitter(LaneLoops):
         self.close_loop([(task.text, "i64", first.text, following)], again)
         self.close_branch(runs, [])
 
-    def _scratch(self, buffer: Buffer) -> Value:
+    def scratch(self, buffer: Buffer) -> Value:
         if buffer.size is None:
             raise ValueError(f"buffer {buffer} is not an argument of kernel {self.kernel.name}")
-        total = sum(b.size * MEMORY_BITS[element_type(b)] // 8 for b in (*self.scratch, buffer))  # type: ignore[operator]
+        total = sum(b.size * MEMORY_BITS[element_type(b)] // 8 for b in (*self.allocations, buffer))  # type: ignore[operator]
         if total > MAX_SCRATCH:
             raise ValueError(f"kernel {self.kernel.name} has {total} bytes of scratch memory, more than {MAX_SCRATCH}")
         name = self.code.name()
         parts = 2 if buffer.type in ("c64", "c128") else 1
         element = memory_types(1)[element_type(buffer)]
-        self.scratch[buffer] = f"{name} = alloca [{buffer.size * parts} x {element}], align 64"
+        self.allocations[buffer] = f"{name} = alloca [{buffer.size * parts} x {element}], align 64"
         self.pointers[buffer] = Value(name, 0)
         return self.pointers[buffer]
 
     # Calls
 
     def _at(self, buffer: Buffer, position: Expr) -> str:
-        for atom in self._atoms(Expr("load", buffer.type, (position,))):
-            self.value(atom)
         at = self.position(position)
         return self.pointer(buffer, at.number, at.terms).text
 
@@ -104,6 +105,16 @@ class _Emitter(LaneLoops):
         self.here().do(
             "llvm.memcpy.p0.p0.i64", ("ptr", target), ("ptr", source), ("i64", size.text), ("i1", "false")
         )
+
+    def _transpose(self, s: Transpose) -> None:
+        parts = 2 if s.target.type in ("c64", "c128") else 1
+        bits = parts * MEMORY_BITS[element_type(s.target)]
+        name = f"{self.name}_transpose{bits}"
+        self.functions.setdefault(("transpose", bits), transposition(name, bits, self.code.target))
+        numbers = [self.value(x).text for x in (s.target_step, s.source_step, s.rows, s.columns)]
+        target, source = self._at(s.target, s.target_position * parts), self._at(s.source, s.source_position * parts)
+        steps = ", ".join(f"i64 {number}" for number in numbers)
+        self.here().lines.append(f"call void @{name}(ptr {target}, ptr {source}, {steps})")
 
     def _gemm(self, s: Gemm) -> None:
         extents = [self.value(x).text for x in (s.m, s.n, s.k)]

@@ -1,4 +1,6 @@
-"""Inlining: equations that call a Program are replaced by that Program's equations."""
+"""Inlining: equations that call a Program, or are lowered to one, are replaced by that Program's equations."""
+
+from collections.abc import Sequence
 
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 
@@ -27,7 +29,7 @@ class _Flat:
 
         for eqn in program.eqns:
             inputs = [read(atom) for atom in eqn.inputs]
-            called = eqn.params[eqn.prim.call_program] if eqn.prim.call_program else None
+            called = _called(eqn, inputs)
             if called is None:
                 outs = [Var(var.aval) for var in eqn.outs]
                 env.update(zip(eqn.outs, outs, strict=True))
@@ -40,3 +42,13 @@ class _Flat:
                 self.consts.append(value)
             env.update(zip(eqn.outs, self.run(called, inner), strict=True))
         return [read(atom) for atom in program.outs]
+
+
+def _called(eqn: Eqn, inputs: Sequence[Atom]) -> Program | None:
+    """The Program to run in place of an equation, if there is one."""
+    if eqn.prim.call_program:
+        return eqn.params[eqn.prim.call_program]
+    if eqn.prim.higher_order or not eqn.prim.has("lower"):
+        return None
+    rule = eqn.prim.lower(*(atom.aval for atom in inputs), **eqn.params)
+    return rule if isinstance(rule, Program) else None

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nrx.compiler.code import MEMORY_BITS
-from nrx.compiler.values import element_type
-from nrx.core.loops import MATH, Copy, Expr, Gemm, If, Lanes, Let, Loop, Store, While, const
+from nrx.compiler.memory import element_type
+from nrx.core.loops import MATH, Copy, Expr, Gemm, If, Lanes, Let, Loop, Store, Transpose, While, const
 
 _MATH_COST = 20
 
@@ -118,7 +118,7 @@ class LaneAnalysis:
             elif isinstance(s, While):
                 self._while(s)
             else:
-                assert isinstance(s, Gemm | Copy)
+                assert isinstance(s, Gemm | Copy | Transpose)
                 self.in_order = True
 
     def _same_results(self, s: Any, other: Any, first: int) -> None:

@@ -8,7 +8,7 @@ the tail is a scalar loop.
 from nrx.compiler.code import Code
 from nrx.compiler.lane_analysis import LaneAnalysis
 from nrx.compiler.masks import MaskedControl
-from nrx.compiler.values import Value, whole
+from nrx.compiler.scopes import Value, whole
 from nrx.core.loops import Expr, Lanes
 
 _LONG_BODY = 60
@@ -46,7 +46,7 @@ class LaneLoops(MaskedControl):
 
     def _vectors(self, s: Lanes, body: LaneAnalysis, extent: Value, lanes: int) -> None:
         inits = self.values(s.inits)
-        runs = None if extent.number is not None else self._operation("gt", "i64", [extent, whole(0)])
+        runs = None if extent.number is not None else self.compute("gt", "i64", [extent, whole(0)])
         if runs is not None:
             self.open(is_branch=True)
         vectors = _Vectors(self, s, body, lanes, inits)
@@ -107,7 +107,7 @@ class _Vectors:
         e = self.e
         if start.number is not None and stop.number is not None:
             return self._loop(start, stop, totals, masked) if start.number < stop.number else totals
-        runs = e._operation("lt", "i64", [start, stop])
+        runs = e.compute("lt", "i64", [start, stop])
         e.open(is_branch=True)
         after = self._loop(start, stop, totals, masked)
         types = [e.type_text(t, True) for t in self.types]
@@ -212,7 +212,7 @@ class _Vectors:
             if start.number >= stop.number:
                 return totals
         else:
-            runs = e._operation("lt", "i64", [start, stop])
+            runs = e.compute("lt", "i64", [start, stop])
             e.open(is_branch=True)
         e.open(is_branch=False)
         index = e.fresh()

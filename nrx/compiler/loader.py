@@ -90,7 +90,7 @@ class Loaded:
         object_file: what `llvm.assemble` gave for this processor.
         symbols: addresses of functions, besides those of the C library.
     Fields:
-        nbytes: of memory.
+        size: of the memory in bytes.
     Raises:
         CompilerError: the file is damaged, or for another processor, or needs a function that is not there.
         OutOfMemoryError: there is no room.
@@ -103,8 +103,8 @@ class Loaded:
         if image.machine != _host_machine():
             raise CompilerError("an object file for another processor")
         known = {**c_library(), **(symbols or {})}
-        self.nbytes = image.nbytes
-        self._address = code_memory().reserve(self.nbytes)
+        self.size = image.size
+        self._address = code_memory().reserve(self.size)
         code_memory().fill(self._address, image.relocated(self._address, known))
         self._functions = image.functions
 
@@ -120,7 +120,7 @@ class Loaded:
 
     def __del__(self) -> None:
         if self._address:
-            code_memory().release(self._address, self.nbytes)
+            code_memory().release(self._address, self.size)
 
 
 class Image:
@@ -128,7 +128,7 @@ class Image:
 
     Fields:
         machine: X86_64 or AARCH64.
-        nbytes: of everything.
+        size: of everything in bytes.
         functions: name -> offset of every function that can be called from outside.
     Raises:
         CompilerError: the file is damaged, or has what this loader does not load.
@@ -144,7 +144,7 @@ class Image:
             self._read_relocations()
         except (struct.error, ValueError, IndexError, OverflowError) as error:
             raise _damaged(str(error)) from None
-        self.nbytes = self._table + 16 * len(self._entries)
+        self.size = self._table + 16 * len(self._entries)
 
     def relocated(self, address: int, symbols: Mapping[str, int]) -> bytes:
         """The bytes for an address, which is a multiple of 4096.
@@ -157,7 +157,7 @@ class Image:
         addresses = self._offsets + address
         for number, name in self._outside.items():
             addresses[number] = symbols[name]
-        image = np.zeros(self.nbytes, np.uint8)
+        image = np.zeros(self.size, np.uint8)
         for place, start, nbytes in self._placed.values():
             image[place : place + nbytes] = np.frombuffer(self._file, np.uint8, nbytes, start)
         for number, entry in self._entries.items():

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nrx.core.loops import Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Store, While
+from nrx.core.loops import Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Store, Transpose, While
 
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^", "shl": "<<",
@@ -195,6 +195,15 @@ class _Printer:
             f"copy {self.text(s.count)} of {self.buffer(s.source)}[{source}] to {self.buffer(s.target)}[{target}]"
         )
 
+    def _transpose(self, s: Transpose) -> None:
+        target, source = (
+            f"{self.buffer(b)}[{self.text(at)}, step {self.text(step)}]"
+            for b, at, step in (
+                (s.target, s.target_position, s.target_step), (s.source, s.source_position, s.source_step)
+            )
+        )  # fmt: skip
+        self.line(f"transpose {self.text(s.rows)} x {self.text(s.columns)} of {source} to {target}")
+
 
 class _Assign:
     """A pseudo-statement: names for values."""
@@ -237,5 +246,7 @@ def _roots(statements: Sequence[Any]) -> Iterator[Expr]:
             yield from _roots([*s.then, *s.otherwise])
         elif isinstance(s, Copy):
             yield from (s.target_position, s.source_position, s.count)
+        elif isinstance(s, Transpose):
+            yield from (s.target_position, s.target_step, s.source_position, s.source_step, s.rows, s.columns)
         elif isinstance(s, Gemm):
             yield from (s.m, s.n, s.k, *[x for matrix in (s.a, s.b, s.c) for x in matrix[1:3]])

@@ -10,7 +10,7 @@ from typing import Any
 from nrx.compiler.code import Code
 from nrx.compiler.control import Control
 from nrx.compiler.lane_analysis import Rewritten
-from nrx.compiler.values import Value
+from nrx.compiler.scopes import Value
 from nrx.core.loops import Expr, If, Loop, While
 
 
@@ -40,7 +40,7 @@ class MaskedControl(Control):
 
     def _masked_if(self, s: If) -> None:
         condition = self.value(s.condition)
-        opposite = self._operation("not", "bool", [condition])
+        opposite = self.compute("not", "bool", [condition])
         then = self._masked_block(condition, s.then, s.then_values)
         otherwise = self._masked_block(opposite, s.otherwise, s.otherwise_values)
         self.results[s] = [

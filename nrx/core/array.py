@@ -276,6 +276,8 @@ class ConcreteArray(Array):
         return str(self.numpy())
 
     def __repr__(self) -> str:
+        if self.is_deleted():
+            return f"<deleted array {self.aval}>"
         data = self.numpy()
         prefix = "Array("
         suffix = f", dtype={self.dtype.name}" + ", weak_type=True" * self.weak_type

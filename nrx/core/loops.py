@@ -584,6 +584,21 @@ class Copy:
         self.source, self.source_position, self.count = source, source_position, count
 
 
+class Transpose:
+    """target[i + j * target_step] = source[i * source_step + j], counted from positions, for all i < rows, j < columns.
+
+    The two matrices do not overlap. Positions and steps count whole elements, also complex ones.
+    """
+
+    def __init__(
+        self, target: Buffer, target_position: Any, target_step: Any, source: Buffer, source_position: Any,
+        source_step: Any, rows: Any, columns: Any,
+    ):  # fmt: skip
+        self.target, self.target_position, self.target_step = target, target_position, target_step
+        self.source, self.source_position, self.source_step = source, source_position, source_step
+        self.rows, self.columns = rows, columns
+
+
 class Kernel:
     """A function over memory whose tasks may run in parallel.
 
@@ -653,6 +668,17 @@ class Builder:
         """memcpy of `count` elements."""
         lifted = [_lift(p, self.kernel.task) for p in (target_position, source_position, count)]
         self._block.append(Copy(target, lifted[0], source, lifted[1], lifted[2]))
+
+    def transpose(
+        self, target: Buffer, target_position: Any, target_step: Any, source: Buffer, source_position: Any,
+        source_step: Any, rows: Any, columns: Any,
+    ) -> None:  # fmt: skip
+        """See `Transpose`."""
+        at, step, source_at, source_step, rows, columns = (
+            _lift(x, self.kernel.task)
+            for x in (target_position, target_step, source_position, source_step, rows, columns)
+        )
+        self._block.append(Transpose(target, at, step, source, source_at, source_step, rows, columns))
 
     def loop(self, extent: Any, inits: Sequence[Expr], body: Callable[..., Sequence[Expr] | None]) -> list[Expr]:
         """`body(i, *carried)` gives the next carried values; the last ones are the result."""
@@ -869,8 +895,9 @@ def unravel(position: Any, shape: Sequence[Any]) -> tuple:
     """The index at which an array of that shape has the element of that position."""
     index = []
     for extent in reversed(shape[1:]):
-        index.append(mod(position, extent))
-        position = floordiv(position, extent)
+        divisor = extent or 1  # an array without elements is never asked for one
+        index.append(mod(position, divisor))
+        position = floordiv(position, divisor)
     return (position, *reversed(index)) if shape else ()
 
 

@@ -89,6 +89,11 @@ def whole(parts: Parts) -> Value:
     return Complex(*parts) if len(parts) == 2 else parts[0]
 
 
+def zero(dtype: np.dtype) -> Value:
+    """0 as it is computed."""
+    return whole([loops.const(0, type) for type in types_of(dtype)])
+
+
 def store(target: Operand, position: Any, value: Value) -> None:
     """Store a computed value, rounded if the array is narrow."""
     target.put(position, value if isinstance(value, Complex) else loops.convert(value, target.type))

@@ -13,10 +13,23 @@ import numpy as np
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
+from nrx.core.loops import Native, Pointwise
 from nrx.core.primitive import Primitive
+from nrx.core.program import Eqn, Literal, Program, Var
 from nrx.core.shapes import Shape, inverse_permutation, show, size, without
-from nrx.ops.common import NOT_YET_LOWERED, as_arrays
-from nrx.ops.dot import accumulated, bilinear_jvp, canonical_precision, canonical_preferred, product_dtype
+from nrx.ops import accumulation
+from nrx.ops.common import NOT_YET_LOWERED, as_arrays, scalar_array
+from nrx.ops.contraction import contraction
+from nrx.ops.dot import (
+    accumulated,
+    bilinear_jvp,
+    canonical_precision,
+    canonical_preferred,
+    computing_dtype,
+    product_dtype,
+)
+from nrx.ops.matrix_products import Axis, steps_of
+from nrx.ops.slicing import pad_p
 from nrx.ops.sliding import (
     Padding,
     canonical_padding,
@@ -525,9 +538,62 @@ def _unfold(x: Array, source: int, batch: int, groups: int) -> tuple[Array, int]
     return reshape(moved, (*x.shape[:source], batch, length, *x.shape[source + 1 :])), source
 
 
+# lower: once lhs is spread and padded, a convolution is a sum of products over axes, of which those of the windows take
+# steps along the same axes of lhs as those of the result
+
+
+def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Pointwise:
+    p = _Params(**params)
+    out, dtype = _conv_abstract(x, kernel, **params), p.preferred_element_type or x.dtype
+    if not size(out.shape) or not x.size or not kernel.size:
+        return Pointwise(lambda b, index, *operands, **params: accumulation.zero(dtype), cost=0)
+    if any(map(any, p.padding)) or any(d != 1 for d in p.lhs_dilation):
+        return _of_padded(x, kernel, p)
+    axes = _product_axes(x.shape, kernel.shape, out.shape, p)
+    return Native(contraction(axes, x.dtype, kernel.dtype, dtype, computing_dtype(dtype, x.dtype, kernel.dtype)).build)
+
+
+def _of_padded(x: Aval, kernel: Aval, p: _Params) -> Program:
+    """The Program that pads lhs first."""
+    config = [(0, 0, 0)] * len(x.shape)
+    for axis, (low, high), dilation in zip(p.dimension_numbers.lhs_spec[2:], p.padding, p.lhs_dilation, strict=True):
+        config[axis] = (low, high, dilation - 1)
+    plain = p._replace(padding=((0, 0),) * len(p.padding), lhs_dilation=(1,) * len(p.padding))
+    lhs, rhs, zero = Var(x), Var(kernel), Literal(scalar_array(0, x.dtype))
+    steps = [
+        (pad_p, (lhs, zero), {"padding_config": tuple(config)}),
+        (conv_general_dilated_p, (None, rhs), plain._asdict()),
+    ]  # fmt: skip
+    eqns: list[Eqn] = []
+    for prim, inputs, params in steps:
+        atoms = [eqns[-1].outs[0] if atom is None else atom for atom in inputs]
+        out = prim.infer(tuple(atom.aval for atom in atoms), params)
+        eqns.append(Eqn(prim, atoms, [Var(out)], params))
+    return Program([lhs, rhs], eqns, eqns[-1].outs, name="padded_convolution")
+
+
+def _product_axes(x: Shape, kernel: Shape, out: Shape, p: _Params) -> list[Axis]:
+    """The axes of a convolution without padding: of the groups, the result and the window."""
+    lhs, rhs, result = p.dimension_numbers
+    x_steps, kernel_steps, out_steps = steps_of(x), steps_of(kernel), steps_of(out)
+    by_batch, by_features, inputs, outputs = p.batch_group_count, p.feature_group_count, kernel[rhs[1]], kernel[rhs[0]]
+    batch, of_each = x[lhs[0]] // by_batch, outputs // p.groups
+    group_step = x_steps[lhs[0]] * batch if by_batch > 1 else x_steps[lhs[1]] * inputs
+    axes = [
+        Axis(p.groups, group_step, kernel_steps[rhs[0]] * of_each, out_steps[result[1]] * of_each),
+        Axis(batch, x_steps[lhs[0]], 0, out_steps[result[0]]),
+        Axis(of_each, 0, kernel_steps[rhs[0]], out_steps[result[1]]),
+    ]
+    spatial = zip(lhs[2:], rhs[2:], result[2:], p.window_strides, p.rhs_dilation, strict=True)
+    for x_axis, kernel_axis, out_axis, stride, dilation in spatial:
+        axes.append(Axis(out[out_axis], x_steps[x_axis] * stride, 0, out_steps[out_axis]))
+        axes.append(Axis(kernel[kernel_axis], x_steps[x_axis] * dilation, kernel_steps[kernel_axis], 0))
+    return [*axes, Axis(inputs, x_steps[lhs[1]], kernel_steps[rhs[1]], 0)]
+
+
 # Registration
 
 conv_general_dilated_p.define(
     impl=_conv_impl, abstract=_conv_abstract, jvp=bilinear_jvp(conv_general_dilated_p), transpose=_conv_transpose,
-    batch=_conv_batch,
-).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip
+    batch=_conv_batch, lower=_conv_lower,
+).refuse(onnx=NOT_YET_LOWERED)  # fmt: skip

@@ -11,8 +11,13 @@ from nrx.core import loops
 from nrx.core.loops import Builder, Expr, Operand, Value
 from nrx.core.shapes import Shape, size
 
+SMALL = 1 << 12
+"""Up to so many elements, a view that every reader computes is better than a copy, whatever it costs."""
+
 _TASK_ELEMENTS = 1 << 14
 _COPIED_BYTES = 256  # of this many on, a call of memcpy costs less than vector loads and stores in line
+_LEAST_SIDE = 16  # of a matrix that is transposed in tiles
+_BLOCK_ROWS, _BLOCK_COLUMNS = 64, 256
 
 
 class Box(NamedTuple):
@@ -53,91 +58,135 @@ def row_major_strides(shape: Shape) -> Shape:
 
 def move(b: Builder, boxes: Sequence[Box]) -> None:
     """Make the kernel one that moves these boxes, which do not overlap; each is cut into tasks."""
-    boxes = [_simplified(box) for box in boxes if size(box.extents)]
-    counts = [_tasks_of(box) for box in boxes]
-    if not boxes:
+    works = [_work(b, box) for box in boxes if size(box.extents)]
+    if not works:
         return
+    counts = [work.tasks for work in works]
     task = b.parallel(sum(counts))
     b.kernel.cost = sum(size(box.extents) for box in boxes) / sum(counts)
     first = 0
-    for box, count in zip(boxes, counts, strict=True):
-        part = functools.partial(_move_part, b, box, task - first)
-        if len(boxes) == 1:
-            part()
+    for work, count in zip(works, counts, strict=True):
+        run = functools.partial(work.run, b, task - first)
+        if len(works) == 1:
+            run()
         else:
-            b.if_((task >= first) & (task < first + count), part)
+            b.if_((task >= first) & (task < first + count), run)
         first += count
-
-
-def _simplified(box: Box) -> Box:
-    """The box with axes of length 1 left out and neighbouring axes made one where that is possible."""
-    axes: list[tuple[int, int, int]] = []
-    source_strides = box.source_strides or (0,) * len(box.extents)
-    for extent, *strides in zip(box.extents, box.strides, source_strides, strict=True):
-        if axes and all(outer == extent * inner for outer, inner in zip(axes[-1][1:], strides, strict=True)):
-            axes[-1] = (axes[-1][0] * extent, *strides)
-        elif extent != 1:
-            axes.append((extent, *strides))
-    extents, steps, source_steps = zip(*axes, strict=True) if axes else ((1,), (1,), (1,))
-    return box._replace(extents=extents, strides=steps, source_strides=source_steps)
-
-
-def _rows_and_pieces(box: Box) -> tuple[int, int]:
-    """How many rows a task moves, and into how many pieces a long row is cut."""
-    row = box.extents[-1]
-    return max(1, _TASK_ELEMENTS // row), -(-row // _TASK_ELEMENTS) if row >= 2 * _TASK_ELEMENTS else 1
-
-
-def _tasks_of(box: Box) -> int:
-    rows, pieces = _rows_and_pieces(box)
-    return -(-size(box.extents[:-1]) // rows) * pieces
-
-
-def _move_part(b: Builder, box: Box, task: Expr) -> None:
-    """One task."""
-    rows, pieces = _rows_and_pieces(box)
-    total = size(box.extents[:-1])
-    if pieces > 1:
-        begin = loops.mod(task, pieces) * _TASK_ELEMENTS
-        count = loops.apply("min", box.extents[-1] - begin, _TASK_ELEMENTS)
-        _move_row(b, box, loops.floordiv(task, pieces), begin, count)
-    elif rows == 1 or total == 1:
-        _move_row(b, box, task)
-    else:
-        left: Any = rows if total % rows == 0 else loops.apply("min", total - task * rows, rows)
-        b.loop(left, [], lambda i: _move_row(b, box, task * rows + i))
 
 
 def move_in_order(b: Builder, box: Box) -> None:
     """Move a box here and now, inside the loops of a kernel."""
-    box = _simplified(box)
-    rows = size(box.extents[:-1])
-    if rows == 1:
-        _move_row(b, box, 0)
+    work = _work(b, box)
+    if work.units == 1:
+        work.unit(0)
     else:
-        b.loop(rows, [], lambda i: _move_row(b, box, i))
+        b.loop(work.units, [], work.unit)
 
 
-def _move_row(b: Builder, box: Box, number: Any, begin: Any = 0, count: Any = None) -> None:
-    """`count` elements (None: all) along the last axis of the box, in one of its rows."""
-    count = box.extents[-1] if count is None else count
+class _Work(NamedTuple):
+    """A box in units.
+
+    Fields:
+        units: how many.
+        elements: of one.
+        unit: `unit(number)` moves one.
+    """
+
+    units: int
+    elements: int
+    unit: Callable[[Any], None]
+
+    @property
+    def together(self) -> int:
+        """How many units are a task."""
+        return max(1, _TASK_ELEMENTS // self.elements)
+
+    @property
+    def tasks(self) -> int:
+        return -(-self.units // self.together)
+
+    def run(self, b: Builder, task: Expr) -> None:
+        first, count = task * self.together, min(self.together, self.units)
+        if count == 1:
+            self.unit(first)
+        else:
+            left: Any = count if self.units % count == 0 else loops.apply("min", self.units - first, count)
+            b.loop(left, [], lambda i: self.unit(first + i))
+
+
+class _Axis(NamedTuple):
+    """An axis of a box: its extent, and the steps in the target and in the source."""
+
+    extent: int
+    step: int
+    source_step: int
+
+
+def _work(b: Builder, box: Box) -> _Work:
+    """In which units a box is moved: rows, their pieces, or blocks of what is transposed."""
+    axes = _axes(box)
+    inner = [axis for axis in axes[:-1] if axis.source_step == 1] if isinstance(box.source, Operand) else []
+    if not inner or axes[-1].step != 1 or box.combine is not None:
+        return _rows(b, box, axes)
+    (columns,), rows = inner, axes[-1]
+    outer = [axis for axis in axes[:-1] if axis is not columns]
+    if min(rows.extent, columns.extent) < _LEAST_SIDE:  # vectors along the longer side
+        return _rows(b, box, [*outer, *sorted((rows, columns))])
+    return _blocks(b, box, outer, rows, columns)
+
+
+def _axes(box: Box) -> list[_Axis]:
+    """The axes longer than 1; neighbours are one where that is possible."""
+    axes: list[_Axis] = []
+    for extent, step, source_step in zip(
+        box.extents, box.strides, box.source_strides or (0,) * len(box.extents), strict=True
+    ):
+        if axes and axes[-1][1:] == (extent * step, extent * source_step):
+            axes[-1] = _Axis(axes[-1].extent * extent, step, source_step)
+        elif extent != 1:
+            axes.append(_Axis(extent, step, source_step))
+    return axes or [_Axis(1, 1, 1)]
+
+
+def _positions(box: Box, axes: Sequence[_Axis], index: Sequence[Any]) -> tuple[Any, Any]:
+    """The positions of an element in the target and in the source."""
     at, source_at = box.start, box.source_start
-    index = (*loops.unravel(number, box.extents[:-1]), begin)
-    for i, stride, source_stride in zip(index, box.strides, box.source_strides, strict=True):
-        at, source_at = at + i * stride, source_at + i * source_stride
-    target, source, stride, source_stride = box.target, box.source, box.strides[-1], box.source_strides[-1]
+    for i, axis in zip(index, axes, strict=True):
+        at, source_at = at + i * axis.step, source_at + i * axis.source_step
+    return at, source_at
+
+
+def _rows(b: Builder, box: Box, axes: Sequence[_Axis]) -> _Work:
+    """Along the last of the axes."""
+    *outer, row = axes
+    extents = tuple(axis.extent for axis in outer)
+    pieces = -(-row.extent // _TASK_ELEMENTS) if row.extent >= 2 * _TASK_ELEMENTS else 1
+
+    def unit(number: Any) -> None:
+        begin, count = 0, row.extent
+        if pieces > 1:
+            begin = loops.mod(number, pieces) * _TASK_ELEMENTS
+            count = loops.apply("min", row.extent - begin, _TASK_ELEMENTS)
+        index = loops.unravel(loops.floordiv(number, pieces), extents)
+        _move_row(b, box, row, *_positions(box, axes, (*index, begin)), count)
+
+    return _Work(size(extents) * pieces, -(-row.extent // pieces), unit)
+
+
+def _move_row(b: Builder, box: Box, row: _Axis, at: Any, source_at: Any, count: Any) -> None:
+    target, source = box.target, box.source
 
     def new(i: Any) -> Value:
-        value = source.at(source_at + i * source_stride) if isinstance(source, Operand) else source
-        return value if box.combine is None else box.combine(target.at(at + i * stride), value)
+        value = source.at(source_at + i * row.source_step) if isinstance(source, Operand) else source
+        return value if box.combine is None else box.combine(target.at(at + i * row.step), value)
 
-    if isinstance(source, Operand) and box.combine is None and stride == source_stride == 1:
-        _copy_row(b, target, at, source, source_at, count)
+    if isinstance(source, Operand) and box.combine is None and row.step == row.source_step == 1:
+        _copy(b, target, at, source, source_at, count)
     else:
-        _each(b, count, lambda i: target.put(at + i * stride, new(i)))
+        _each(b, count, lambda i: target.put(at + i * row.step, new(i)))
 
 
-def _copy_row(b: Builder, target: Operand, at: Any, source: Operand, source_at: Any, count: Any) -> None:
+def _copy(b: Builder, target: Operand, at: Any, source: Operand, source_at: Any, count: Any) -> None:
     if not isinstance(count, int) or count * target.aval.dtype.itemsize >= _COPIED_BYTES:
         b.copy(target.buffer, at, source.buffer, source_at, count)
         return
@@ -152,3 +201,27 @@ def _each(b: Builder, count: Any, body: Callable[[Any], None]) -> None:
         body(0)
     else:
         b.lanes(count, body)
+
+
+def _blocks(b: Builder, box: Box, outer: Sequence[_Axis], rows: _Axis, columns: _Axis) -> _Work:
+    """Neighbours along `rows` lie side by side in the target, those along `columns` in the source."""
+    target, source = box.target, box.source
+    assert isinstance(source, Operand)
+    sides = _BLOCK_ROWS, _BLOCK_COLUMNS
+    counts = [max(1, axis.extent // side) for axis, side in zip((rows, columns), sides, strict=True)]
+    shape = (*(axis.extent for axis in outer), *counts)
+
+    def part(axis: _Axis, side: int, count: int, number: Any) -> tuple[Any, Any]:
+        """Where a block begins along an axis, and its extent; the last one takes the rest."""
+        begin, rest = number * side, axis.extent - (count - 1) * side
+        return begin, rest if rest == side or count == 1 else loops.select(
+            number < count - 1, loops.const(side, "i64"), rest
+        )
+
+    def unit(number: Any) -> None:
+        *index, i, j = loops.unravel(number, shape)
+        (row, height), (column, width) = map(part, (rows, columns), sides, counts, (i, j))
+        at, source_at = _positions(box, (*outer, rows, columns), (*index, row, column))
+        b.transpose(target.buffer, at, columns.step, source.buffer, source_at, rows.source_step, height, width)
+
+    return _Work(size(shape), rows.extent * columns.extent // (counts[0] * counts[1]), unit)

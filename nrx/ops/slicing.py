@@ -18,7 +18,7 @@ from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, canonical_axis, canonical_shape, inserted, show, size, without
 from nrx.ops.common import NOT_YET_LOWERED, as_arrays, check_same_dtype, filled, scalar_array, view_lower
 from nrx.ops.logic import select
-from nrx.ops.moves import Box, move, row_major_strides
+from nrx.ops.moves import SMALL, Box, move, row_major_strides
 from nrx.ops.rules import as_peer
 from nrx.ops.structural import broadcast_in_dim, full, instantiate, linear_jvp, reduce_sum, reshape, spread
 
@@ -298,7 +298,6 @@ def _split_batch(axis: Any, args: Any, dims: Any, *, sizes: Shape, dimension: in
 # lower. Where elements come from one of several places, a view computes them all and selects. That is for small arrays
 # and for choices that all vector lanes share; else copies in memory are faster, even if it is one pass more.
 
-_SMALL = 1 << 12
 _FEW_OPERANDS = 4
 
 
@@ -316,7 +315,7 @@ def _is_cut_from_lanes(shape: Shape, axes: Iterable[int]) -> bool:
 def _pad_lower(x: Aval, value: Aval, *, padding_config: PaddingConfig) -> Any:
     shape = _padded_shape(x.shape, padding_config)
     padded = [axis for axis, (low, high, interior) in enumerate(padding_config) if max(low, high, interior) > 0]
-    return _PAD_NATIVE if size(shape) > _SMALL and _is_cut_from_lanes(shape, padded) else _PAD_VIEW
+    return _PAD_NATIVE if size(shape) > SMALL and _is_cut_from_lanes(shape, padded) else _PAD_VIEW
 
 
 def _pad_at(b: Builder, index: tuple, x: Reader, value: Reader, *, padding_config: PaddingConfig) -> Value:
@@ -371,7 +370,7 @@ _PAD_VIEW, _PAD_NATIVE = Pointwise(_pad_at, cost=0), Native(_pad_build)
 def _concatenate_lower(*xs: Aval, dimension: int) -> Any:
     (shape,) = {_concatenate_abstract(*xs, dimension=dimension).shape}
     shared = len(xs) <= _FEW_OPERANDS and not _is_cut_from_lanes(shape, [dimension])
-    return _CONCATENATE_VIEW if shared or size(shape) * len(xs) <= _SMALL else _CONCATENATE_NATIVE
+    return _CONCATENATE_VIEW if shared or size(shape) * len(xs) <= SMALL else _CONCATENATE_NATIVE
 
 
 def _concatenate_at(b: Builder, index: tuple, *xs: Reader, dimension: int) -> Value:

@@ -13,7 +13,7 @@ from nrx.core import dtypes, loops
 from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import AxisError, DTypeError, ShapeError
-from nrx.core.loops import Builder, Complex, Reader, Reduction, Value
+from nrx.core.loops import Builder, Complex, Native, Operand, Pointwise, Reader, Reduction, Value
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import (
     Shape,
@@ -38,6 +38,7 @@ from nrx.ops.common import (
     view_lower,
     widened,
 )
+from nrx.ops.moves import SMALL, Box, move, row_major_strides
 
 convert_element_type_p = Primitive("convert_element_type", elementwise=True)
 bitcast_convert_type_p = Primitive("bitcast_convert_type")
@@ -463,6 +464,25 @@ def _transpose_at(b: Builder, index: tuple, x: Reader, *, permutation: tuple[int
     return x(*(index[i] for i in inverse_permutation(permutation)))
 
 
+def _transpose_build(
+    b: Builder, operands: list[Operand], results: list[Operand], *, permutation: tuple[int, ...]
+) -> None:
+    (x,), (out,) = operands, results
+    strides = row_major_strides(x.aval.shape)
+    source_strides = tuple(strides[i] for i in permutation)
+    move(b, [Box(out.aval.shape, out, out.offset, row_major_strides(out.aval.shape), x, x.offset, source_strides)])
+
+
+_TRANSPOSE_VIEW, _TRANSPOSE_NATIVE = Pointwise(_transpose_at, cost=0), Native(_transpose_build)
+
+
+def _transpose_lower(x: Aval, *, permutation: tuple[int, ...]) -> Any:
+    """A view if neighbours stay neighbours or the array is small; else tiles are transposed."""
+    last = max((axis for axis, length in enumerate(x.shape) if length != 1), default=-1)
+    stays = last == next((axis for axis in reversed(permutation) if x.shape[axis] != 1), -1)
+    return _TRANSPOSE_VIEW if stays or x.size <= SMALL else _TRANSPOSE_NATIVE
+
+
 def _rev_at(b: Builder, index: tuple, x: Reader, *, dimensions: tuple[int, ...]) -> Value:
     ends = {d: x.aval.shape[d] - 1 for d in dimensions}
     return x(*(ends[d] - i if d in ends else i for d, i in enumerate(index)))
@@ -503,7 +523,7 @@ reshape_p.define(
 transpose_p.define(
     impl=lambda xp, x, *, permutation: x.transpose(permutation), abstract=_transpose_abstract,
     jvp=linear_jvp(transpose_p), transpose=_transpose_transpose, batch=_transpose_batch,
-    lower=view_lower(_transpose_at),
+    lower=_transpose_lower,
 )  # fmt: skip
 rev_p.define(
     impl=_rev_impl, abstract=_same_abstract, jvp=linear_jvp(rev_p), transpose=_rev_transpose, batch=_rev_batch,

@@ -193,7 +193,12 @@ def in_compiled_torch(x: np.ndarray, labels: np.ndarray, *initial: np.ndarray) -
     return training(run, lambda: None, reset)
 
 
-TASKS = {"nrx": in_nrx, "jax": in_jax, "torch": in_torch, "torch.compile": in_compiled_torch}
+TASKS: dict[str, Callable[..., Task]] = {
+    "nrx": in_nrx,
+    "jax": in_jax,
+    "torch": in_torch,
+    "torch.compile": in_compiled_torch,
+}
 
 
 def first_loss(peer: str, seed: int) -> float:

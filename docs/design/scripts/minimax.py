@@ -197,6 +197,22 @@ FITS = {
         lambda z: z / 2,
         {"f64": 6},
     ),
+    "LOG2_SHORT": Fit(
+        "2 artanh(s) / (s log(2)) in z = s² for (1 + s) / (1 - s) <= sqrt(2), for powers of f32",
+        lambda z: 2 / LN2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z),
+        mpf(0),
+        ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2,
+        lambda z: LN2 / 2,
+        {"f64": 4},
+    ),
+    "ARTANH": Fit(
+        "((artanh(s) / s - 1) / s² - 1/3) / s² in z = s² for (1 + s) / (1 - s) <= sqrt(2)",
+        lambda z: ((mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z - mpf(1) / 3) / z,
+        mpf(0),
+        ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2,
+        lambda z: z * z,
+        {"f64": 7},
+    ),
     "SINE": Fit(
         "(sin(r) - r) / r³ in z = r² for |r| <= pi/4",
         lambda z: odd_rest(mp.sin, z),
@@ -251,6 +267,7 @@ class Split(NamedTuple):
 SPLITS = {
     "LOG2_E": Split("1 / log(2)", 1 / LN2, 2),
     "LOG_2": Split("log(2)", LN2, 2),
+    "THIRD": Split("1/3", mpf(1) / 3, 2),
     "HALF_PI": Split("pi / 2", PI / 2, 3),
     "TWO_OVER_PI": Split("2 / pi", 2 / PI, 1),
 }

@@ -31,6 +31,7 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
         inverse_trigonometric.atan2,
         power.rsqrt,
         power.cbrt,
+        power.pow,
     )
 }
 

@@ -46,7 +46,7 @@ def log1p(x: Expr) -> Expr:
     # 1 + fraction is (1 + x) 2^-k without the rounding of 1 + x. The factor 4 keeps 2^-k a normal number.
     power = _inverse_power(lifted, x.type, 2)
     fraction = fma(x * power, 0.25, fma(power, 0.25, -1.0))
-    y = _log(_exponent(lifted, x.type, f.bias), fraction, _log1p_rest(fraction))
+    y = _log(_exponent(lifted, x.type), fraction, _log1p_rest(fraction))
     return select(absolute(x) < f.epsilon / 2, x, _with_poles(shifted, x, y))
 
 
@@ -84,13 +84,17 @@ def atanh(x: Expr) -> Expr:
     return with_sign(_where_identity(a, y), x)
 
 
-def decomposed(x: Expr) -> tuple[Expr, Expr]:
-    """k and f, where x = 2^k (1 + f), for positive finite x, subnormal ones too."""
+def decomposed(x: Expr, subnormal: bool = True) -> tuple[Expr, Expr]:
+    """k and f, where x = 2^k (1 + f), for positive finite x, subnormal ones too unless there are none."""
     f = format_of(x)
-    subnormal = x < f.least_normal
-    lifted = _lifted(select(subnormal, x * 2.0**f.mantissa, x))
-    bias = select(subnormal, const(f.bias + f.mantissa, x.type), float(f.bias))
-    return _exponent(lifted, x.type, bias), _fraction(lifted, x.type)
+    if not subnormal:
+        lifted = _lifted(x)
+        return _exponent(lifted, x.type), _fraction(lifted, x.type)
+    small = x < f.least_normal
+    lifted = _lifted(select(small, x * 2.0**f.mantissa, x))
+    offset = 2.0**f.mantissa + f.bias
+    offset = select(small, const(offset + f.mantissa, x.type), offset)
+    return _exponent(lifted, x.type, offset), _fraction(lifted, x.type)
 
 
 def _lifted(x: Expr) -> Expr:
@@ -104,11 +108,11 @@ def _fraction(lifted: Expr, type: str) -> Expr:
     return bitcast((lifted & ((1 << f.mantissa) - 1)) + _SQRT_HALF[type], type) - 1.0
 
 
-def _exponent(lifted: Expr, type: str, bias: Expr | float) -> Expr:
-    """k as a float: below the lowest bit of 2^mantissa no digits are left, which makes its bits an integer's."""
+def _exponent(lifted: Expr, type: str, offset: Expr | None = None) -> Expr:
+    """k as a float: an integer of the bits of 2^mantissa and those of k, from which 2^mantissa and the bias are taken."""
     f = FORMATS[type]
     biased = (lifted >> f.mantissa) | ((f.bias + f.mantissa) << f.mantissa)
-    return bitcast(biased, type) - (bias + 2.0**f.mantissa)
+    return bitcast(biased, type) - (2.0**f.mantissa + f.bias if offset is None else offset)
 
 
 def _inverse_power(lifted: Expr, type: str, exponent: int) -> Expr:
@@ -141,7 +145,7 @@ def _log_of_double(high: Expr, low: Expr, offset: Expr | float = 0.0) -> Expr:
     power = _inverse_power(lifted, high.type, 1)  # halved below, so that it is never subnormal
     f, error = fast_two_sum(_fraction(lifted, high.type), low * 0.5 * power)
     rest = _log1p_rest(f) + fma(-error, f, error)  # error / (1 + f), as far as it matters
-    return _log(_exponent(lifted, high.type, format_of(high).bias) + offset, f, rest)
+    return _log(_exponent(lifted, high.type) + offset, f, rest)
 
 
 def _log_of_sum(a: Expr, high: Expr, low: Expr) -> Expr:

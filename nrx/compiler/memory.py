@@ -1,0 +1,319 @@
+"""Loads and stores: which are vectors, which single elements, which gather and scatter."""
+
+from nrx.compiler.code import MEMORY_BITS, Code, memory_types, suffixes
+from nrx.compiler.scopes import Value, whole
+from nrx.compiler.values import Values
+from nrx.core import loops
+from nrx.core.loops import Buffer, Expr
+
+
+class Position:
+    """number + terms, which are uniform, + the lane's number * stride; or with `wide`, its lanes' part as an index.
+
+    Fields:
+        terms: (value, coefficient).
+        index: a wide expression, in place of the stride.
+    """
+
+    __slots__ = ("index", "number", "stride", "terms")
+
+    def __init__(self, number: int, terms: list[tuple[Value, int]], stride: int, index: Expr | None):
+        self.number, self.terms, self.stride, self.index = number, terms, stride, index
+
+
+class Memory(Values):
+    """Accesses to buffers.
+
+    Fields:
+        pointers: where they are.
+        mask: which lanes take part; None: all.
+        is_guarded: whether it may be that no lane does.
+    """
+
+    def __init__(self, code: Code, name: str):
+        super().__init__(code, name)
+        self.pointers: dict[Buffer, Value] = {}
+        self.mask: Value | None = None
+        self.is_guarded = False
+        self.special["load"] = self._load
+
+    # Positions
+
+    def operands(self, e: Expr) -> list[Expr]:
+        """What has to be known for a load: the uniform parts of its position."""
+        return [a for a in loops.linear_terms(e.args[0])[1] if a not in self.varying]
+
+    def position(self, position: Expr) -> Position:
+        """Analyse a position."""
+        number, atoms = loops.linear_terms(position)
+        varying = self.varying
+        terms = [(self.value(a), c) for a, c in atoms.items() if a not in varying]
+        wide = {a: c for a, c in atoms.items() if a in varying}
+        if not wide:
+            return Position(number, terms, 0, None)
+        if len(wide) == 1 and self.lane in wide:
+            return Position(number, terms, wide[self.lane], None)
+        return Position(number, terms, 0, loops.linear(0, wide))
+
+    def pointer(self, buffer: Buffer, number: int, terms: list[tuple[Value, int]]) -> Value:
+        """The address of an element at a uniform position; what is constant is added last."""
+        pointer = self.pointers.get(buffer) or self.scratch(buffer)
+        by_level: dict[int, list[tuple[Value, int]]] = {}
+        for term in terms:
+            if term[0].number is not None:
+                number += term[0].number * term[1]
+            else:
+                by_level.setdefault(term[0].level, []).append(term)
+        for level in sorted(by_level):
+            pointer = self._offset(buffer, pointer, self.sum(0, by_level[level]), "i64")
+        return self._offset(buffer, pointer, whole(number), "i64") if number else pointer
+
+    def scratch(self, buffer: Buffer) -> Value:
+        """The address of a buffer that is no argument."""
+        raise NotImplementedError
+
+    def _offset(self, buffer: Buffer, pointer: Value, count: Value, type: str) -> Value:
+        level, wide = self.place((pointer, count))
+        key = ("pointer", pointer.text, buffer.type, count.text)
+        found = self.numbered.get(key)
+        if found is not None:
+            return found.at(level)
+        code = self.begin(level, wide)
+        element = memory_types(1)[element_type(buffer)]
+        text = code.new(f"getelementptr {element}, ptr {pointer.text}, {code.types[type]} {count.text}")
+        return self.number(key, text, level, wide)
+
+    def addresses(self, buffer: Buffer, at: Position) -> Value:
+        """The addresses of the lanes' elements."""
+        pointer = self.pointer(buffer, at.number, at.terms)
+        index = at.index
+        if index is None:
+            assert self.lane is not None
+            index = loops.linear(0, {self.lane: at.stride})
+        if (small := self.small(index)) is not None:
+            return self._offset(buffer, pointer, self._wide(small), "i32")
+        return self._offset(buffer, pointer, self._wide(self.value(index)), "i64")
+
+    def _wide(self, index: Value) -> Value:
+        """An index as one a lane; if it is uniform, it is 0."""
+        return index if index.wide else Value("zeroinitializer", index.level, True)
+
+    # Lanes that take part
+
+    def any_lane(self) -> Value:
+        """Whether the mask leaves any lane in."""
+        assert self.mask is not None
+        key = ("any", self.mask.text)
+        found = self.numbered.get(key)
+        if found is None:
+            code = self.begin(self.mask.level, True)
+            bits = code.new(f"bitcast {code.types['bool']} {self.mask.text} to i{self.lanes}")
+            found = self.number(key, code.new(f"icmp ne i{self.lanes} {bits}, 0"), self.mask.level, False)
+        return found
+
+    def _readable(self, pointer: Value) -> Value:
+        """The pointer if any lane takes part, else one to memory that can be read."""
+        some = self.any_lane()
+        key = ("select", some.text, pointer.text)
+        found = self.numbered.get(key)
+        if found is None:
+            level, _ = self.place((some, pointer))
+            text = self.begin(level, False).new(f"select i1 {some.text}, ptr {pointer.text}, ptr %arguments")
+            found = self.number(key, text, level, False)
+        return found
+
+    # Loads
+
+    def _load(self, e: Expr) -> Value:
+        assert e.attr.readonly, f"{e} is not at its place among the statements"
+        return self.load(e, 0)
+
+    def load(self, e: Expr, level: int) -> Value:
+        """A load in a scope not further out than `level`."""
+        buffer = e.attr
+        at = self.position(e.args[0])
+        level = max(level, self.branch_level)
+        if at.index is None and at.stride == 0:
+            return self._load_one(buffer, at, level)
+        level = max(level, self.induction.level, self.mask.level if self.mask else 0)
+        if at.index is not None or at.stride not in (1, -1, 2):
+            return self._gather(buffer, at, level)
+        if at.stride == 2:
+            return self._load_part(buffer, at, level)
+        return self._load_vector(buffer, at, level)
+
+    def _load_one(self, buffer: Buffer, at: Position, level: int) -> Value:
+        pointer = self.pointer(buffer, at.number, at.terms)
+        if self.is_guarded:
+            pointer = self._readable(pointer)
+        key = ("load", buffer, pointer.text)
+        found = self.numbered.get(key)
+        if found is not None:
+            return found
+        level = self.placed[max(level, pointer.level)]
+        code = self.begin(level, False)
+        text = self._from_memory(buffer, code, self._plain_load(buffer, code, pointer))
+        return self.number(key, text, level, False) if buffer.readonly else Value(text, level)
+
+    def _load_vector(self, buffer: Buffer, at: Position, level: int) -> Value:
+        """Neighbouring elements, forwards or backwards."""
+        back = at.stride < 0
+        number = at.number + (1 - self.lanes if back else 0)
+        pointer = self.pointer(buffer, number, [*at.terms, (self.induction, at.stride)])
+        key = ("load", buffer, pointer.text, self.lanes, self.mask and self.mask.text, back)
+        found = self.numbered.get(key)
+        if found is not None:
+            return found
+        level = self.placed[max(level, pointer.level)]
+        code = self.begin(level, True)
+        if self.mask is None:
+            text = self._plain_load(buffer, code, pointer)
+        else:
+            mask = self._reversed(self.mask.text, code.types["bool"]) if back else self.mask.text
+            text = self._masked_load(buffer, code, pointer, mask)
+        if back:
+            text = self._reversed(text, memory_types(self.lanes)[element_type(buffer)])
+        text = self._from_memory(buffer, code, text)
+        return self.number(key, text, level, True) if buffer.readonly else Value(text, level, True)
+
+    def _plain_load(self, buffer: Buffer, code: Code, pointer: Value) -> str:
+        type = element_type(buffer)
+        return code.new(f"load {memory_types(code.lanes)[type]}, ptr {pointer.text}, align {MEMORY_BITS[type] // 8}")
+
+    def _masked_load(self, buffer: Buffer, code: Code, pointer: Value, mask: str) -> str:
+        type = element_type(buffer)
+        memory = memory_types(code.lanes)[type]
+        return code.call(
+            f"llvm.masked.load.{_suffix(type, code.lanes)}.p0", memory,
+            (f"ptr align {MEMORY_BITS[type] // 8}", pointer.text), (code.types["bool"], mask),
+            (memory, "zeroinitializer"),
+        )  # fmt: skip
+
+    def _from_memory(self, buffer: Buffer, code: Code, text: str) -> str:
+        """A bool is a byte in memory."""
+        return code.binary("icmp ne", "u8", text, code.constant(0, "u8")) if buffer.type == "bool" else text
+
+    def _reversed(self, text: str, vector: str) -> str:
+        order = range(self.lanes - 1, -1, -1)
+        return self.code.new(f"shufflevector {vector} {text}, {vector} poison, {_order(order)}")
+
+    def _load_part(self, buffer: Buffer, at: Position, level: int) -> Value:
+        """The real or imaginary parts of complex numbers: both are loaded, and shared."""
+        if buffer.type not in ("c64", "c128") or any(c % 2 for _, c in at.terms):
+            return self._gather(buffer, at, level)
+        part = at.number % 2
+        pointer = self.pointer(buffer, at.number - part, [*at.terms, (self.induction, 2)])
+        level = self.placed[max(level, pointer.level)]
+        key = ("load", buffer, pointer.text, self.lanes, self.mask and self.mask.text, part)
+        found = self.numbered.get(key) if buffer.readonly else None
+        if found is not None:
+            return found
+        lanes = self.lanes
+        code = self.begin(level, True)
+        mask = None
+        if self.mask is not None:
+            twice = [k // 2 for k in range(2 * lanes)]
+            bools = code.types["bool"]
+            mask = code.new(f"shufflevector {bools} {self.mask.text}, {bools} poison, {_order(twice)}")
+        code.shape(2 * lanes)
+        both = self._plain_load(buffer, code, pointer) if mask is None else self._masked_load(buffer, code, pointer, mask)
+        vector = memory_types(2 * lanes)[element_type(buffer)]
+        values = []
+        for number in (0, 1):
+            order = _order(range(number, 2 * lanes, 2))
+            text = code.new(f"shufflevector {vector} {both}, {vector} poison, {order}")
+            values.append(self.number((*key[:-1], number), text, level, True) if buffer.readonly else Value(text, level, True))
+        code.shape(lanes)
+        return values[part]
+
+    def _gather(self, buffer: Buffer, at: Position, level: int) -> Value:
+        addresses = self.addresses(buffer, at)
+        level = self.placed[max(level, addresses.level)]
+        code = self.begin(level, True)
+        type = element_type(buffer)
+        memory = memory_types(self.lanes)[type]
+        text = code.call(
+            f"llvm.masked.gather.{_suffix(type, self.lanes)}.v{self.lanes}p0", memory,
+            (f"<{self.lanes} x ptr> align {MEMORY_BITS[type] // 8}", addresses.text),
+            (code.types["bool"], self._mask_text()), (memory, "zeroinitializer"),
+        )  # fmt: skip
+        return Value(self._from_memory(buffer, code, text), level, True)
+
+    def _mask_text(self) -> str:
+        return self.mask.text if self.mask is not None else "splat (i1 true)"
+
+    # Stores
+
+    def store(self, buffer: Buffer, position: Expr, value: Expr) -> None:
+        """A store, at this point."""
+        v = self.value(value)
+        at = self.position(position)
+        if at.index is not None or at.stride not in (0, 1) or (not at.stride and (v.wide or self.is_guarded)):
+            self._scatter(buffer, at, v)
+            return
+        type = element_type(buffer)
+        pointer = self.pointer(buffer, at.number, [*at.terms, (self.induction, 1)] if at.stride else at.terms)
+        text = self.spread(v, type) if at.stride else v.text
+        code = self.here(self.lanes if at.stride else 1)
+        self._store_vector(buffer, code, text, pointer, self._mask_text() if self.mask and at.stride else None)
+
+    def _store_vector(self, buffer: Buffer, code: Code, text: str, pointer: Value, mask: str | None) -> None:
+        type = element_type(buffer)
+        if type == "bool":
+            text = code.cast("zext", text, "bool", "u8")
+        memory, align = memory_types(code.lanes)[type], MEMORY_BITS[type] // 8
+        if mask is None:
+            code.lines.append(f"store {memory} {text}, ptr {pointer.text}, align {align}")
+        else:
+            code.do(
+                f"llvm.masked.store.{_suffix(type, code.lanes)}.p0", (memory, text),
+                (f"ptr align {align}", pointer.text), (code.types["bool"], mask),
+            )  # fmt: skip
+
+    def _scatter(self, buffer: Buffer, at: Position, v: Value) -> None:
+        addresses = self.addresses(buffer, at)
+        type = element_type(buffer)
+        text = self.spread(v, type)
+        code = self.here(self.lanes)
+        if type == "bool":
+            text = code.cast("zext", text, "bool", "u8")
+        code.do(
+            f"llvm.masked.scatter.{_suffix(type, self.lanes)}.v{self.lanes}p0",
+            (memory_types(self.lanes)[type], text),
+            (f"<{self.lanes} x ptr> align {MEMORY_BITS[type] // 8}", addresses.text),
+            (code.types["bool"], self._mask_text()),
+        )  # fmt: skip
+
+    def store_parts(self, buffer: Buffer, position: Expr, real: Expr, imag: Expr) -> bool:
+        """The real and imaginary parts of complex numbers in one store; whether that was possible."""
+        at = self.position(position)
+        if at.index is not None or at.stride != 2:
+            return False
+        type, lanes = element_type(buffer), self.lanes
+        parts = [self.spread(v, type) for v in self.values((real, imag))]
+        pointer = self.pointer(buffer, at.number, [*at.terms, (self.induction, 2)])
+        code = self.here(lanes)
+        order = _order([k // 2 + lanes * (k % 2) for k in range(2 * lanes)])
+        vector = memory_types(lanes)[type]
+        both = code.new(f"shufflevector {vector} {parts[0]}, {vector} {parts[1]}, {order}")
+        mask = None
+        if self.mask is not None:
+            twice = _order([k // 2 for k in range(2 * lanes)])
+            bools = code.types["bool"]
+            mask = code.new(f"shufflevector {bools} {self.mask.text}, {bools} poison, {twice}")
+        self._store_vector(buffer, self.here(2 * lanes), both, pointer, mask)
+        return True
+
+
+def element_type(buffer: Buffer) -> str:
+    """The type of what a position addresses: the parts of complex numbers."""
+    return {"c64": "f32", "c128": "f64"}.get(buffer.type, buffer.type)
+
+
+def _suffix(type: str, lanes: int) -> str:
+    return suffixes(lanes)["u8" if type == "bool" else type]
+
+
+def _order(lanes: range | list[int]) -> str:
+    """The mask of a shufflevector."""
+    return f"<{len(lanes)} x i32> <{', '.join([f'i32 {k}' for k in lanes])}>"

@@ -1,46 +1,130 @@
-"""Kernels of the loop IR as machine code, for tests.
-
-run(kernel, arrays)     in place; as `loop_interpreter.run`
-"""
+"""Kernels in LLVM IR and their Python side, for tests of the thread pool and its processes."""
 
 import ctypes
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from loop_interpreter import Interpreter
 
-from nrx.compiler import llvm, targets
-from nrx.compiler.check_loops import check_kernel
-from nrx.compiler.emit import emit_kernel
-from nrx.compiler.loader import Loaded
-from nrx.core.loops import Kernel
+from nrx.compiler import cache, runtime
+from nrx.compiler.targets import host
 
-LEVELS = [level for level in ("x86-64", "x86-64-v3", "x86-64-v4", "aarch64") if level in targets.host_levels()]
+#: args: runtime table, output, rounds. A task t stores t multiplied `rounds` times by a constant, modulo 2 ** 64.
+TEXT = """
+define void @multiply(ptr %args, i64 %first, i64 %last, i64 %thread) nounwind {
+start:
+  %out_at = getelementptr i64, ptr %args, i64 1
+  %out = load ptr, ptr %out_at
+  %rounds_at = getelementptr i64, ptr %args, i64 2
+  %rounds = load i64, ptr %rounds_at
+  br label %outer
+outer:
+  %i = phi i64 [ %first, %start ], [ %next, %store ]
+  %more = icmp slt i64 %i, %last
+  br i1 %more, label %inner, label %done
+inner:
+  %j = phi i64 [ 0, %outer ], [ %k, %inner ]
+  %x = phi i64 [ %i, %outer ], [ %y, %inner ]
+  %y = mul i64 %x, 6364136223846793005
+  %k = add i64 %j, 1
+  %again = icmp slt i64 %k, %rounds
+  br i1 %again, label %inner, label %store
+store:
+  %at = getelementptr i64, ptr %out, i64 %i
+  store i64 %y, ptr %at
+  %next = add i64 %i, 1
+  br label %outer
+done:
+  ret void
+}
 
-_SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+; A task t stores the thread that it runs in.
+define void @which(ptr %args, i64 %first, i64 %last, i64 %thread) nounwind {
+start:
+  %out_at = getelementptr i64, ptr %args, i64 1
+  %out = load ptr, ptr %out_at
+  br label %loop
+loop:
+  %i = phi i64 [ %first, %start ], [ %next, %body ]
+  %more = icmp slt i64 %i, %last
+  br i1 %more, label %body, label %done
+body:
+  %at = getelementptr i64, ptr %out, i64 %i
+  store i64 %thread, ptr %at
+  call void @burn()
+  %next = add i64 %i, 1
+  br label %loop
+done:
+  ret void
+}
+
+define internal void @burn() nounwind {
+start:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %start ], [ %next, %loop ]
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, 30000
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}
+
+; A task runs `multiply` for ten tasks in a parfor of its own.
+define void @nested(ptr %args, i64 %first, i64 %last, i64 %thread) nounwind {
+start:
+  %runtime = load ptr, ptr %args
+  %parfor = load ptr, ptr %runtime
+  %pool_at = getelementptr i64, ptr %runtime, i64 1
+  %pool = load ptr, ptr %pool_at
+  %out_at = getelementptr i64, ptr %args, i64 1
+  %out = load ptr, ptr %out_at
+  %rounds_at = getelementptr i64, ptr %args, i64 2
+  %rounds = load i64, ptr %rounds_at
+  %inner = alloca [3 x i64], align 8
+  %inner_out = getelementptr i64, ptr %inner, i64 1
+  %inner_rounds = getelementptr i64, ptr %inner, i64 2
+  store ptr %runtime, ptr %inner
+  store i64 %rounds, ptr %inner_rounds
+  br label %loop
+loop:
+  %i = phi i64 [ %first, %start ], [ %next, %body ]
+  %more = icmp slt i64 %i, %last
+  br i1 %more, label %body, label %done
+body:
+  %offset = mul i64 %i, 10
+  %here = getelementptr i64, ptr %out, i64 %offset
+  store ptr %here, ptr %inner_out
+  %status = call i64 %parfor(ptr %pool, ptr @multiply, ptr %inner, i64 10, i64 1)
+  %next = add i64 %i, 1
+  br label %loop
+done:
+  ret void
+}
+"""
+
+_WORD, _POINTER = ctypes.c_int64, ctypes.c_void_p
 
 
-def run(
-    kernel: Kernel,
-    memory: Sequence[np.ndarray],
-    dims: Sequence[int] = (),
-    level: str | None = None,
-    table: Sequence[int] = (),
-) -> None:
-    """Compile a kernel and run its tasks.
+class Kernels:
+    """The kernels above, run by the pool."""
 
-    Args:
-        memory: contiguous arrays in the order of its buffers.
-        dims: the values of its symbolic dimensions.
-        level: the processor level; by default the highest.
-        table: words of the runtime table.
-    """
-    target = targets.describe(level or LEVELS[-1])
-    check_kernel(kernel)
-    loaded = Loaded(llvm.assemble(emit_kernel(kernel, "kernel", target), target))
-    runtime = np.array([*table, 0], np.uint64)
-    words = np.array([runtime.ctypes.data, *[array.ctypes.data for array in memory], *dims], np.uint64)
-    tasks = kernel.tasks
-    if not isinstance(tasks, int):
-        tasks = int(Interpreter({}, dict(zip(kernel.dims, dims, strict=True))).evaluate(tasks))
-    _SIGNATURE(loaded.address("kernel"))(words.ctypes.data, 0, tasks, 0)
+    def __init__(self) -> None:
+        self.table = runtime.RuntimeTable()
+        self.code = cache.load(TEXT, host())
+        words = (_WORD * 16).from_address(self.table.address)
+        self._parfor = ctypes.CFUNCTYPE(_WORD, _POINTER, _POINTER, _POINTER, _WORD, _WORD)(words[0])
+        self._pool = words[1]
+
+    def run(self, name: str, tasks: int, grain: int, rounds: int = 10, size: int | None = None) -> Any:
+        """The output of a kernel; raises what Python raised meanwhile."""
+        out = np.full(tasks if size is None else size, -1, np.int64)
+        args = (_WORD * 3)(self.table.address, out.ctypes.data, rounds)
+        if self._parfor(self._pool, self.code.address(name), ctypes.addressof(args), tasks, grain):
+            runtime.raise_pending()
+        return out
+
+
+def multiplied(tasks: int, rounds: int = 10) -> Any:
+    """What `multiply` must give."""
+    factor = pow(6364136223846793005, rounds, 1 << 64)
+    return (np.arange(tasks, dtype=np.uint64) * np.uint64(factor)).view(np.int64)

@@ -105,7 +105,8 @@ def _table(compiled: Compiled) -> runtime.RuntimeTable:
     """What the native code of a Program finds outside itself."""
     constants = [np.require(array.numpy(), requirements=("C", "A")) for array in compiled.constants]
     addresses = [x.__array_interface__["data"][0] for x in constants]
-    return runtime.RuntimeTable(addresses, [_HostCall(eqn) for eqn in compiled.host_calls], keep=constants)
+    calls = [_HostCall(eqn) for eqn in compiled.host_calls]
+    return runtime.RuntimeTable(addresses, calls, compiled.symbols, keep=constants)
 
 
 class _HostCall:

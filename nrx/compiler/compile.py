@@ -8,6 +8,7 @@ from nrx.compiler import llvm
 from nrx.compiler.driver import DECLARATIONS, emit_entry
 from nrx.compiler.dump import Dump
 from nrx.compiler.emit import emit_kernel
+from nrx.compiler.generalize import generalized
 from nrx.compiler.plan import Action, Block, Control, Run, Shared, nbytes
 from nrx.compiler.targets import Target
 from nrx.core.backend import Constant, Donated, Passed, Stored, place_outputs
@@ -30,6 +31,7 @@ class Compiled:
         arena_bytes: temporary memory.
         constants: Arrays whose addresses the runtime table holds.
         host_calls: equations that run on the host, whose numbers follow in the runtime table.
+        symbols: the values of the symbols, which follow these.
         cost: of everything, in elementary operations; infinite where a loop's length is not known.
     """
 
@@ -40,6 +42,7 @@ class Compiled:
     arena_bytes: int
     constants: tuple[Any, ...]
     host_calls: tuple[Eqn, ...]
+    symbols: tuple[int, ...]
     cost: float
 
 
@@ -52,16 +55,18 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
         donated: for each argument, whether a result may take over its memory; () for none.
     """
     dump = Dump(program.name)
-    shared = Shared(lambda name, result: _checked(dump, name, result))
+    program, symbols = generalized(program) if config.dynamic_shapes else (program, ())
+    shared = Shared(lambda name, result: _checked(dump, name, result), symbols)
     simple = shared.simplified(program)
     outputs: list[Output | None] = [_without_computing(simple, out) for out in simple.outs]
     computed = [out for out, known in zip(simple.outs, outputs, strict=True) if known is None]
     core = Program(simple.invars, simple.eqns, computed, simple.constvars, simple.consts, simple.name)
     shared.adopt(core)
     block = shared.block(core, _pairs(core, donated))
-    out_blocks, places = place_outputs([0 if k in block.overwrites else nbytes(out) for k, out in enumerate(computed)])
+    sizes = [0 if k in block.overwrites else shared.room(nbytes(out)) for k, out in enumerate(computed)]
+    out_blocks, places = place_outputs(sizes)
     kernels = _Kernels(target, dump)
-    entry = emit_entry(block, places, len(shared.constants), kernels.name_of)
+    entry = emit_entry(block, places, (len(shared.constants), len(shared.host_calls)), kernels.name_of)
     text = kernels.module(entry)
     dump.write("llvm", text)
     stored = iter(enumerate(places))
@@ -71,7 +76,7 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
             outputs[k] = Donated(block.overwrites[number]) if number in block.overwrites else place
     return Compiled(
         simple, text, out_blocks, tuple(outputs), block.temporary_bytes, tuple(shared.constants),  # type: ignore[arg-type]
-        tuple(shared.host_calls), _cost(block),
+        tuple(shared.host_calls), symbols, _cost(block),
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from nrx.compiler.plan import Block, Control, Host, Move, Place, Run, aligned
 from nrx.core.backend import Stored
-from nrx.core.loops import Kernel, Repeat, Scan, Switch
+from nrx.core.dims import Dim
+from nrx.core.loops import Expr, Kernel, Repeat, Scan, Switch
 
 #: Words of the runtime table (see `compiler.runtime`).
 PARFOR, POOL, HOST, POLL, FIRST_OWN = 0, 1, 4, 5, 16
@@ -26,25 +27,28 @@ declare i64 @llvm.readcyclecounter()
 
 
 def emit_entry(
-    block: Block, places: Sequence[Stored], constants: int, name_of: Callable[[Kernel], str], name: str = "entry"
+    block: Block, places: Sequence[Stored], own_words: tuple[int, int], name_of: Callable[[Kernel], str], name: str = "entry"
 ) -> str:
     """LLVM IR of the function that runs a Block.
 
     Args:
         block: what to run.
         places: where each result lies.
-        constants: how many words of the runtime table are constants; the numbers of host calls follow.
+        own_words: how many constants and host calls the program's part of the runtime table starts with; the values of
+            its symbols follow.
         name_of: the name of a kernel's function.
         name: of the function.
     """
-    return _Entry(block, places, constants, name_of).text(name)
+    return _Entry(block, places, own_words, name_of).text(name)
 
 
 class _Entry:
     def __init__(
-        self, block: Block, places: Sequence[Stored], constants: int, name_of: Callable[[Kernel], str]
+        self, block: Block, places: Sequence[Stored], own_words: tuple[int, int], name_of: Callable[[Kernel], str]
     ):
-        self.block, self.places, self.constants, self.name_of = block, places, constants, name_of
+        self.block, self.places, self.name_of = block, places, name_of
+        self.first_host = FIRST_OWN + own_words[0]
+        self.first_dim = self.first_host + own_words[1]
         self.lines: list[str] = []
         self.count = 0
         self.words = 1
@@ -101,18 +105,35 @@ class _Entry:
         self.lines.append(f"  ret i64 {status}")
         self.start(going)
 
-    def arguments(self, first: str, pointers: Sequence[str]) -> None:
+    def arguments(self, pointers: Sequence[str], dims: Sequence[Expr] = ()) -> None:
         """Fill the words that a kernel or a host call gets."""
-        self.words = max(self.words, len(pointers) + 1)
-        self.lines.append(f"  store ptr {first}, ptr %args")
-        for number, pointer in enumerate(pointers, 1):
-            self.lines.append(f"  store ptr {pointer}, ptr {self.at('%args', 8 * number)}")
+        words = [("ptr", self.runtime), *(("ptr", pointer) for pointer in pointers)]
+        words += [("i64", self.symbol(dim.attr)) for dim in dims]
+        self.words = max(self.words, len(words))
+        for number, (type, word) in enumerate(words):
+            self.lines.append(f"  store {type} {word}, ptr {self.at('%args', 8 * number)}")
+
+    def symbol(self, number: int) -> str:
+        """The value of a symbol of the program."""
+        return self.word(self.runtime, self.first_dim + number, "i64")
+
+    def amount(self, value: int) -> str:
+        """An int, or what its symbols make of it."""
+        if not isinstance(value, Dim):
+            return str(value)
+        total = str(value.terms.get((), 0))
+        for monomial, factor in value.terms.items():
+            product = str(factor)
+            for number in monomial:
+                product = self.new(f"mul i64 {product}, {self.symbol(number)}")
+            if monomial:
+                total = self.new(f"add i64 {total}, {product}")
+        return total
 
     def copy(self, target: str, source: str, nbytes: int) -> None:
         if nbytes:
-            self.lines.append(
-                f"  call void @llvm.memcpy.p0.p0.i64(ptr align 1 {target}, ptr align 1 {source}, i64 {nbytes}, i1 false)"
-            )
+            operands = f"ptr align 1 {target}, ptr align 1 {source}, i64 {self.amount(nbytes)}, i1 false"
+            self.lines.append(f"  call void @llvm.memcpy.p0.p0.i64({operands})")
 
     def poll(self) -> None:
         """Let Python handle signals, about thirty times a second."""
@@ -144,8 +165,8 @@ class _Entry:
             elif isinstance(action, Move):
                 self.copy(pointer(action.target), pointer(action.source), action.nbytes)
             elif isinstance(action, Host):
-                self.arguments(self.runtime, [pointer(place) for place in action.places])
-                number = self.word(self.runtime, FIRST_OWN + self.constants + action.number, "i64")
+                self.arguments([pointer(place) for place in action.places])
+                number = self.word(self.runtime, self.first_host + action.number, "i64")
                 host = self.word(self.runtime, HOST)
                 self.return_if(self.new(f"call i64 {host}(i64 {number}, ptr %args)"))
             else:
@@ -155,9 +176,9 @@ class _Entry:
 
     def launch(self, kernel: Kernel, pointers: Sequence[str]) -> None:
         """Run all tasks of a kernel: by the pool if that is worth it."""
-        self.arguments(self.runtime, pointers)
-        name, tasks = self.name_of(kernel), kernel.tasks
-        if tasks == 1 or tasks * kernel.cost <= _SERIAL_COST:
+        self.arguments(pointers, kernel.dims)
+        name, tasks = self.name_of(kernel), self.amount(kernel.tasks)
+        if kernel.tasks == 1 or kernel.tasks * kernel.cost <= _SERIAL_COST:
             self.lines.append(f"  call void @{name}(ptr %args, i64 0, i64 {tasks}, i64 0)")
             return
         grain = max(1, round(_GRAIN_COST / kernel.cost))
@@ -203,7 +224,7 @@ class _Entry:
                 other.append(outs[k])
             else:
                 other.append(self.at(memory, offset))
-                offset += aligned(action.out_bytes[k])
+                offset += action.room[k]
         return current, other, self.at(memory, offset)
 
     def settle(self, outs: list[str], final: list[str], action: Control) -> None:
@@ -249,10 +270,10 @@ class _Entry:
         for k, a, b in zip(swapped, now, then, strict=True):
             current[k], other[k] = a, b
         self.poll()
-        step = self.new(f"sub i64 {rule.length - 1}, {number}") if rule.reverse else number
+        step = self.new(f"sub i64 {self.amount(rule.length - 1)}, {number}") if rule.reverse else number
 
         def slice_of(pointer: str, nbytes: int) -> str:
-            at = self.new(f"mul i64 {step}, {nbytes // rule.length}")
+            at = self.new(f"mul i64 {step}, {self.amount(nbytes // rule.length)}")
             return self.new(f"getelementptr i8, ptr {pointer}, i64 {at}")
 
         xs = [slice_of(p, n) for p, n in zip(inputs[first_slice:], action.in_bytes[first_slice:], strict=True)]
@@ -261,7 +282,7 @@ class _Entry:
         self.lines.append(f"  br label %{latch}")
         self.start(latch)
         self.lines.append(f"  {following} = add i64 {number}, 1")
-        more = self.new(f"icmp ult i64 {following}, {rule.length}")
+        more = self.new(f"icmp ult i64 {following}, {self.amount(rule.length)}")
         self.lines.append(f"  br i1 {more}, label %{loop}, label %{done}")
         self.start(done)
         self.settle(outs[: rule.carry], other, action)

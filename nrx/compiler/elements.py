@@ -7,6 +7,7 @@ operands that it needs, down to what lies in memory. Elements asked for twice ar
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nrx.compiler.generalize import OpenLiteral
 from nrx.core import loops
 from nrx.core.aval import Aval
 from nrx.core.loops import Builder, Complex, Expr, Pointwise, Reduction, Value
@@ -128,6 +129,8 @@ def rounded(value: Value, aval: Aval) -> Value:
 def literal(atom: Literal) -> Value:
     """A constant."""
     value, type = atom.value[()], loops.type_of(atom.aval.dtype)
+    if isinstance(atom, OpenLiteral):
+        return loops.const(atom.dim, type)
     if type in ("c64", "c128"):
         part = {"c64": "f32", "c128": "f64"}[type]
         return Complex(loops.const(value.real, part), loops.const(value.imag, part))

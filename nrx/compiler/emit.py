@@ -109,7 +109,7 @@ class _Emitter(LaneLoops):
     def _transpose(self, s: Transpose) -> None:
         parts = 2 if s.target.type in ("c64", "c128") else 1
         bits = parts * MEMORY_BITS[element_type(s.target)]
-        name = f"{self.name}_transpose{bits}"
+        name = f"shared.transpose{bits}"
         self.functions.setdefault(("transpose", bits), transposition(name, bits, self.code.target))
         numbers = [self.value(x).text for x in (s.target_step, s.source_step, s.rows, s.columns)]
         target, source = self._at(s.target, s.target_position * parts), self._at(s.source, s.source_position * parts)

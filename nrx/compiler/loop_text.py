@@ -121,11 +121,7 @@ class _Printer:
 
     def inside(self, body: Sequence[Any], names: Sequence[str], finals: Sequence[Expr]) -> None:
         """A body, and what its results are called."""
-        known = dict(self.names)
-        self.depth += 1
-        self.depth -= 1
         self.block([*body, _Assign(names, finals)])
-        self.names = {**{key: name for key, name in self.names.items() if isinstance(key, Buffer)}, **known}
 
     def _assign(self, s: "_Assign") -> None:
         for name, value in zip(s.names, s.values, strict=True):
@@ -239,7 +235,7 @@ def _roots(statements: Sequence[Any]) -> Iterator[Expr]:
             yield from (s.extent, *s.inits, *s.values)
             yield from _roots(s.body)
         elif isinstance(s, While):
-            yield from (*s.inits, *s.finals, *([s.condition] if s.condition else []))
+            yield from (*s.inits, *s.finals, *([s.condition] if s.condition is not None else []))
             yield from _roots([*s.head, *s.body])
         elif isinstance(s, If):
             yield from (s.condition, *s.then_values, *s.otherwise_values)

@@ -6,7 +6,8 @@ soon as its value is dead. Results are computed where they belong; a kernel that
 one overwrites a dying operand.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nrx.compiler import scalar
@@ -15,6 +16,7 @@ from nrx.compiler.inline import inline
 from nrx.compiler.schedule import Launch, schedule
 from nrx.compiler.simplify import simplify
 from nrx.core import loops
+from nrx.core.dims import Dim
 from nrx.core.loops import Builder, Kernel, Native, Operand, Repeat, Scan, Switch
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 from nrx.core.shapes import size
@@ -65,7 +67,8 @@ class Control(NamedTuple):
         rule: Scan, Repeat or Switch.
         blocks: of the Programs of the rule.
         inputs, outs: places of the operands and results.
-        nbytes: of the operands, then of the results.
+        in_bytes, out_bytes: of the operands and results.
+        room: bytes to reserve for each of the results.
         memory: the offset in temporary memory where the Blocks have theirs.
     """
 
@@ -75,6 +78,7 @@ class Control(NamedTuple):
     outs: list[Place]
     in_bytes: list[int]
     out_bytes: list[int]
+    room: list[int]
     memory: int
 
 
@@ -100,7 +104,9 @@ class Block:
 class Shared:
     """What the Blocks of one executable have in common: constants, host calls, what was derived from Programs."""
 
-    def __init__(self, checked: Callable[[str, Program], Program] | None = None):
+    def __init__(self, checked: Callable[[str, Program], Program] | None = None, symbols: Sequence[int] = ()):
+        self.dims = [loops.dim(number) for number in range(len(symbols))]
+        self._capacities = [_capacity(value) for value in symbols]
         self.constants: list[Any] = []
         self.host_calls: list[Eqn] = []
         self._constant_of: dict[Any, int] = {}
@@ -123,6 +129,13 @@ class Shared:
             flat = self._checked("inline", inline(program))
             found = self._simplified[id(program)] = (program, self._checked("simplify", simplify(flat)))
         return found[1]
+
+    def room(self, nbytes: int) -> int:
+        """Bytes of memory for so many bytes; the same for symbols of about the same size."""
+        if not isinstance(nbytes, Dim):
+            return nbytes
+        factors = self._capacities
+        return sum(c * math.prod(factors[number] for number in m) for m, c in nbytes.terms.items())
 
     def adopt(self, program: Program) -> None:
         """Take a Program as simplified already."""
@@ -170,6 +183,11 @@ class _Memory:
             else:
                 merged.append((start, length))
         self._free = merged
+
+
+def _capacity(value: int) -> int:
+    """The next power of 4."""
+    return 1 << (max(value - 1, 0).bit_length() + 1) // 2 * 2
 
 
 def aligned(nbytes: int) -> int:
@@ -279,6 +297,7 @@ class _Planner:
             for var in launch.arguments:
                 if var in launch.writes and var not in self.places:
                     self.places[var] = self._place_of(number, var, launch.in_place)
+            launch.kernel.dims = self.shared.dims
             self.block.actions.append(Run(launch.kernel, [self.place(atom) for atom in launch.arguments]))
         if isinstance(step, Eqn) and not self.launches[number]:
             self._host(number, step) if rule is None else self._control(number, step, rule)
@@ -309,8 +328,9 @@ class _Planner:
         return self._temporary(number, var)
 
     def _temporary(self, number: int, var: Var) -> Place:
-        offset = self.memory.take(nbytes(var))
-        self.owned[var] = (offset, nbytes(var))
+        room = self.shared.room(nbytes(var))
+        offset = self.memory.take(room)
+        self.owned[var] = (offset, room)
         self.last_use.setdefault(var, number)
         return Place("temporary", offset)
 
@@ -362,13 +382,13 @@ class _Planner:
         else:
             blocks = [self.shared.block(branch) for branch in rule.branches]
         in_bytes, out_bytes = [nbytes(atom) for atom in eqn.inputs], [nbytes(var) for var in eqn.outs]
-        needed = sum(map(aligned, in_bytes)) + 2 * sum(map(aligned, out_bytes)) + ALIGNMENT
+        needed = 2 * sum(aligned(self.shared.room(n)) for n in out_bytes) + ALIGNMENT
         needed += max(block.temporary_bytes for block in blocks)
         memory = self.memory.take(needed)
         self.block.actions.append(
             Control(
                 rule, blocks, [self.place(atom) for atom in eqn.inputs], [self.place(var) for var in eqn.outs],
-                in_bytes, out_bytes, memory,
+                in_bytes, out_bytes, [aligned(self.shared.room(n)) for n in out_bytes], memory,
             )
         )  # fmt: skip
         self.memory.give(memory, needed)

@@ -20,6 +20,7 @@ MAX_THREADS = 1024
 
 _SPIN_SECONDS = 30e-6  # as long as it takes to put a thread to sleep and wake it up again, three times over
 _POLL_SECONDS = 0.05
+_PATIENCE = 0.2  # with a worker that is in a long chunk when the interpreter ends: it never touches Python again
 _CLOSED = 1 << 31  # of a state: there is no job
 
 _requested: int | None = None
@@ -29,7 +30,7 @@ def set_num_threads(count: int) -> None:
     """Choose how many threads compiled programs use, the calling one included.
 
     Without a choice it is the environment's NRX_NUM_THREADS, or as many as the processors that this process may use:
-    those of its affinity, or the quota of its control group. Waits for the job that is running.
+    those of its affinity, or the quota of its control group. A job that is running is ended by its caller alone.
 
     Raises:
         ConfigError: `count` is not a number from 1 to 1024.
@@ -126,10 +127,11 @@ class Pool:
                 cpu = -1
         self._work(self.address, cpu)
 
-    def _stop_workers(self) -> None:
+    def _stop_workers(self, patience: float | None = None) -> None:
+        """End the workers after the chunks they are at; wait for each of them for so many seconds."""
         self._stop(self.address)
         for worker in self._workers:
-            worker.join()
+            worker.join(patience)
         self._workers = []
         self._memory.stop = 0
 
@@ -150,5 +152,5 @@ class Pool:
 
     def _end(self) -> None:
         with self._lock:
-            self._memory.threads = 1  # what still runs does so alone
-            self._stop_workers()
+            self._memory.threads = 1  # what daemon threads still begin they do alone
+            self._stop_workers(_PATIENCE)

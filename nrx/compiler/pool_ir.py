@@ -160,10 +160,11 @@ work:
   ret i64 %end_status
 }
 
-; Claims chunks until there are none; thread 0, the caller, looks after signals in between.
+; Claims chunks until there are none. In between thread 0, the caller, looks after signals, and a worker whether to stop.
 define internal i64 @chunks(ptr %pool, ptr %next, ptr %function, ptr %args, i64 %tasks, i64 %grain, i64 %thread,
                             ptr %polled) nounwind {
 start:
+  %stop_at = getelementptr i8, ptr %pool, @stop@
   %is_caller = icmp eq i64 %thread, 0
   br label %claim
 claim:
@@ -175,7 +176,11 @@ run:
   %whole = icmp slt i64 %end, %tasks
   %last = select i1 %whole, i64 %end, i64 %tasks
   call void %function(ptr %args, i64 %first, i64 %last, i64 %thread)
-  br i1 %is_caller, label %look, label %claim
+  br i1 %is_caller, label %look, label %listen
+listen:
+  %stop = load atomic i64, ptr %stop_at monotonic, align 8
+  %stopped = icmp ne i64 %stop, 0
+  br i1 %stopped, label %done, label %claim
 look:
   %status = call i64 @poll_sometimes(ptr %pool, ptr %polled)
   %fine = icmp eq i64 %status, 0

@@ -7,7 +7,7 @@
     5  poll() -> i64 status
     6  ticks of the processor's clock after which a loop should call poll
     7 to 15  reserved
-    16 …  the program's: addresses of its constants, then the numbers of its host functions
+    16 …  the program's: addresses of its constants, the numbers of its host functions, the values of its symbols
 
 A status other than 0 means that Python has raised, in a host function or in the handler of a signal: the native code
 returns, and `raise_pending` raises what was kept.
@@ -42,16 +42,23 @@ class RuntimeTable:
     Args:
         constants: addresses of constants.
         functions: what the program calls on the host.
+        symbols: the values of its symbols.
         keep: objects that hold the constants.
     Fields:
         address: of the first word.
     """
 
-    def __init__(self, constants: Sequence[int] = (), functions: Sequence[HostFunction] = (), keep: Any = None):
+    def __init__(
+        self,
+        constants: Sequence[int] = (),
+        functions: Sequence[HostFunction] = (),
+        symbols: Sequence[int] = (),
+        keep: Any = None,
+    ):
         self._keep = keep
         self._numbers = [next(_numbers) for _ in functions]
         _host_functions.update(zip(self._numbers, functions, strict=True))
-        words = [*_shared_words(), *constants, *self._numbers]
+        words = [*_shared_words(), *constants, *self._numbers, *symbols]
         self._words = (ctypes.c_int64 * len(words))(*words)
         self.address = ctypes.addressof(self._words)
 

@@ -44,7 +44,7 @@ def simplify(program: Program) -> Program:
 
 
 def _identity(atom: Atom) -> Any:
-    return (atom.aval, atom.value.tobytes()) if isinstance(atom, Literal) else atom
+    return (atom.aval, atom.value.tobytes()) if type(atom) is Literal else atom
 
 
 def _simpler(eqn: Eqn, inputs: tuple[Atom, ...], made_by: dict[Var, Eqn]) -> tuple[Atom, ...] | None:
@@ -59,7 +59,7 @@ def _simpler(eqn: Eqn, inputs: tuple[Atom, ...], made_by: dict[Var, Eqn]) -> tup
 
 def _folded(eqn: Eqn, inputs: tuple[Atom, ...]) -> tuple[Atom, ...] | None:
     """The results as literals, if the operands are and the results are scalars."""
-    if not inputs or eqn.prim.higher_order or not all(isinstance(atom, Literal) for atom in inputs):
+    if not inputs or eqn.prim.higher_order or not all(type(atom) is Literal for atom in inputs):
         return None
     if any(out.aval.shape for out in eqn.outs):
         return None
@@ -80,7 +80,7 @@ def scalar_value(atom: Atom, made_by: dict[Var, Eqn]) -> np.ndarray | None:
         if eqn is None or eqn.prim.name not in ("broadcast_in_dim", "reshape", "copy"):
             return None
         atom = eqn.inputs[0]
-    return atom.value
+    return atom.value if type(atom) is Literal else None
 
 
 def _is(value: float, *positions: int) -> Callable:

@@ -74,6 +74,13 @@ class Aval:
             self.weak_type if weak_type is None else weak_type,
         )
 
+    def with_dims(self, shape: Shape) -> "Aval":
+        """The same with a shape of Dims; equal to this one, but an object of its own."""
+        aval = object.__new__(Aval)
+        for name, value in (("shape", shape), ("dtype", self.dtype), ("weak_type", self.weak_type), ("_hash", hash(self))):
+            object.__setattr__(aval, name, value)
+        return aval
+
     @property
     def strong(self) -> "Aval":
         return Aval(self.shape, self.dtype) if self.weak_type else self

@@ -154,3 +154,4 @@ config.define(
 )
 config.define("default_int", np.dtype("int32"), _one_of("int32", "int64"), "dtype of arange(3), 1", tracing=True)
 config.define("debug_checks", False, boolean, "type-check every Program and every eager result")
+config.define("dynamic_shapes", True, boolean, "one compilation for all leading dimensions, from the second size on")

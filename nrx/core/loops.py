@@ -18,12 +18,14 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 
 from nrx.core import dtypes
 from nrx.core.aval import Aval
+from nrx.core.dims import Dim
 
 # Types
 
@@ -193,7 +195,9 @@ Value = Expr | Complex
 
 
 def const(value: Any, type: str) -> Expr:
-    """A constant; a Python number is rounded once, to `type`."""
+    """A constant; a Python number is rounded once, to `type`. A Dim is what its symbols make it."""
+    if isinstance(value, Dim):
+        return convert(linear(*_terms(value)), type)
     return Expr("const", type, (), value)
 
 
@@ -272,7 +276,22 @@ def bitcast(x: Expr, type: str) -> Expr:
 # Positions: i64 expressions are kept as constant + sum of coefficient * atom, so that memory accesses can be analysed.
 
 
+@cache
+def dim(number: int) -> Expr:
+    """The symbol of that number, an argument of every kernel of a program that has it."""
+    return Expr("dim", "i64", (), number)
+
+
+@cache
+def _product(monomial: tuple[int, ...]) -> Expr:
+    """The product of symbols, always the same Expr."""
+    first, *rest = monomial
+    return Expr("mul", "i64", (dim(first), _product(tuple(rest)))) if rest else dim(first)
+
+
 def _terms(x: Any) -> tuple[int, dict[Expr, int]]:
+    if isinstance(x, Dim):
+        return x.terms.get((), 0), {_product(m): c for m, c in x.terms.items() if m}
     if not isinstance(x, Expr):
         return int(x), {}
     if x.op == "linear":
@@ -378,8 +397,10 @@ def _atom_bounds(atom: Expr) -> tuple[float, float]:
 
 def inside(x: Any, high: int) -> list[Expr]:
     """The conditions for a position to be in [0, high], without those that its bounds make sure of."""
-    known, x = bounds(x), x if isinstance(x, Expr) else const(x, "i64")
-    return [x >= 0] * (known[0] < 0) + [x <= high] * (known[1] > high)
+    (low, most), x = bounds(x), x if isinstance(x, Expr) else const(x, "i64")
+    if low < 0 and most > high:
+        return [bitcast(x, "u64") <= high]
+    return [x >= 0] * (low < 0) + [x <= high] * (most > high)
 
 
 def clamp(x: Any, high: int) -> Any:

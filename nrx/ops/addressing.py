@@ -128,15 +128,20 @@ def as_position(x: Any) -> Expr:
 
 
 def window_start(
-    indices: Reader, batch: Sequence[Any], numbers: GatherDimensionNumbers, operand: Shape, sizes: Shape
+    indices: Reader,
+    batch: Sequence[Any],
+    numbers: GatherDimensionNumbers,
+    operand: Shape,
+    sizes: Shape,
+    moved: bool = True,
 ) -> tuple[list[Any], list[Expr]]:
-    """Where the window of a batch index starts, moved in bounds; and the conditions for it to have been there."""
+    """Where the window of a batch index starts, `moved` in bounds; and the conditions for it to be there unmoved."""
     start: list[Any] = [0] * len(operand)
     conditions = []
     for column, d in enumerate(numbers.start_index_map):
         position, last = as_position(indices(*batch, column)), max(operand[d] - sizes[d], 0)
         conditions += loops.inside(position, last)
-        start[d] = loops.clamp(position, last)
+        start[d] = loops.clamp(position, last) if moved or not last else position
     for d, b in zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True):
         start[d] = batch[b]
     return start, conditions

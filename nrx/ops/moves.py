@@ -17,7 +17,7 @@ SMALL = 1 << 12
 _TASK_ELEMENTS = 1 << 14
 _COPIED_BYTES = 256  # of this many on, a call of memcpy costs less than vector loads and stores in line
 _LEAST_SIDE = 16  # of a matrix that is transposed in tiles
-_BLOCK_ROWS, _BLOCK_COLUMNS = 64, 256
+_BLOCK_ROWS, _BLOCK_COLUMNS = 256, 64
 
 
 class Box(NamedTuple):
@@ -163,7 +163,8 @@ def _rows(b: Builder, box: Box, axes: Sequence[_Axis]) -> _Work:
     pieces = -(-row.extent // _TASK_ELEMENTS) if row.extent >= 2 * _TASK_ELEMENTS else 1
 
     def unit(number: Any) -> None:
-        begin, count = 0, row.extent
+        begin: Any = 0
+        count: Any = row.extent
         if pieces > 1:
             begin = loops.mod(number, pieces) * _TASK_ELEMENTS
             count = loops.apply("min", row.extent - begin, _TASK_ELEMENTS)

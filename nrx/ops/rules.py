@@ -9,6 +9,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Zero
 from nrx.core.primitive import Primitive
+from nrx.core.program import Eqn, Program, Var
 from nrx.ops.common import (
     NOT_YET_LOWERED,
     as_arrays,
@@ -18,7 +19,7 @@ from nrx.ops.common import (
     elementwise_lower,
     widened,
 )
-from nrx.ops.structural import constant_jvp, full_like, spread
+from nrx.ops.structural import constant_jvp, convert_element_type_p, full_like, spread
 
 Derivative = Callable[..., Any]
 """(tangent, result, *operands) -> the tangent's contribution to the result's tangent."""
@@ -130,6 +131,31 @@ def through_float32(function: Callable) -> Callable:
         return out.astype(xs[0].dtype) if wide[0] is not xs[0] else out
 
     return impl
+
+
+# lower
+
+
+def through_float32_lower(prim: Primitive, lower: Callable) -> Callable:
+    """The lower rule `lower`, where narrow floats are converted to float32 as a whole, and the result back."""
+
+    def rule(*avals: Aval, **params: Any) -> Any:
+        if not any(dtypes.is_narrow(aval.dtype) for aval in avals):
+            return lower(*avals, **params)
+        eqns: list[Eqn] = []
+
+        def converted(x: Var, dtype: np.dtype) -> Var:
+            out = Var(x.aval.update(dtype=dtype))
+            eqns.append(Eqn(convert_element_type_p, [x], [out], {"dtype": dtype, "weak_type": x.aval.weak_type}))
+            return out
+
+        operands = [Var(aval) for aval in avals]
+        wide = [converted(x, dtypes.float32) if dtypes.is_narrow(x.aval.dtype) else x for x in operands]
+        out = Var(prim.infer(tuple(x.aval for x in wide), params))
+        eqns.append(Eqn(prim, wide, [out], params))
+        return Program(operands, eqns, [converted(out, avals[0].dtype)], name=f"{prim.name}_in_float32")
+
+    return rule
 
 
 # The factories themselves

@@ -39,7 +39,7 @@ from nrx.ops.dimension_numbers import (
 from nrx.ops.gather import gather_p
 from nrx.ops.logic import eq, select
 from nrx.ops.moves import Box, move_in_order, row_major_strides
-from nrx.ops.rules import sum_tangents
+from nrx.ops.rules import sum_tangents, through_float32_lower
 from nrx.ops.structural import full_like, instantiate, iota, reshape, spread, zeros_like
 
 # Public functions
@@ -443,7 +443,7 @@ def _scatter_build(
     **params: Any,
 ) -> None:
     (_, indices, updates), (out,) = operands, results
-    shape = out.aval.shape
+    shape, drops = out.aval.shape, mode is GatherScatterMode.FILL_OR_DROP
     if not out.aval.size or not updates.aval.size:
         return
     numbers, sizes, layout = _scatter_layout(dimension_numbers, shape, indices.aval.shape, updates.aval.shape)
@@ -461,7 +461,7 @@ def _scatter_build(
     def update(number: Any) -> None:
         known = dict(zip((*shared, *own), (*shared_index, *loops.unravel(number, own_counts)), strict=True))
         batch = [known[axis] for axis in range(len(known))]
-        start, conditions = window_start(indices, batch, numbers, shape, sizes)
+        start, conditions = window_start(indices, batch, numbers, shape, sizes, moved=not drops)
         batch_axes = iter(batch)
         first = [0 if axis in numbers.offset_dims else next(batch_axes) for axis in range(updates.aval.ndim)]
         if parts > 1:
@@ -470,7 +470,7 @@ def _scatter_build(
             extents, out, out.position(*start), row_major_strides(shape), updates, updates.position(*first), strides,
             combine,
         )  # fmt: skip
-        if mode is GatherScatterMode.FILL_OR_DROP and conditions:
+        if drops and conditions:
             b.if_(loops.all_of(conditions), lambda: move_in_order(b, box))
         else:
             move_in_order(b, box)
@@ -487,8 +487,8 @@ def _parts(layout: Layout, sizes: Shape, updates: int) -> tuple[int, int]:
     )
 
 
-def _in_float32(combine: Callable) -> Callable:
-    """Combines narrow floats in f32."""
+def _rounded(combine: Callable) -> Callable:
+    """`combine` for narrow floats, too: in f32, rounded at once."""
 
     def combined(old: Value, new: Value) -> Value:
         value = combine(loops.widen(old), loops.widen(new))
@@ -497,35 +497,30 @@ def _in_float32(combine: Callable) -> Callable:
     return combined
 
 
-def _scatter_lower(combine: Callable | None, rounds: bool) -> Callable:
-    """The lower rule; narrow floats are left to the host if combining them `rounds`, which must be done just once."""
-    rule = Native(partial(_scatter_build, _in_float32(combine) if combine else None), in_place=0)
-    return lambda operand, *avals, **params: None if rounds and dtypes.is_narrow(operand.dtype) else rule
-
-
 # Registration
 
 
 gather_p.define(transpose=_gather_transpose)
 
 
-def _scattering(
-    name: str, function: str | None, combine: Callable | None, accepts: frozenset, rounds: bool = False
-) -> Primitive:
+def _scattering(name: str, function: str | None, combine: Callable | None, accepts: frozenset) -> Primitive:
     prim = Primitive(name)
+    rule = Native(partial(_scatter_build, combine), in_place=0)
     prim.define(
         impl=_scatter_impl(function), abstract=_scatter_abstract(name, accepts), batch=_scatter_batch(prim),
-        lower=_scatter_lower(combine, rounds),
+        lower=lambda *avals, **params: rule,
     )  # fmt: skip
     return prim.refuse(transpose="it is not linear; linearize replaces it by its derivative", onnx=NOT_YET_LOWERED)
 
 
 scatter_p = _scattering("scatter", None, None, ANY).define(jvp=_scatter_jvp, transpose=_scatter_transpose)
-scatter_add_p = _scattering("scatter_add", "add", operator.add, NUMBERS, rounds=True).define(
+scatter_add_p = _scattering("scatter_add", "add", operator.add, NUMBERS).define(
     jvp=_scatter_add_jvp, transpose=_scatter_add_transpose
 )
-scatter_mul_p = _scattering("scatter_mul", "multiply", operator.mul, NUMBERS, rounds=True).define(jvp=_scatter_mul_jvp)
-scatter_min_p = _scattering("scatter_min", "minimum", smaller, ANY)
-scatter_max_p = _scattering("scatter_max", "maximum", larger, ANY)
+scatter_mul_p = _scattering("scatter_mul", "multiply", operator.mul, NUMBERS).define(jvp=_scatter_mul_jvp)
+for _prim in (scatter_add_p, scatter_mul_p):  # narrow floats are rounded just once, in the end
+    _prim.define(lower=through_float32_lower(_prim, _prim.lower))
+scatter_min_p = _scattering("scatter_min", "minimum", _rounded(smaller), ANY)
+scatter_max_p = _scattering("scatter_max", "maximum", _rounded(larger), ANY)
 for _prim in (scatter_min_p, scatter_max_p):
     _prim.define(jvp=_scatter_extremum_jvp(_prim))

@@ -1,0 +1,178 @@
+"""One compilation for many sizes: which numbers of a Program depend on the sizes of its arguments, and how.
+
+A function traced for a second batch size gives a Program that differs from the first in its shapes only. The numbers
+that differ are written as polynomials of the leading dimensions that differ (`core.dims.Dim`), and the machine code
+gets these dimensions as arguments. Nothing has to be trusted: every size is traced and lowered anew, which is quick,
+and only code that comes out the same, letter by letter, is used again. A wrong guess costs a compilation, never a
+wrong result.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from nrx.core.aval import Aval
+from nrx.core.dims import Dim, Monomial, made, symbol
+from nrx.core.program import Atom, Eqn, Literal, Program, Var
+
+_MOST_REFERENCES = 128
+_MOST_SYMBOLS = 4
+
+_references: "OrderedDict[Any, Program]" = OrderedDict()
+_lock = Lock()
+
+
+class _DifferentError(Exception):
+    """The two Programs differ in more than sizes."""
+
+
+def generalized(program: Program) -> tuple[Program, tuple[int, ...]]:
+    """The Program with Dims for what follows from its leading dimensions, and the values of the symbols.
+
+    The first Program of its kind, and one that nothing can be said of, comes back as it is, with no symbols.
+    """
+    key = (program.name, len(program.outs), tuple([(a.ndim, a.dtype, a.shape[1:]) for a in program.in_avals]))
+    key += (tuple([eqn.prim for eqn in program.eqns]),)
+    with _lock:
+        reference = _references.get(key)
+        if reference is None:
+            _references[key] = program
+            while len(_references) > _MOST_REFERENCES:
+                _references.popitem(last=False)
+            return program, ()
+        _references.move_to_end(key)
+    comparison = _Comparison(reference, program)
+    if not comparison.symbols:
+        return program, ()
+    try:
+        return comparison.program(reference, program), tuple(new for _, new in comparison.symbols)
+    except _DifferentError:
+        return program, ()
+
+
+class _Comparison:
+    """What tells two Programs of one function apart."""
+
+    def __init__(self, old: Program, new: Program):
+        pairs = {
+            (a.shape[0], b.shape[0]): None
+            for a, b in zip(old.in_avals, new.in_avals, strict=True)
+            if a.shape and a.shape[0] != b.shape[0]
+        }
+        self.symbols = list(pairs)[:_MOST_SYMBOLS]
+        self._guesses: dict[tuple[int, int], int] = {}
+
+    def program(self, old: Program, new: Program) -> Program:
+        """The new Program, with Dims."""
+        counts = [(len(p.invars), len(p.constvars), len(p.eqns), len(p.outs)) for p in (old, new)]
+        if counts[0] != counts[1]:
+            raise _DifferentError
+        known: dict[Var, tuple[Var, Var]] = {}
+
+        def define(a: Var, b: Var) -> Var:
+            var = Var(self.aval(a.aval, b.aval))
+            known[b] = (a, var)
+            return var
+
+        def read(a: Atom, b: Atom) -> Atom:
+            if isinstance(a, Var) and isinstance(b, Var):
+                if known[b][0] is not a:
+                    raise _DifferentError
+                return known[b][1]
+            if isinstance(a, Literal) and isinstance(b, Literal):
+                return self.literal(a, b)
+            raise _DifferentError
+
+        constvars = list(map(define, old.constvars, new.constvars))
+        invars = list(map(define, old.invars, new.invars))
+        eqns = []
+        for a, b in zip(old.eqns, new.eqns, strict=True):
+            if a.prim is not b.prim or len(a.inputs) != len(b.inputs):
+                raise _DifferentError
+            inputs = list(map(read, a.inputs, b.inputs))
+            params = {name: self.param(a.params.get(name), value) for name, value in b.params.items()}
+            eqns.append(Eqn(b.prim, inputs, list(map(define, a.outs, b.outs)), params, b.source))
+        outs = list(map(read, old.outs, new.outs))
+        return Program(invars, eqns, outs, constvars, new.consts, new.name)
+
+    def aval(self, old: Aval, new: Aval) -> Aval:
+        if old.dtype != new.dtype or old.ndim != new.ndim:
+            raise _DifferentError
+        if old.shape == new.shape:
+            return new
+        return new.with_dims(tuple(map(self.number, old.shape, new.shape)))
+
+    def number(self, old: int, new: int) -> int:
+        """The new number, as a polynomial of the symbols if the two differ."""
+        if old == new:
+            return new
+        if (old, new) not in self._guesses:
+            self._guesses[old, new] = self._guess(old, new)
+        return self._guesses[old, new]
+
+    def _guess(self, old: int, new: int) -> int:
+        """A multiple of a symbol or of two; else a symbol's multiple plus a constant."""
+        monomials: list[tuple[Monomial, int, int]] = [((k,), a, b) for k, (a, b) in enumerate(self.symbols)]
+        for j, (a, b) in enumerate(self.symbols):
+            monomials += [((j, k), a * c, b * d) for k, (c, d) in enumerate(self.symbols) if k >= j]
+        for monomial, a, b in monomials:
+            factor = new // b if b else 0
+            if factor and factor * b == new and factor * a == old:
+                return made(new, {monomial: factor})
+        for monomial, a, b in monomials[: len(self.symbols)]:
+            factor, rest = divmod(new - old, b - a)
+            if not rest and factor and abs(new - factor * b) <= abs(factor) * max(a, b):
+                return made(new, {monomial: factor, (): new - factor * b})
+        return new
+
+    def literal(self, old: Literal, new: Literal) -> Literal:
+        a, b = old.value, new.value
+        if old.aval != new.aval:
+            raise _DifferentError
+        if a.tobytes() == b.tobytes() or a.dtype.kind not in "iuf" or not (a == np.rint(a) and b == np.rint(b)):
+            return new
+        found = self.number(int(a), int(b))
+        return OpenLiteral(new.array, found) if isinstance(found, Dim) else new
+
+    def param(self, old: Any, new: Any) -> Any:
+        """The new parameter, with Dims for ints that differ."""
+        if isinstance(new, Program):
+            if not isinstance(old, Program):
+                raise _DifferentError
+            return self.program(old, new)
+        if type(old) is not type(new):
+            raise _DifferentError
+        if type(new) is int:
+            return self.number(old, new)
+        if isinstance(new, tuple):
+            if len(old) != len(new):
+                raise _DifferentError
+            items = list(map(self.param, old, new))
+            return type(new)(*items) if hasattr(new, "_fields") else tuple(items)
+        if callable(new) or old == new:
+            return new
+        raise _DifferentError
+
+
+class OpenLiteral(Literal):
+    """A literal whose value follows from symbols."""
+
+    __slots__ = ("dim",)
+
+    def __init__(self, array: Any, dim: Dim):
+        super().__init__(array)
+        self.dim = dim
+
+
+def forget_references() -> None:
+    """Forget the Programs seen so far."""
+    with _lock:
+        _references.clear()
+
+
+def dims_of(values: Sequence[int]) -> list[Dim]:
+    """The symbols of a Program as Dims."""
+    return [symbol(value, number) for number, value in enumerate(values)]

@@ -19,6 +19,7 @@ from nrx.core.aval import Aval
 from nrx.core.dtypes import from_short_name
 from nrx.core.loops import Buffer, Builder, Expr, Kernel, Operand
 from nrx.core.primitive import Primitive
+from nrx.core.program import Literal, Program
 
 MOST_ITERATIONS = 100_000
 
@@ -344,6 +345,15 @@ def lowered(
     rule = prim.lower(*avals, **params)
     if rule is None:
         return None
+    if isinstance(rule, Program):
+        known = dict(zip(rule.invars, arrays, strict=True))
+        for eqn in rule.eqns:
+            values = [atom.value if isinstance(atom, Literal) else known[atom] for atom in eqn.inputs]
+            found = lowered(eqn.prim, [atom.aval for atom in eqn.inputs], values, eqn.params, run)
+            if found is None:
+                return None
+            known.update(zip(eqn.outs, found, strict=True))
+        return [known[var] for var in rule.outs]
     out = prim.infer(tuple(avals), params)
     outs = list(out) if prim.multiple_results else [out]
     results = [np.frombuffer(b"\xa5" * (a.size * a.dtype.itemsize), a.dtype).reshape(a.shape).copy() for a in outs]

@@ -111,7 +111,7 @@ def test_default_limit_is_part_of_the_memory(monkeypatch: pytest.MonkeyPatch) ->
 def test_too_much(nbytes: int) -> None:
     small = blocks.allocate(1 << 16)
     del small
-    with pytest.raises(MemoryError, match="no memory for .* bytes of results") as raised:
+    with pytest.raises(MemoryError, match=r"no memory for .* bytes of results") as raised:
         blocks.allocate(nbytes)
     assert isinstance(raised.value, OutOfMemoryError)
     assert blocks.allocate(1 << 16).address % 64 == 0
@@ -177,9 +177,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
         ),
     ],
 )
-def test_processor_limit(
-    files: dict[str, str], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processor_limit(files: dict[str, str], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "processors", lambda: list(range(64)))
     assert machine.processor_limit(write(tmp_path, files)) == expected
 

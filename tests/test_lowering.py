@@ -7,7 +7,7 @@ from typing import Any
 
 import loop_interpreter
 import mpmath
-import native_kernels
+import loop_machine
 import numpy as np
 import pytest
 from cases.base import Case
@@ -25,7 +25,7 @@ from nrx.ops import arithmetic, logic, structural, threefry
 
 MOST_ELEMENTS = 400
 
-RUNS = [pytest.param(loop_interpreter.run, id="interpreted"), pytest.param(native_kernels.run, id="native")]
+RUNS = [pytest.param(loop_interpreter.run, id="interpreted"), pytest.param(loop_machine.run, id="native")]
 
 #: Primitives of which every bit must be right; of complex numbers not of ROUNDED, roots of sums of squares.
 EXACT = {
@@ -149,7 +149,7 @@ def any_bits(rng: np.random.Generator, dtype: np.dtype, count: int) -> np.ndarra
     return np.where(rng.random(count) < 0.3, rng.choice(special, count), patterns).astype(part)
 
 
-@pytest.mark.parametrize("level", native_kernels.LEVELS)
+@pytest.mark.parametrize("level", loop_machine.LEVELS)
 @pytest.mark.parametrize("name", ON_ANY_BITS)
 def test_any_bits_natively(name: str, level: str) -> None:
     """The same in vectors, of many operands at once."""
@@ -157,7 +157,7 @@ def test_any_bits_natively(name: str, level: str) -> None:
     rng = np.random.default_rng(0)
     for dtype in accepted:
         operands = [any_bits(rng, dtype, 1003) for _ in range(count)]
-        assert check(registry[name], operands, {}, 0, partial(native_kernels.run, level=level))
+        assert check(registry[name], operands, {}, 0, partial(loop_machine.run, level=level))
 
 
 @pytest.mark.parametrize("source", dtypes.ALL, ids=str)
@@ -165,7 +165,7 @@ def test_conversion_of_any_bits_natively(source: np.dtype) -> None:
     x = any_bits(np.random.default_rng(0), source, 1003)
     for target in dtypes.ALL:
         params = {"dtype": target, "weak_type": False}
-        assert check(registry["convert_element_type"], [x], params, 0, native_kernels.run)
+        assert check(registry["convert_element_type"], [x], params, 0, loop_machine.run)
 
 
 @settings(max_examples=500, deadline=None)

@@ -233,7 +233,9 @@ def test_rejected_text() -> None:
     with pytest.raises(CompilerError, match=r"use of undefined value '%y'(.|\n)*in line 2: ret i64 %y"):
         llvm.assemble("define i64 @f(i64 %x) {\n  ret i64 %y\n}", host())
     with pytest.raises(CompilerError, match="does not dominate all uses"):
-        llvm.assemble("define i64 @f() {\n br label %a\nb:\n %x = add i64 1, 2\n br label %a\na:\n ret i64 %x\n}", host())
+        llvm.assemble(
+            "define i64 @f() {\n br label %a\nb:\n %x = add i64 1, 2\n br label %a\na:\n ret i64 %x\n}", host()
+        )
     for name in ("exp.f32", "nvvm.ex2.approx.f", "fmax.f32", "sqrtx.v4f32"):
         text = f"declare float @llvm.{name}(float)\ndefine float @f(float %x) {{\n ret float %x\n}}"
         with pytest.raises(CompilerError, match=f"llvm.{name} is not an intrinsic"):

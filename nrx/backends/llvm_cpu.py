@@ -11,6 +11,7 @@ from nrx.backends.op_by_op import compile_op_by_op
 from nrx.compiler import cache, llvm, runtime
 from nrx.compiler.compile import Compiled, compile_program
 from nrx.compiler.targets import host
+from nrx.core.array import view_of
 from nrx.core.backend import Device, Donated, Executable, MemoryAnalysis, NativeEntry, Passed, Raw, Stored
 from nrx.core.blocks import allocate
 from nrx.core.cost import program_cost
@@ -72,7 +73,9 @@ class NativeExecutable:
         outs = []
         for output, atom in zip(compiled.outputs, compiled.program.outs, strict=True):
             if isinstance(output, Stored):
-                outs.append(np.ndarray(atom.aval.shape, atom.aval.dtype, blocks[output.block], output.offset))
+                block = blocks[output.block]
+                address = 0 if block is None else block.address
+                outs.append(view_of((address + output.offset, block), atom.aval))
             elif isinstance(output, Passed | Donated):
                 outs.append(inputs[output.input])
             else:

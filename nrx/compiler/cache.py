@@ -94,7 +94,8 @@ class DiskCache:
             return
         temporary = path.with_name(os.urandom(8).hex() + _TEMPORARY)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (path.parent.parent, path.parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary.write_bytes(_MAGIC + hashlib.sha256(content).digest() + content)
             os.replace(temporary, path)
         except OSError as error:

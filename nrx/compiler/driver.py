@@ -70,6 +70,7 @@ class _Entry:
             "start:",
             f"  %args = alloca [{self.words} x i64], align 16",
             "  %polled = alloca i64, align 8",
+            "  %status = alloca i64, align 8",
             "  %now = call i64 @llvm.readcyclecounter()",
             "  store i64 %now, ptr %polled",
         ]
@@ -155,13 +156,20 @@ class _Entry:
         def pointer(place: Place) -> str:
             if place.kind == "temporary":
                 return self.at(memory, place.number + place.offset)
+            if place.kind == "status":
+                return "%status"
             if place.kind == "constant":
                 return self.at(self.word(self.runtime, FIRST_OWN + place.number), place.offset)
             return self.at((inputs if place.kind == "in" else outs)[place.number], place.offset)
 
         for action in block.actions:
             if isinstance(action, Run):
-                self.launch(action.kernel, [pointer(place) for place in action.places])
+                pointers = [pointer(place) for place in action.places]
+                if "%status" in pointers:
+                    self.lines.append("  store i64 0, ptr %status")
+                self.launch(action.kernel, pointers)
+                if "%status" in pointers:
+                    self.return_if(self.new("load i64, ptr %status"))
             elif isinstance(action, Move):
                 self.copy(pointer(action.target), pointer(action.source), action.nbytes)
             elif isinstance(action, Host):

@@ -13,12 +13,12 @@ from nrx.compiler.targets import Target
 from nrx.compiler.transposition import transposition
 from nrx.compiler.memory import element_type
 from nrx.compiler.scopes import Value, whole
-from nrx.core.loops import Buffer, Copy, Expr, Gemm, Kernel, Transpose
+from nrx.core.loops import Buffer, Copy, Expr, Gemm, Kernel, Poll, Transpose
 
 MAX_SCRATCH = 128 * 1024
 """Bytes of scratch memory a kernel may have."""
 
-_RUNTIME_SGEMM, _RUNTIME_DGEMM = 2, 3
+_RUNTIME_SGEMM, _RUNTIME_DGEMM, _RUNTIME_POLL = 2, 3, 5
 _ROW_MAJOR, _NOT_TRANSPOSED, _TRANSPOSED = 101, 111, 112
 
 
@@ -37,6 +37,7 @@ class _Emitter(LaneLoops):
         self.kernel = kernel
         self.statements[Gemm] = self._gemm
         self.statements[Copy] = self._copy
+        self.statements[Poll] = self._poll
         self.statements[Transpose] = self._transpose
         self.allocations: dict[Buffer, str] = {}
 
@@ -115,6 +116,11 @@ class _Emitter(LaneLoops):
         target, source = self._at(s.target, s.target_position * parts), self._at(s.source, s.source_position * parts)
         steps = ", ".join(f"i64 {number}" for number in numbers)
         self.here().lines.append(f"call void @{name}(ptr {target}, ptr {source}, {steps})")
+
+    def _poll(self, s: Poll) -> None:
+        code = self.here()
+        function = code.new(f"load ptr, ptr {code.new(f'getelementptr i64, ptr {self._runtime}, i64 {_RUNTIME_POLL}')}")
+        self.results[s] = [Value(code.new(f"call i64 {function}()"), self.top)]
 
     def _gemm(self, s: Gemm) -> None:
         extents = [self.value(x).text for x in (s.m, s.n, s.k)]

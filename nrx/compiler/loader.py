@@ -12,7 +12,8 @@ import functools
 import os
 import platform
 import struct
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -104,8 +105,9 @@ class Loaded:
             raise CompilerError("an object file for another processor")
         known = {**c_library(), **(symbols or {})}
         self.size = image.size
-        self._address = code_memory().reserve(self.size)
-        code_memory().fill(self._address, image.relocated(self._address, known))
+        self._memory = code_memory()
+        self._address = self._memory.reserve(self.size)
+        self._memory.fill(self._address, image.relocated(self._address, known))
         self._functions = image.functions
 
     def address(self, name: str) -> int:
@@ -118,9 +120,9 @@ class Loaded:
             raise CompilerError(f"an object file without a function {name}")
         return self._address + self._functions[name]
 
-    def __del__(self) -> None:
-        if self._address:
-            code_memory().release(self._address, self.size)
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if self._address and not is_finalizing():  # then daemon threads may still be running it
+            self._memory.release(self._address, self.size)
 
 
 class Image:

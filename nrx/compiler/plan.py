@@ -16,19 +16,23 @@ from nrx.compiler.inline import inline
 from nrx.compiler.schedule import Launch, schedule
 from nrx.compiler.simplify import simplify
 from nrx.core import loops
+from nrx.core.aval import Aval
 from nrx.core.dims import Dim
+from nrx.core.dtypes import int64
 from nrx.core.loops import Builder, Kernel, Native, Operand, Repeat, Scan, Switch
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 from nrx.core.shapes import size
 
 ALIGNMENT = 64
+STATUS = Var(Aval((), int64))
+"""What a kernel that can be interrupted writes its status to."""
 
 
 class Place(NamedTuple):
     """Where a value lies.
 
     Fields:
-        kind: "in" (an argument), "out" (a result), "constant" or "temporary".
+        kind: "in" (an argument), "out" (a result), "constant", "temporary", or "status" of the kernel.
         number: which one; of temporary memory, the offset in bytes.
         offset: bytes from there on.
     """
@@ -206,7 +210,7 @@ class _Planner:
         self.block = Block(self.program)
         self.overwritable = overwritable
         self.aliases: dict[Var, Alias] = {}
-        self.places: dict[Var, Place] = {}
+        self.places: dict[Var, Place] = {STATUS: Place("status", 0)}
         self.wanted: dict[Var, Place] = {}
         self.memory = _Memory()
         self.owned: dict[Var, tuple[int, int]] = {}
@@ -422,5 +426,6 @@ def _in_registers(eqn: Eqn, rule: Any, shared: Shared) -> Launch:
         for n, atom in enumerate(arguments)
     ]
     count = len(eqn.inputs)
-    scalar.build(b, rule, buffers[:count], buffers[count:], shared.rule_of, shared.simplified)
-    return Launch(b.kernel, arguments, set(eqn.outs), set())
+    status = b.buffer("status", "i64")
+    scalar.build(b, rule, buffers[:count], buffers[count:], status, shared.rule_of, shared.simplified)
+    return Launch(b.kernel, [*arguments, STATUS], set(eqn.outs), set())

@@ -160,7 +160,7 @@ work:
   ret i64 %end_status
 }
 
-; Claims chunks until there are none. In between thread 0, the caller, looks after signals, and a worker whether to stop.
+; Claims chunks until there are none. In between the caller, thread 0, looks for signals, and a worker whether to stop.
 define internal i64 @chunks(ptr %pool, ptr %next, ptr %function, ptr %args, i64 %tasks, i64 %grain, i64 %thread,
                             ptr %polled) nounwind {
 start:

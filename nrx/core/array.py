@@ -139,7 +139,7 @@ class ConcreteArray(Array):
                 f"an array {self.aval} is used after its memory was given away by {self._deleted_by}",
                 fix="go on with the result of that call, hand it a copy (x.copy()), or do not donate the argument",
             )
-        self._raw = raw = _read_only(memory, self.aval)
+        self._raw = raw = view_of(memory, self.aval)
         return raw
 
     def __copy__(self) -> "ConcreteArray":
@@ -317,7 +317,7 @@ def located(data: np.ndarray) -> Memory:
     return data.ctypes.data, data
 
 
-def _read_only(memory: Memory, aval: Aval) -> np.ndarray:
+def view_of(memory: Memory, aval: Aval) -> np.ndarray:
     """A block's memory as an array that nobody can make writeable: a read-only memoryview is in between."""
     address, block = memory
     if not aval.size * aval.dtype.itemsize:
@@ -327,33 +327,33 @@ def _read_only(memory: Memory, aval: Aval) -> np.ndarray:
 
 
 def take_memory(array: ConcreteArray, by: str) -> Memory:
-    """The memory of a donated array, to be overwritten; `by` says, for messages, who takes it.
+    """The memory of a donated array, to be overwritten; `by` says, for messages, who took it.
 
     It is the memory of the array itself if no other array, view or running call can see it, else that of a copy. The
     array is deleted.
     """
-    memory = memory_of(array)
+    held = [memory_of(array)]
     array._forget(by)
-    if isinstance(memory[1], Block) and _references(memory) == _ALONE:
-        return memory
+    if isinstance(held[0][1], Block) and _holders(held) == _ALONE:
+        return held[0]
     block = allocate(array.nbytes)
-    ctypes.memmove(block.address, memory[0], array.nbytes)
+    ctypes.memmove(block.address, held[0][0], array.nbytes)
     return block.address, block
 
 
-def _references(memory: Memory) -> tuple[int, int]:
+def _holders(held: list[Memory]) -> tuple[int, int]:
+    """How many references there are to the only item of a list, and to the owner of that memory."""
+    memory = held[0]
     return sys.getrefcount(memory), sys.getrefcount(memory[1])
 
 
-def _references_of_one_holder() -> tuple[int, int]:
-    """What `_references` says in `take_memory` if nobody else holds the memory; nothing it says, if that is unsure."""
-    if sys.implementation.name != "cpython" or not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return 0, 0
-    memory = 0, object()
-    return _references(memory)
+def _holders_of_a_list() -> tuple[int, int]:
+    """What `_holders` says if nobody but the list holds the memory; what it never says, if one cannot be sure."""
+    counted = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
+    return _holders([(0, object())]) if counted else (0, 0)
 
 
-_ALONE = _references_of_one_holder()
+_ALONE = _holders_of_a_list()
 
 
 def _unpickle(data: np.ndarray, weak_type: bool) -> ConcreteArray:

@@ -597,6 +597,10 @@ class Gemm:
         self.a, self.b, self.c, self.accumulate = a, b, c, accumulate
 
 
+class Poll:
+    """Lets the host handle what interrupts long loops; a status that is not 0 asks to stop."""
+
+
 class Copy:
     """Copies `count` elements from one buffer to another; they do not overlap."""
 
@@ -745,6 +749,11 @@ class Builder:
             with self._inside(statement.otherwise):
                 statement.otherwise_values = list(otherwise() or ())
         return self._results(statement, statement.then_values)
+
+    def poll(self) -> Expr:
+        """Let the host handle interrupts: an i64 that is not 0 if the kernel should stop."""
+        self._block.append(statement := Poll())
+        return Expr("result", "i64", (), (statement, 0))
 
     def gemm(self, type: str, m: Any, n: Any, k: Any, a: tuple, b: tuple, c: tuple, accumulate: bool = False) -> None:
         """See `Gemm`."""

@@ -480,11 +480,11 @@ def _scatter_build(
 
 def _parts(layout: Layout, sizes: Shape, updates: int) -> tuple[int, int]:
     """The axis of the operand along which windows are cut, and into how many parts."""
-    axis = max(layout.still, key=sizes.__getitem__, default=0)
-    most = min(_MOST_PARTS, size(sizes) // _FEWEST_ELEMENTS) if layout.still and updates >= _PARALLEL_SIZE else 1
-    return axis, max(
-        parts for parts in range(1, most + 2) if parts == 1 or (parts <= most and sizes[axis] % parts == 0)
-    )
+    most = min(_MOST_PARTS, size(sizes) // _FEWEST_ELEMENTS)
+    if not layout.still or updates < _PARALLEL_SIZE or most < 2:
+        return 0, 1
+    axis = max(layout.still, key=sizes.__getitem__)
+    return axis, next(parts for parts in range(most, 0, -1) if sizes[axis] % parts == 0)
 
 
 def _rounded(combine: Callable) -> Callable:

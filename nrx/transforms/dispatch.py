@@ -9,20 +9,24 @@ For `f(params, x)` with two parameters the function reads, shortened:
     def call(args, kwargs):
         try:
             if not is_plain() or tracing_key() is not key: return MISS
-            v0, x2, = args
-            if v0.__class__ is not dict or len(v0) != 2: return MISS
-            x0 = v0['b']; x1 = v0['w']
+            n1, x2, = args
+            if len(kwargs) != 0: return MISS
+            if n1.__class__ is not dict: return MISS
+            if len(n1) != 2: return MISS
+            x0 = n1['b']
+            x1 = n1['w']
             if x0.aval is not aval0 or x0._device is not device or x0._committed is not False: return MISS
-            …
             p0, m0 = x0._memory or memory_of(x0)
             …
             b0 = take0(); o0 = b0.address
-            if enter(pack(runtime, o0, 0, p0, p1, p2)): raise_pending()
         except Exception:
             return MISS
-        if enter(words): raise_pending()
-        r0 = new(ConcreteArray); r0._memory = (o0 + 0, b0); r0.aval = aval3; …
-        return {'loss': r0}
+        if enter(pack(runtime, o0, 0, p0, p1, p2)): raise_pending()
+        r0 = new(Array)
+        r0._memory = o0 + 0, b0
+        …
+        t0 = {'loss': r0}
+        return t0
 """
 
 import ctypes
@@ -106,13 +110,19 @@ def kind_of(leaf: Any) -> tuple:
 
 
 def generate(site: Site, leaves: Sequence[Any], name: str) -> Callable[[tuple, dict], Any] | None:
-    """A function of `(args, kwargs)` for arguments like those with these leaves; None where data have to be moved."""
+    """A function of `(args, kwargs)` for arguments like those with these leaves.
+
+    None where there can be none: data have to be moved between devices, or the trees are too deep.
+    """
     arrays = [*site.consts, *[leaf for leaf in leaves if type(leaf) is ConcreteArray]]
     elsewhere = any(array._device is not site.device for array in arrays)
     if elsewhere or (len(arrays) < len(site.consts) + len(leaves) and default_device() is not site.device):
         return None
     writer = _Writer(site, leaves)
-    source = "\n ".join(["def call(args, kwargs):", *writer.lines()])
+    try:
+        source = "\n ".join(["def call(args, kwargs):", *writer.lines()])
+    except RecursionError:
+        return None
     exec(compile(source, f"<nrx call of {name}>", "exec"), writer.names)
     return writer.names["call"]
 
@@ -175,17 +185,19 @@ class _Writer:
         site = self.site
         tree: Any = site.in_tree._spec
         (_, _, args), (_, keywords, kwargs) = tree[2]
-        in_order = [static for static in site.statics if isinstance(static.where, int)]
-        yield self._unpack([f"a{i}" for i in range(len(args) + len(in_order))], "args")
-        yield f"if len(kwargs) != {len(keywords) + len(site.statics) - len(in_order)}: return MISS"
-        for static in site.statics:
-            given = f"a{static.where}" if isinstance(static.where, int) else f"kwargs[{static.where!r}]"
-            yield f"if {self._differs(given, static)}: return MISS"
         leaves = iter(self._inputs[len(site.consts) :])
-        for position, child in zip(site.positions, args, strict=True):
-            yield from self._open(f"a{position}", child, leaves)
-        for keyword, child in zip(keywords, kwargs, strict=True):
-            yield from self._open(f"kwargs[{keyword!r}]", child, leaves)
+        names, within = self._parts((*args, *kwargs), leaves)
+        found = dict(zip(site.positions, names, strict=False))
+        found.update({static.where: f"s{static.where}" for static in site.statics if isinstance(static.where, int)})
+        yield self._unpack([found[position] for position in range(len(found))], "args")
+        keyed = [static for static in site.statics if isinstance(static.where, str)]
+        yield f"if len(kwargs) != {len(keywords) + len(keyed)}: return MISS"
+        for keyword, name in zip(keywords, names[len(args) :], strict=True):
+            yield f"{name} = kwargs[{keyword!r}]"
+        for static in site.statics:
+            given = f"s{static.where}" if isinstance(static.where, int) else f"kwargs[{static.where!r}]"
+            yield f"if {self._differs(given, static)}: return MISS"
+        yield from within
 
     def _differs(self, given: str, static: Static) -> str:
         value = static.value
@@ -200,29 +212,32 @@ class _Writer:
     def _unpack(names: Sequence[str], value: str) -> str:
         return f"{', '.join(names)}, = {value}" if names else f"if {value}: return MISS"
 
-    def _open(self, value: str, spec: Any, leaves: Iterator[str]) -> Iterator[str]:
-        """Take one node apart, and what is in it, down to the leaves."""
-        if spec is None:
-            yield f"{next(leaves)} = {value}"
-            return
+    def _parts(self, specs: Sequence[Any], leaves: Iterator[str]) -> tuple[list[str], list[str]]:
+        """What the children of a node are called, and the lines that take them apart, down to the leaves."""
+        names, lines = [], []
+        for spec in specs:
+            if spec is None:
+                names.append(next(leaves))
+            else:
+                self._nodes += 1
+                names.append(f"n{self._nodes}")
+                lines += self._open(names[-1], spec, leaves)
+        return names, lines
+
+    def _open(self, node: str, spec: Any, leaves: Iterator[str]) -> list[str]:
         kind, aux, children = spec
-        self._nodes += 1
-        node = f"n{self._nodes}"
-        parts = [f"{node}_{i}" for i in range(len(children))]
-        yield f"{node} = {value}"
-        yield f"if {node}.__class__ is not {self.named(kind.type)}: return MISS"
+        parts, within = self._parts(children, leaves)
+        lines = [f"if {node}.__class__ is not {self.named(kind.type)}: return MISS"]
         if kind.type is dict:
-            yield f"if len({node}) != {len(children)}: return MISS"
-            for part, key in zip(parts, aux, strict=True):
-                yield f"{part} = {node}[{self._key(key)}]"
+            lines.append(f"if len({node}) != {len(children)}: return MISS")
+            lines += [f"{part} = {node}[{self._key(key)}]" for part, key in zip(parts, aux, strict=True)]
         elif kind.type is tuple or kind.type is list:
-            yield self._unpack(parts, node)
+            lines.append(self._unpack(parts, node))
         elif kind.type is not type(None):
-            yield f"{node}, aux = {self.named(kind.flatten)}({node})"
-            yield f"if aux is not {self.named(aux)} and not aux == {self.named(aux)}: return MISS"
-            yield self._unpack(parts, node)
-        for part, child in zip(parts, children, strict=True):
-            yield from self._open(part, child, leaves)
+            lines.append(f"{node}, aux = {self.named(kind.flatten)}({node})")
+            lines.append(f"if aux is not {self.named(aux)} and not aux == {self.named(aux)}: return MISS")
+            lines.append(self._unpack(parts, node))
+        return lines + within
 
     def _key(self, key: Any) -> str:
         return repr(key) if type(key) in (str, int) else self.named(key)

@@ -8,7 +8,7 @@ Array([-4.,  4.], dtype=float32)
 """
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 from nrx import lax, numpy, tree, tree_util
 from nrx.backends import block_until_ready, default_device, device_get, device_put, devices
@@ -43,6 +43,7 @@ __version__ = "0.1.0"
 
 #: Imported when they are first used, so that `import nrx` stays quick.
 _LAZY = ("data", "io", "nn", "optim", "random", "testing")
+_LAZY_FUNCTIONS = dict.fromkeys(("get_num_threads", "set_num_threads"), "nrx.compiler.pool")
 
 __all__ = [
     # transformations
@@ -51,16 +52,20 @@ __all__ = [
     "ShapeDtypeStruct",
     # arrays and devices
     "Array", "Device", "devices", "device_put", "device_get", "default_device", "block_until_ready", "float0",
+    # threads
+    *_LAZY_FUNCTIONS,
     # modules
     "numpy", "lax", "tree", "tree_util", "errors", "config", *_LAZY,
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"nrx.{name}")
+    if name in _LAZY_FUNCTIONS:
+        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'nrx' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, *_LAZY_FUNCTIONS})

@@ -189,7 +189,7 @@ def test_power_of_any_bits(exponent: int, data: st.DataObject) -> None:
 @settings(max_examples=200, deadline=None)
 @given(elements(dtypes.complex64) | elements(dtypes.complex128))
 def test_modulus(z: np.ndarray) -> None:
-    """Within 1 ulp of the exact one; inf if a part is infinite."""
+    """Within 2 units in the last place of the exact one; inf if a part is infinite."""
     (got,) = lowered(registry["abs"], [Aval(z.shape, z.dtype)], [z], {})
     parts = [float(z.real[0]), float(z.imag[0])]
     if not all(map(math.isfinite, parts)):
@@ -198,7 +198,7 @@ def test_modulus(z: np.ndarray) -> None:
     with mpmath.workprec(2200):
         exact = mpmath.sqrt(mpmath.mpf(parts[0]) ** 2 + mpmath.mpf(parts[1]) ** 2)
         limits = np.finfo(got.dtype)
-        spacing = max(mpmath.mpf(float(np.spacing(limits.smallest_subnormal))), exact * float(limits.eps))
+        spacing = max(mpmath.mpf(float(np.spacing(limits.smallest_subnormal))), 2 * exact * float(limits.eps))
         if exact < float(limits.max):
             assert abs(float(got[0]) - exact) <= spacing
 

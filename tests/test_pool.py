@@ -150,7 +150,8 @@ def test_no_thread_can_be_started(kernels: Kernels, monkeypatch: pytest.MonkeyPa
     set_num_threads(4)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     np.testing.assert_array_equal(kernels.run("multiply", 100, 1), multiplied(100))
-    assert Pool.instance is not None and not Pool.instance._workers
+    assert Pool.instance is not None
+    assert not Pool.instance._workers
 
 
 def test_a_failure_to_start_is_raised(kernels: Kernels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +169,7 @@ def test_a_failure_to_start_is_raised(kernels: Kernels, monkeypatch: pytest.Monk
 # ---- signals --------------------------------------------------------------------------------------------------------
 
 
-class Alarm(Exception):
+class AlarmError(Exception):
     pass
 
 
@@ -191,12 +192,12 @@ def alarm() -> Iterator[Any]:
 @pytest.mark.parametrize(("tasks", "rounds"), [(10**6, 10**6), (60, 10**8)], ids=["short chunks", "long chunks"])
 def test_an_interrupt_ends_a_job(kernels: Kernels, alarm: Any, threads: int, tasks: int, rounds: int) -> None:
     def handler(*_: Any) -> None:
-        raise Alarm
+        raise AlarmError
 
     set_num_threads(threads)
     start = time.monotonic()
     alarm(0.1, handler)
-    with pytest.raises(Alarm):
+    with pytest.raises(AlarmError):
         kernels.run("multiply", tasks, 1, rounds=rounds)
     assert time.monotonic() - start < 20
     np.testing.assert_array_equal(kernels.run("multiply", 100, 1), multiplied(100))

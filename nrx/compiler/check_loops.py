@@ -11,7 +11,7 @@ from nrx.core import loops
 from nrx.core.errors import CompilerError
 from nrx.core.loops import (
     ARITHMETIC, COMPARISONS, MATH, Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Store,
-    Transpose, While,
+    Poll, Transpose, While,
 )  # fmt: skip
 
 _TYPES = frozenset(MEMORY_BITS)
@@ -96,6 +96,8 @@ class _Checker:
             "floordiv": lambda: (e.type, types) == ("i64", ["i64"]) and e.attr > 0,
             "mod": lambda: (e.type, types) == ("i64", ["i64"]) and e.attr > 0,
             "select": lambda: types == ["bool", e.type, e.type],
+            "rarely": lambda: types == ["bool", e.type, e.type],
+            "table": lambda: len(types) == 1 and types[0] in loops.UNSIGNED_TYPES and len(e.attr) > 0,
             "convert": lambda: len(types) == 1,
             "bitcast": lambda: len(types) == 1 and MEMORY_BITS[types[0]] == MEMORY_BITS[e.type],
             "load": lambda: e.attr.readonly and self.access(e.attr, e.args[0]) == e.type,
@@ -194,6 +196,9 @@ class _Checker:
             self.need(self.access(buffer, position) == s.type, "a matrix of {} in {}", s.type, buffer)
             self.position(leading)
         self.need(not s.c[0].readonly, "a matrix product in the readonly buffer {}", s.c[0])
+
+    def _poll(self, s: Poll) -> None:
+        self.give(s, 1)
 
     def _copy(self, s: Copy) -> None:
         self.need(not s.target.readonly, "a copy to the readonly buffer {}", s.target)

@@ -12,18 +12,13 @@ from nrx.core.loops import Expr, If, Let, Loop, Store, While
 _MOST_UNROLLED = 4
 _COMPLEX = ("c64", "c128")
 
-Merged = tuple[str, str, str]
-"""What a name stands for after two blocks meet: LLVM type, and the value from each."""
-
-Phi = tuple[str, str, str, str]
-"""What a name stands for in a loop: name, LLVM type, first value, next value."""
 
 
 class Control(Memory):
     """Writes statements. `varying` is what `LaneAnalysis` says of the loop over lanes that is being written."""
 
-    def __init__(self, code: Code, name: str):
-        super().__init__(code, name)
+    def __init__(self, code: Code):
+        super().__init__(code)
         self.statements: dict[type, Callable[[Any], None]] = {
             Store: self._store,
             Let: self._let,
@@ -59,56 +54,6 @@ class Control(Memory):
 
     def _let(self, s: Let) -> None:
         self.define(s.value, self.load(s.value, self.top))
-
-    # Basic blocks
-
-    def type_text(self, type: str, wide: bool) -> str:
-        return llvm_types(self.lanes if wide else 1)[type]
-
-    def text(self, value: Value, type: str, wide: bool) -> str:
-        return self.spread(value, type) if wide else value.text
-
-    def close_branch(self, condition: Value, merged: Sequence[Merged]) -> list[str]:
-        """End a branch that runs if a condition holds; (type, from the branch, from before it) by name."""
-        scope = self.close()
-        lines, before = self.scopes[-1].lines, self.scopes[-1].label
-        end = self.code.label()
-        lines.append(f"br i1 {condition.text}, label %{scope.first}, label %{end}")
-        lines.append(f"{scope.first}:")
-        lines += scope.lines
-        lines += [f"br label %{end}", f"{end}:"]
-        self.scopes[-1].label = end
-        self.code.lines = lines
-        return [self.code.new(f"phi {t} [{x}, %{scope.label}], [{y}, %{before}]") for t, x, y in merged]
-
-    def close_loop(self, phis: Sequence[Phi], again: str) -> None:
-        """End a loop that runs once, and once more whenever `again`; phis are (name, type, first, next)."""
-        scope = self.close()
-        lines, before = self.scopes[-1].lines, self.scopes[-1].label
-        end = self.code.label()
-        lines += [f"br label %{scope.first}", f"{scope.first}:"]
-        lines += [f"{n} = phi {t} [{x}, %{before}], [{y}, %{scope.label}]" for n, t, x, y in phis]
-        lines += scope.lines
-        lines += [f"br i1 {again}, label %{scope.first}, label %{end}", f"{end}:"]
-        self.scopes[-1].label = end
-
-    def close_while(self, head: Scope, body: Scope, goes_on: str, phis: Sequence[Phi]) -> None:
-        """End a loop of a head, which decides whether it goes on, and a body."""
-        self.close()
-        self.close()
-        lines, before = self.scopes[-1].lines, self.scopes[-1].label
-        end = self.code.label()
-        lines += [f"br label %{head.first}", f"{head.first}:"]
-        lines += [f"{n} = phi {t} [{x}, %{before}], [{y}, %{body.label}]" for n, t, x, y in phis]
-        lines += [*head.lines, f"br i1 {goes_on}, label %{body.first}, label %{end}", f"{body.first}:"]
-        lines += [*body.lines, f"br label %{head.first}", f"{end}:"]
-        self.scopes[-1].label = end
-
-    def step(self, index: Value, by: int, stop: Value) -> tuple[str, str]:
-        """The next index, and whether it is below `stop`; at the end of a loop."""
-        code = self.here()
-        following = code.new(f"add i64 {index.text}, {by}")
-        return following, code.new(f"icmp slt i64 {following}, {stop.text}")
 
     # Loops
 

@@ -33,8 +33,8 @@ def emit_kernel(kernel: Kernel, name: str, target: Target) -> str:
 
 class _Emitter(LaneLoops):
     def __init__(self, kernel: Kernel, name: str, target: Target):
-        super().__init__(Code(target), name)
-        self.kernel = kernel
+        super().__init__(Code(target))
+        self.kernel, self.name = kernel, name
         self.statements[Gemm] = self._gemm
         self.statements[Copy] = self._copy
         self.statements[Poll] = self._poll
@@ -111,7 +111,8 @@ class _Emitter(LaneLoops):
         parts = 2 if s.target.type in ("c64", "c128") else 1
         bits = parts * MEMORY_BITS[element_type(s.target)]
         name = f"shared.transpose{bits}"
-        self.functions.setdefault(("transpose", bits), transposition(name, bits, self.code.target))
+        if name not in self.functions:
+            self.functions[name] = transposition(name, bits, self.code.target)
         numbers = [self.value(x).text for x in (s.target_step, s.source_step, s.rows, s.columns)]
         target, source = self._at(s.target, s.target_position * parts), self._at(s.source, s.source_position * parts)
         steps = ", ".join(f"i64 {number}" for number in numbers)

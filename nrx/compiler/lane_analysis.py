@@ -5,7 +5,7 @@ from typing import Any
 
 from nrx.compiler.code import MEMORY_BITS
 from nrx.compiler.memory import element_type
-from nrx.core.loops import MATH, Copy, Expr, Gemm, If, Lanes, Let, Loop, Store, Transpose, While, const
+from nrx.core.loops import MATH, Copy, Expr, Gemm, If, Lanes, Let, Loop, Poll, Store, Transpose, While, const
 
 _MATH_COST = 20
 
@@ -118,7 +118,7 @@ class LaneAnalysis:
             elif isinstance(s, While):
                 self._while(s)
             else:
-                assert isinstance(s, Gemm | Copy | Transpose)
+                assert isinstance(s, Gemm | Copy | Transpose | Poll)
                 self.in_order = True
 
     def _same_results(self, s: Any, other: Any, first: int) -> None:

@@ -17,8 +17,8 @@ _LONG_BODY = 60
 class LaneLoops(MaskedControl):
     """Writes loops over lanes."""
 
-    def __init__(self, code: Code, name: str):
-        super().__init__(code, name)
+    def __init__(self, code: Code):
+        super().__init__(code)
         self.statements[Lanes] = self._lanes
 
     def _lanes(self, s: Lanes) -> None:

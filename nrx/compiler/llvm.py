@@ -34,6 +34,7 @@ _OPTIMIZATION = 2  # of code generation; 0 spills every value, and 1 to 3 take t
 _INTRINSIC = re.compile(r"@llvm\.([\w.]+)")
 _OVERLOAD = re.compile(r"(\.(p\d+|v\d+\w+|i\d+|f\d+|bf16))+$")
 _DEFINED = re.compile(r"^(?:define [^@]*)?@([\w.]+)(?= =|\()", re.MULTILINE)
+_ONCE = ("declare ", "@shared.")
 _SHARED = re.compile(r"^define [^@\n]*@shared\..*?^}$", re.MULTILINE | re.DOTALL)
 _LINE = re.compile(r"<string>:(\d+):")
 #: Held by whoever compiles or loads. A fork waits for it, lest the child find LLVM half way through something.
@@ -82,7 +83,7 @@ def link_texts(parts: Sequence[tuple[str, str]]) -> str:
     Args:
         parts: names and texts. A function that a text calls @kernel gets the name, and is private to the module; what
             else a text defines keeps its name if that is the one given, and is prefixed with it otherwise. Functions
-            named @shared.… are the same in every text: there will be one of each.
+            and constants named @shared.… are the same in every text: there will be one of each.
     Returns:
         The text, with each declaration once.
     """
@@ -91,8 +92,8 @@ def link_texts(parts: Sequence[tuple[str, str]]) -> str:
     bodies = []
     for name, text in parts:
         lines = text.splitlines()
-        declarations.update(dict.fromkeys(line for line in lines if line.startswith("declare ")))
-        body = "\n".join(line for line in lines if not line.startswith("declare "))
+        declarations.update(dict.fromkeys(line for line in lines if line.startswith(_ONCE)))
+        body = "\n".join(line for line in lines if not line.startswith(_ONCE))
         shared.update(dict.fromkeys(_SHARED.findall(body)))
         body = _SHARED.sub("", body)
         for defined in _DEFINED.findall(body):

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nrx.core.loops import Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Store, Transpose, While
+from nrx.core.loops import Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Poll, Store, Transpose, While
 
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^", "shl": "<<",
@@ -184,6 +184,10 @@ class _Printer:
         )
         sizes = ", ".join(self.text(x) for x in (s.m, s.n, s.k))
         self.line(f"{c} {'+=' if s.accumulate else '='} {a} @ {b}: {s.type}, m, n, k = {sizes}")
+
+    def _poll(self, s: Poll) -> None:
+        self.names[(s, 0)] = self.fresh("v")
+        self.line(f"{self.names[(s, 0)]} = poll")
 
     def _copy(self, s: Copy) -> None:
         target, source = self.text(s.target_position), self.text(s.source_position)

@@ -17,8 +17,8 @@ from nrx.core.loops import Expr, If, Loop, While
 class MaskedControl(Control):
     """Writes If, Loop and While where their conditions are wide."""
 
-    def __init__(self, code: Code, name: str):
-        super().__init__(code, name)
+    def __init__(self, code: Code):
+        super().__init__(code)
         self.rewritten = Rewritten()
         self.statements[If] = self._if_or_masked
         self.statements[Loop] = self._loop_or_masked

@@ -1,5 +1,7 @@
 """Loads and stores: which are vectors, which single elements, which gather and scatter."""
 
+from collections.abc import Sequence
+
 from nrx.compiler.code import MEMORY_BITS, Code, memory_types, suffixes
 from nrx.compiler.scopes import Value, whole
 from nrx.compiler.values import Values
@@ -30,8 +32,8 @@ class Memory(Values):
         is_guarded: whether it may be that no lane does.
     """
 
-    def __init__(self, code: Code, name: str):
-        super().__init__(code, name)
+    def __init__(self, code: Code):
+        super().__init__(code)
         self.pointers: dict[Buffer, Value] = {}
         self.mask: Value | None = None
         self.is_guarded = False
@@ -39,8 +41,10 @@ class Memory(Values):
 
     # Positions
 
-    def operands(self, e: Expr) -> list[Expr]:
-        """What has to be known for a load: the uniform parts of its position."""
+    def operands(self, e: Expr) -> Sequence[Expr]:
+        """As there; of a load, the uniform parts of its position."""
+        if e.op != "load":
+            return super().operands(e)
         return [a for a in loops.linear_terms(e.args[0])[1] if a not in self.varying]
 
     def position(self, position: Expr) -> Position:
@@ -103,13 +107,7 @@ class Memory(Values):
     def any_lane(self) -> Value:
         """Whether the mask leaves any lane in."""
         assert self.mask is not None
-        key = ("any", self.mask.text)
-        found = self.numbered.get(key)
-        if found is None:
-            code = self.begin(self.mask.level, True)
-            bits = code.new(f"bitcast {code.types['bool']} {self.mask.text} to i{self.lanes}")
-            found = self.number(key, code.new(f"icmp ne i{self.lanes} {bits}, 0"), self.mask.level, False)
-        return found
+        return self.any_of(self.mask)
 
     def _readable(self, pointer: Value) -> Value:
         """The pointer if any lane takes part, else one to memory that can be read."""

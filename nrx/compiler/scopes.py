@@ -8,11 +8,19 @@ Inside a vector loop a value is *wide*, one number a lane, if it depends on the 
 scalar, which is spread over the lanes where it meets a wide one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from nrx.compiler.code import Code, llvm_types
 from nrx.core.loops import Expr
+
+
+Merged = tuple[str, str, str]
+"""What a name stands for after two blocks meet: LLVM type, and the value from each."""
+
+Phi = tuple[str, str, str, str]
+"""What a name stands for in a loop: name, LLVM type, first value, next value."""
 
 
 class Value:
@@ -120,6 +128,30 @@ class Scopes:
         self.scopes[-1].lines += scope.lines
         self.scopes[-1].label = scope.label
 
+    @contextmanager
+    def further_out(self, level: int) -> Iterator[None]:
+        """Inside, the scope of that level is the innermost one, and what the others know is not known."""
+        inner = self.scopes[level + 1 :]
+        label = self.scopes[level].label
+        hidden = [
+            ({key: self.numbered.pop(key) for key in s.keys}, {e: self.known.pop(e) for e in s.expressions})
+            for s in inner
+        ]
+        del self.scopes[level + 1 :]
+        self._place()
+        yield
+        for s, (numbered, known) in zip(inner, hidden, strict=True):
+            s.keys = [key for key in numbered if key not in self.numbered]
+            s.expressions = [e for e in known if e not in self.known]
+            self.numbered.update((key, numbered[key]) for key in s.keys)
+            self.known.update((e, known[e]) for e in s.expressions)
+        for s in inner:
+            if s.label != label:
+                break
+            s.label = self.scopes[level].label  # an inline scope, whose lines continue that block
+        self.scopes += inner
+        self._place()
+
     @property
     def top(self) -> int:
         """The level of the innermost scope."""
@@ -182,3 +214,53 @@ class Scopes:
             text = code.new(f"shufflevector {t} {first}, {t} poison, <{self.lanes} x i32> zeroinitializer")
             found = self.number(key, text, level, True)
         return found.text
+
+    # Basic blocks
+
+    def type_text(self, type: str, wide: bool) -> str:
+        return llvm_types(self.lanes if wide else 1)[type]
+
+    def text(self, value: Value, type: str, wide: bool) -> str:
+        return self.spread(value, type) if wide else value.text
+
+    def close_branch(self, condition: Value, merged: Sequence[Merged]) -> list[str]:
+        """End a branch that runs if a condition holds; (type, from the branch, from before it) by name."""
+        scope = self.close()
+        lines, before = self.scopes[-1].lines, self.scopes[-1].label
+        end = self.code.label()
+        lines.append(f"br i1 {condition.text}, label %{scope.first}, label %{end}")
+        lines.append(f"{scope.first}:")
+        lines += scope.lines
+        lines += [f"br label %{end}", f"{end}:"]
+        self.scopes[-1].label = end
+        self.code.lines = lines
+        return [self.code.new(f"phi {t} [{x}, %{scope.label}], [{y}, %{before}]") for t, x, y in merged]
+
+    def close_loop(self, phis: Sequence[Phi], again: str) -> None:
+        """End a loop that runs once, and once more whenever `again`; phis are (name, type, first, next)."""
+        scope = self.close()
+        lines, before = self.scopes[-1].lines, self.scopes[-1].label
+        end = self.code.label()
+        lines += [f"br label %{scope.first}", f"{scope.first}:"]
+        lines += [f"{n} = phi {t} [{x}, %{before}], [{y}, %{scope.label}]" for n, t, x, y in phis]
+        lines += scope.lines
+        lines += [f"br i1 {again}, label %{scope.first}, label %{end}", f"{end}:"]
+        self.scopes[-1].label = end
+
+    def close_while(self, head: Scope, body: Scope, goes_on: str, phis: Sequence[Phi]) -> None:
+        """End a loop of a head, which decides whether it goes on, and a body."""
+        self.close()
+        self.close()
+        lines, before = self.scopes[-1].lines, self.scopes[-1].label
+        end = self.code.label()
+        lines += [f"br label %{head.first}", f"{head.first}:"]
+        lines += [f"{n} = phi {t} [{x}, %{before}], [{y}, %{body.label}]" for n, t, x, y in phis]
+        lines += [*head.lines, f"br i1 {goes_on}, label %{body.first}, label %{end}", f"{body.first}:"]
+        lines += [*body.lines, f"br label %{head.first}", f"{end}:"]
+        self.scopes[-1].label = end
+
+    def step(self, index: Value, by: int, stop: Value) -> tuple[str, str]:
+        """The next index, and whether it is below `stop`; at the end of a loop."""
+        code = self.here()
+        following = code.new(f"add i64 {index.text}, {by}")
+        return following, code.new(f"icmp slt i64 {following}, {stop.text}")

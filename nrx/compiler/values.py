@@ -1,5 +1,7 @@
 """Expressions as instructions, each computed once."""
 
+import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,10 +10,12 @@ from nrx.compiler.code import Code, constant, llvm_types, suffixes
 from nrx.compiler.conversions import convert
 from nrx.compiler.instructions import PLAIN, operation
 from nrx.compiler.scopes import Scopes, Value, whole
+from nrx.compiler.targets import Target
 from nrx.core import loops
 from nrx.core.loops import COMPARISONS, INT_TYPES, MATH, Expr
 
 _MOST_INLINED = 6
+_SOME_OPERANDS = frozenset(("load", "rarely"))
 
 
 class Values(Scopes):
@@ -19,23 +23,21 @@ class Values(Scopes):
 
     Args:
         code: writes the instructions.
-        name: prefix of the names of functions.
     Fields:
         lane: the variable of the vector loop being written, or None.
         induction: the first lane's number in the current iteration.
         varying: what is wide in that loop, as `LaneAnalysis` says.
         results: of statements.
-        functions: the texts of functions that the code calls.
+        functions: the texts of the functions and tables that the code needs, by name.
     """
 
-    def __init__(self, code: Code, name: str):
+    def __init__(self, code: Code):
         super().__init__(code)
-        self.name = name
         self.lane: Expr | None = None
         self.induction = whole(0)
         self.varying: set[Any] = set()
         self.results: dict[Any, list[Value]] = {}
-        self.functions: dict[Any, str] = {}
+        self.functions: dict[str, str] = {}
         self._expansions: dict[Expr, Expr] = {}
         self._uses: dict[Any, int] = {}
         self.special: dict[str, Callable[[Expr], Value]] = {
@@ -48,11 +50,13 @@ class Values(Scopes):
             "mod": self._quotient,
             "var": self._lane_numbers,
             "result": self._result,
+            "rarely": self._rarely,
+            "table": self._table,
         }
 
     def operands(self, e: Expr) -> Sequence[Expr]:
-        """The Exprs whose values have to be known for that of `e`."""
-        return e.args
+        """The Exprs whose values have to be known for that of `e`, a load or `rarely`."""
+        return (e.args[0], e.args[2])
 
     def value(self, e: Expr) -> Value:
         """The value of an expression, computed now unless it is known. Iterative: expressions may be deep."""
@@ -71,7 +75,7 @@ class Values(Scopes):
             op = x.op
             height = len(stack)
             depth = 0
-            for a in self.operands(x) if op == "load" else x.args:
+            for a in self.operands(x) if op in _SOME_OPERANDS else x.args:
                 v = known.get(a)
                 if v is None:
                     stack.append(a)
@@ -273,6 +277,71 @@ class Values(Scopes):
             return _integer(v.number, "i32").at(v.level)
         return self.cast("convert", v, "i64", "i32")
 
+    # What is needed rarely, and numbers by an index
+
+    def _rarely(self, e: Expr) -> Value:
+        condition, slow, fast = self.known[e.args[0]], e.args[1], self.known[e.args[2]]
+        level, wide = self.place((condition, fast, *self._leaves(slow)))
+        with self.further_out(level):
+            usual = self.spread(fast, e.type) if wide else fast.text
+            some = self.any_of(condition)
+            self.open(is_branch=True)
+            chosen = self.choose(e.type, condition, self.value(slow), fast)
+            text = self.spread(chosen, e.type) if wide else chosen.text
+            (merged,) = self.close_branch(some, [(self.type_text(e.type, wide), text, usual)])
+        return Value(merged, level, wide)
+
+    def _leaves(self, root: Expr) -> Sequence[Value]:
+        """The values that are known already, or depend on the place, of those an expression consists of."""
+        found, stack, seen = [], [root], set()
+        while stack:
+            e = stack.pop()
+            if e in seen:
+                continue
+            seen.add(e)
+            if e in self.known:
+                found.append(self.known[e])
+            elif e.op == "load" or e in self.varying or e.op == "result":
+                found.append(Value("", self.top))
+            else:
+                stack.extend(e.args)
+        return found
+
+    def any_of(self, condition: Value) -> Value:
+        """Whether a condition holds in any lane."""
+        if not condition.wide:
+            return condition
+        key = ("any", condition.text)
+        found = self.numbered.get(key)
+        if found is None:
+            code = self.begin(condition.level, True)
+            bits = code.new(f"bitcast {code.types['bool']} {condition.text} to i{self.lanes}")
+            found = self.number(key, code.new(f"icmp ne i{self.lanes} {bits}, 0"), condition.level, False)
+        return found
+
+    def _table(self, e: Expr) -> Value:
+        index = self.cast("convert", self.known[e.args[0]], e.args[0].type, "i32")
+        element = llvm_types(1)[e.type]
+        numbers = ", ".join([f"{element} {constant(number, e.type)}" for number in e.attr])
+        contents = f"[{len(e.attr)} x {element}] [{numbers}]"
+        name = f"shared.table{hashlib.sha256(contents.encode()).hexdigest()[:16]}"
+        self.functions[name] = f"@{name} = internal constant {contents}\n"
+        level, wide = self.place((index,))
+        key = (name, index.text)
+        found = self.numbered.get(key)
+        if found is not None:
+            return found.at(level)
+        code = self.begin(level, wide)
+        address = code.new(f"getelementptr {element}, ptr @{name}, {code.types['i32']} {index.text}")
+        t = code.types[e.type]
+        if not wide:
+            return self.number(key, code.new(f"load {t}, ptr {address}"), level, False)
+        text = code.call(
+            f"llvm.masked.gather.{code.suffixes[e.type]}.v{self.lanes}p0", t, (f"<{self.lanes} x ptr> align 4", address),
+            (code.types["bool"], "splat (i1 true)"), (t, "zeroinitializer"),
+        )  # fmt: skip
+        return self.number(key, text, level, True)
+
     # Functions of the math library
 
     def _expanded(self, e: Expr) -> Expr:
@@ -290,7 +359,8 @@ class Values(Scopes):
         """A call, where the kernel has the same function with the same type many times."""
         operands = [self.known[a] for a in e.args]
         level, wide = self.place(operands)
-        kind = (e.op, e.type, self.lanes if wide else 1)
+        lanes = self.lanes if wide else 1
+        kind = (e.op, e.type, lanes)
         if e not in self._expansions:
             self._uses[kind] = self._uses.get(kind, 0) + 1
         if self._uses.get(kind, 0) <= _MOST_INLINED or loops.is_narrow(e.type):
@@ -300,29 +370,32 @@ class Values(Scopes):
         found = self.numbered.get(key)
         if found is not None:
             return found.at(level)
-        name = f"{self.name}.{e.op}.{suffixes(kind[2])[e.type]}"
-        if kind not in self.functions:
-            self.functions[kind] = self._body(e, name, kind[2])
+        name = f"shared.{e.op}.{suffixes(lanes)[e.type]}"
+        functions, declared = _function_text(name, e.op, e.type, len(e.args), lanes, self.code.target)
+        self.functions.update(functions)
+        self.code.declared.update(declared)
         code = self.begin(level, wide)
         t = code.types[e.type]
         return self.number(key, code.new(f"call {t} @{name}({', '.join([f'{t} {x}' for x in texts])})"), level, wide)
 
-    def _body(self, e: Expr, name: str, lanes: int) -> str:
-        """The text of a function that computes `e` of its parameters."""
-        inner = Values(Code(self.code.target), name)
-        inner.code.declared = self.code.declared
-        inner.lanes = lanes
-        inner.open(is_branch=False)
-        parameters = [Expr("parameter", a.type) for a in e.args]
-        for number, parameter in enumerate(parameters):
-            inner.define(parameter, Value(f"%x{number}", 0, lanes > 1))
-        result = inner.value(mathlib.expand(Expr(e.op, e.type, tuple(parameters))))
-        t = llvm_types(lanes)[e.type]
-        text = inner.spread(result, e.type) if lanes > 1 else result.text
-        heads = ", ".join(f"{t} %x{number}" for number in range(len(parameters)))
-        lines = "\n".join(inner.scopes[0].lines)
-        attributes = f'noinline nounwind "prefer-vector-width"="{self.code.target.vector_bits}"'
-        return f"define internal {t} @{name}({heads}) {attributes} {{\n{lines}\nret {t} {text}\n}}\n"
+
+@functools.cache
+def _function_text(name: str, op: str, type: str, arity: int, lanes: int, target: Target) -> tuple[dict, dict]:
+    """The text of a function that computes `op` of its parameters, with what it needs, and what it declares."""
+    inner = Values(Code(target))
+    inner.lanes = lanes
+    entry = inner.open(is_branch=False)
+    parameters = [Expr("parameter", type) for _ in range(arity)]
+    for number, parameter in enumerate(parameters):
+        inner.define(parameter, Value(f"%x{number}", 0, lanes > 1))
+    result = inner.value(mathlib.expand(Expr(op, type, tuple(parameters))))
+    t = llvm_types(lanes)[type]
+    text = inner.spread(result, type) if lanes > 1 else result.text
+    heads = ", ".join(f"{t} %x{number}" for number in range(arity))
+    lines = "\n".join([f"{entry.first}:", *entry.lines])
+    attributes = f'noinline nounwind "prefer-vector-width"="{target.vector_bits}"'
+    definition = f"define internal {t} @{name}({heads}) {attributes} {{\n{lines}\nret {t} {text}\n}}\n"
+    return {**inner.functions, name: definition}, inner.code.declared
 
 
 _ON_NUMBERS: dict[str, Callable[[int, int], int]] = {

@@ -282,11 +282,13 @@ def _float_rem_at(b: Builder, index: tuple, x: Callable, y: Callable) -> Expr:
             scaled = multiple * 2.0**900
             multiple = loops.select(loops.apply("abs", rest) >= scaled, scaled, multiple)
         quotient = loops.apply("trunc", rest / multiple)
-        return [loops.apply("fma", -quotient, multiple, rest)]
+        return [loops.apply("fma", quotient, -multiple, rest)]
 
     (rest,) = b.while_([loops.apply("abs", numerator)], goes_on, reduced)
     rest = loops.select(rest < 0, rest + size, rest)
-    rest = loops.select(loops.ne(divisor, divisor), divisor, loops.apply("copysign", rest, numerator))
+    for operand in (divisor, numerator):
+        rest = loops.select(loops.ne(operand, operand), operand, rest)
+    rest = loops.select(loops.eq(rest, rest), loops.apply("copysign", rest, numerator), rest)
     return loops.convert(rest, elements[0].type)
 
 
@@ -359,21 +361,13 @@ def _abs_element(x: Any) -> Expr:
 
 
 def _modulus(z: Complex) -> Expr:
-    """|z|, inf if either part is infinite, whatever the other is; the squares neither overflow nor underflow."""
+    """|z| without overflow or underflow of squares, by the operations of NumPy's vector code; inf if either part is."""
     x, y = loops.apply("abs", z.real), loops.apply("abs", z.imag)
     size = loops.apply("max", x, y)
-    if z.type == "c64":
-        x, y = loops.convert(x, "f64"), loops.convert(y, "f64")
-        value = loops.convert(_root_of_squares(x, y), "f32")
-    else:
-        scale = loops.select(size < 2.0**-400, 2.0**600, loops.const(1, "f64"))
-        scale = loops.select(size > 2.0**500, 2.0**-600, scale)
-        value = _root_of_squares(x * scale, y * scale) / scale
+    ratio = loops.apply("min", x, y) / size
+    value = size * loops.apply("sqrt", loops.apply("fma", ratio, ratio, 1))
+    value = loops.select(loops.eq(size, 0), size, value)
     return loops.select(loops.eq(x, np.inf) | loops.eq(y, np.inf), np.inf, value)
-
-
-def _root_of_squares(x: Expr, y: Expr) -> Expr:
-    return loops.apply("sqrt", loops.apply("fma", x, x, y * y))
 
 
 # Registration

@@ -253,6 +253,25 @@ FITS = {
         lambda f: mp.cbrt(1 + f),
         {"f32": 3, "f64": 5},
     ),
+    "ERF_NEAR": Fit(
+        "erf(x) / x - 1 in z = x² for |x| <= 1",
+        lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1,
+        mpf(0),
+        mpf(1),
+        lambda z: mp.sqrt(z) / mp.erf(mp.sqrt(z)) if z else mpf(0),
+        {"f32": 6, "f64": 11},
+    ),
+}
+FITS |= {  # by type
+    f"ERF_FAR_{type.upper()}": Fit(
+        f"-log2(erfc(x)) in u = x - {centre} for 1 <= x <= {largest}, with the error relative to erf",
+        lambda u, c=centre: -mp.log(mp.erfc(u + c), 2),
+        1 - mpf(centre),
+        mpf(largest) - mpf(centre),
+        lambda u, c=centre: LN2 * mp.erfc(u + c) / mp.erf(u + c),
+        {type: degree},
+    )
+    for type, centre, largest, degree in (("f32", 2.5, 3.93, 6), ("f64", 3.5, 5.95, 18))
 }
 
 

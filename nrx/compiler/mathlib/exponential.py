@@ -30,8 +30,8 @@ _TANH_LARGEST = {"f32": 10.0, "f64": 20.0}
 
 def exp(x: Expr) -> Expr:
     low, high = _EXP_RANGE[x.type]
-    n, _, r = _reduced(at_most(at_least(x, low), high))
-    return apply("ldexp", 1.0 + fma(r * r, polynomial(r, tables.EXP[x.type]), r), n)
+    n, e = exp_reduced(at_most(at_least(x, low), high))
+    return apply("ldexp", 1.0 + e, n)
 
 
 def exp2(x: Expr) -> Expr:
@@ -89,11 +89,18 @@ def tanh(x: Expr) -> Expr:
     return with_sign(quotient(top, bottom, bottom_error), x)
 
 
-def _reduced(x: Expr) -> tuple[Expr, Expr, Expr]:
-    """n, as a float and as bits, and r, where x = n log(2) + r."""
+def exp_reduced(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
+    """n and e, where exp(x + low) = 2^n (1 + e) and e is exact enough to be added to 1."""
+    n, _, r = _reduced(x, low)
+    return n, fma(r * r, polynomial(r, tables.EXP[x.type]), r)
+
+
+def _reduced(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr, Expr]:
+    """n, as a float and as bits, and r, where x + low = n log(2) + r."""
     n, bits = nearest(x, tables.LOG2_E[x.type][0])
-    high, low = tables.LOG_2[x.type]
-    return n, bits, fma(n, -low, fma(n, -high, x))
+    log2, log2_low = tables.LOG_2[x.type]
+    r = fma(n, -log2, x)
+    return n, bits, fma(n, -log2_low, r) if low is None else r + fma(n, -log2_low, low)
 
 
 def _expm1_scaled(r: Expr, power: Expr, rest: Expr) -> Expr:

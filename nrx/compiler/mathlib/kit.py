@@ -125,7 +125,7 @@ def power_of_two(n: Expr, type: str, exponent: int = 0) -> Expr:
     return bitcast((n << f.mantissa) + ((f.bias + exponent) << f.mantissa), type)
 
 
-def two_sum(x: Expr, y: Expr) -> tuple[Expr, Expr]:
+def two_sum(x: Expr, y: Expr | float) -> tuple[Expr, Expr]:
     """x + y and its rounding error (Knuth)."""
     total = x + y
     part = total - x

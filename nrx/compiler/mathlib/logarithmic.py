@@ -32,6 +32,12 @@ def log(x: Expr) -> Expr:
     return _with_poles(x, x, _log(k, f, _log1p_rest(f)))
 
 
+def log_of_normal(x: Expr) -> Expr:
+    """The logarithm of a positive normal number."""
+    k, f = decomposed(x, subnormal=False)
+    return _log(k, f, _log1p_rest(f))
+
+
 def log2(x: Expr) -> Expr:
     k, f = decomposed(x)
     high, low = tables.LOG2_E[x.type]

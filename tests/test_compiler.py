@@ -15,9 +15,15 @@ from nrx.compiler import cache, generalize
 from nrx.compiler.inline import inline
 from nrx.compiler.plan import Block, Control, Host, Run, Shared
 from nrx.compiler.simplify import simplify
+from nrx.core.primitive import Primitive, registry
 from nrx.core.program import Program
 
 X = np.random.default_rng(0).normal(size=(6, 8))
+
+
+#: A primitive that the compiler knows nothing of.
+on_the_host = Primitive("test_host").define(impl=lambda xp, x: x[::-1].copy(), abstract=lambda x: x)
+registry.pop(on_the_host.name)
 
 
 def program_of(function: Callable, *args: Any) -> Program:
@@ -78,7 +84,7 @@ PROGRAMS = {
     "logsumexp": logsumexp,
     "columns": lambda x: (x * x).sum(0) + x.max(0),
     "columns and what they scale": lambda x: x / x.sum(0),
-    "everything": lambda x: (x.sum(), x.max(), (x - x.mean()).sum()),
+    "everything": lambda x: (x.sum(), x.max(), ((x - x.mean()) ** 2).sum()),
     "gradient of softmax": nrx.grad(lambda x: (softmax(x)[:, 0] ** 2).sum()),
     "products": lambda x: (x @ x.T + 1).sum(1),
     "sorted on the host or not": lambda x: jnp.sort(x * 2, axis=0)[0] + 1,
@@ -87,6 +93,7 @@ PROGRAMS = {
     "while": counts_down,
     "switch": branches,
     "swapped carries": swaps,
+    "a host call in a loop": lambda x: lax.scan(lambda c, row: (on_the_host.bind(c) + row, c), x[0], x),
     "empty": lambda x: (x[:0].sum(0), x[:, :0] * 2, x[:0].sum()),
     "cumulative": lambda x: jnp.cumsum(x, 0) * 2,
 }
@@ -126,9 +133,9 @@ def test_what_waits_for_a_host_call_is_not_fused_with_what_it_reads() -> None:
 
     def function(x: Any) -> Any:
         y = x * 2
-        return y + lax.polygamma(jnp.ones_like(y), y)
+        return y + on_the_host.bind(y)
 
-    actions = planned(function, np.abs(X) + 1).actions
+    actions = planned(function, X).actions
     assert [type(action) for action in actions] == [Run, Host, Run]
 
 
@@ -148,7 +155,7 @@ def test_a_dear_value_is_not_computed_for_every_reader() -> None:
         (lambda x: -(-x), 0),
         (lambda x: x - 0.0, 0),
         (lambda x: x + 0.0, 1),  # -0 + 0 is 0
-        (lambda x: (x.T).T.T, 1),
+        (lambda x: x.T.T, 0),
         (lambda x: (lax.sin(x), lax.sin(x)), 1),
         (lambda x: x + jnp.sqrt(4.0) * 3.0, 1),
     ],
@@ -177,7 +184,7 @@ def test_a_carried_array_is_updated_in_place() -> None:
     big = np.zeros((1000, 8))
     block = planned(lambda x: lax.fori_loop(0, 1000, lambda i, c: c.at[i].set(1.0), x), big)
     (loop,) = [action for action in block.actions if isinstance(action, Control)]
-    assert list(loop.blocks[-1].overwrites) == [1] or list(loop.blocks[-1].overwrites) == [0]
+    assert loop.blocks[-1].overwrites[1] == 1
 
 
 def test_donated_memory_is_used() -> None:

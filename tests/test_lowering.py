@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 import loop_interpreter
-import mpmath
 import loop_machine
+import mpmath
 import numpy as np
 import pytest
 from cases.base import Case

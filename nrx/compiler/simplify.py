@@ -113,9 +113,13 @@ def _same_if_unchanged(eqn: Eqn, inputs: tuple[Atom, ...], made_by: dict[Var, Eq
     return inputs[0]
 
 
-def _identity_permutation(eqn: Eqn, inputs: tuple[Atom, ...], made_by: dict[Var, Eqn]) -> Atom | None:
-    permutation = eqn.params["permutation"]
-    return inputs[0] if tuple(permutation) == tuple(range(len(permutation))) else None
+def _undone_permutation(eqn: Eqn, inputs: tuple[Atom, ...], made_by: dict[Var, Eqn]) -> Atom | None:
+    """What was transposed before, if this puts it back."""
+    permutation, source = tuple(eqn.params["permutation"]), inputs[0]
+    inner = made_by.get(source) if isinstance(source, Var) else None
+    if inner is not None and inner.prim is eqn.prim:
+        permutation, source = tuple(inner.params["permutation"][i] for i in permutation), inner.inputs[0]
+    return source if permutation == tuple(range(len(permutation))) else None
 
 
 def _twice(eqn: Eqn, inputs: tuple[Atom, ...], made_by: dict[Var, Eqn]) -> Atom | None:
@@ -142,7 +146,7 @@ _RULES: dict[str, Callable[[Eqn, tuple[Atom, ...], dict[Var, Eqn]], Atom | None]
     "convert_element_type": _same_if_unchanged,
     "reshape": _same_if_unchanged,
     "broadcast_in_dim": _same_if_unchanged,
-    "transpose": _identity_permutation,
+    "transpose": _undone_permutation,
     "neg": _twice,
     "not": _twice,
     "select_n": _select,

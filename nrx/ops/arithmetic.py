@@ -286,7 +286,7 @@ def _float_rem_at(b: Builder, index: tuple, x: Callable, y: Callable) -> Expr:
 
     (rest,) = b.while_([loops.apply("abs", numerator)], goes_on, reduced)
     rest = loops.select(rest < 0, rest + size, rest)
-    for operand in (divisor, numerator):
+    for operand in (divisor, numerator):  # of NaNs, fmod keeps the first one
         rest = loops.select(loops.ne(operand, operand), operand, rest)
     rest = loops.select(loops.eq(rest, rest), loops.apply("copysign", rest, numerator), rest)
     return loops.convert(rest, elements[0].type)

@@ -17,10 +17,10 @@ import mpmath as mp
 import numpy as np
 from mpmath import mpf
 
-mp.mp.dps = 90
+mp.mp.dps = 80
 
 Real = Callable[[mpf], mpf]
-LN2, PI, E = mp.log(2), mp.pi, mp.e
+LN2, PI = mp.log(2), +mp.pi
 GRID = 24  # points between two nodes, to find the extrema of the error
 
 
@@ -138,6 +138,30 @@ def relative(f: Real, z: mpf) -> mpf:
     """The weight of a factor of x³ in a function f whose error is to be relative: x³ / f(x) where z = x²."""
     x = mp.sqrt(z)
     return x * z / f(x) if z else mpf(0)
+
+
+def erfc_scaled(t: mpf) -> mpf:
+    """(x + 3) exp(x²) erfc(x) where t = (x - 3) / (x + 3)."""
+    x = 3 * (1 + t) / (1 - t)
+    return (x + 3) * mp.exp(x * x) * mp.erfc(x)
+
+
+ERFC_MIDDLE = erfc_scaled(mpf(0))
+
+
+def erf_inv_ratio(w: mpf) -> mpf:
+    """erf_inv(x) / x where w = -log(1 - x²), by Halley's method."""
+    if not w:
+        return mp.sqrt(PI) / 2
+    x = mp.sqrt(-mp.expm1(-w))
+    complement = mp.exp(-w) / (1 + x)
+    y = mp.sqrt(w) * mpf("0.9") if w < 4 else mp.sqrt(w + LN2 - mp.log(PI * w) / 2)
+    step = mpf(1)
+    while abs(step) > mpf(10) ** -28:  # the next one triples the digits
+        step = (mp.erfc(y) - complement) * mp.exp(y * y) * mp.sqrt(PI) / 2
+        step /= 1 + y * step
+        y += step
+    return y / x
 
 
 FITS = {
@@ -261,17 +285,48 @@ FITS = {
         lambda z: mp.sqrt(z) / mp.erf(mp.sqrt(z)) if z else mpf(0),
         {"f32": 6, "f64": 11},
     ),
-}
-FITS |= {  # by type
-    f"ERF_FAR_{type.upper()}": Fit(
-        f"-log2(erfc(x)) in u = x - {centre} for 1 <= x <= {largest}, with the error relative to erf",
-        lambda u, c=centre: -mp.log(mp.erfc(u + c), 2),
-        1 - mpf(centre),
-        mpf(largest) - mpf(centre),
-        lambda u, c=centre: LN2 * mp.erfc(u + c) / mp.erf(u + c),
-        {type: degree},
-    )
-    for type, centre, largest, degree in (("f32", 2.5, 3.93, 6), ("f64", 3.5, 5.95, 18))
+    **{
+        f"ERF_FAR_{type.upper()}": Fit(
+            f"-log2(erfc(x)) in x - {centre} for 1 <= x <= {largest}, with the error relative to erf",
+            lambda u, centre=centre: -mp.log(mp.erfc(u + centre), 2),
+            1 - mpf(centre),
+            mpf(largest) - mpf(centre),
+            lambda u, centre=centre: LN2 * mp.erfc(u + centre) / mp.erf(u + centre),
+            {type: degree},
+        )
+        for type, centre, largest, degree in (("f32", 2.5, 3.93, 6), ("f64", 3.5, 5.95, 18))
+    },
+    "ERFC": Fit(
+        "((x + 3) exp(x²) erfc(x) less its value at 3) / t in t = (x - 3) / (x + 3) for 15/32 <= x <= 27.5",
+        lambda t: (erfc_scaled(t) - ERFC_MIDDLE) / t,
+        (mpf(15) / 32 - 3) / (mpf(15) / 32 + 3),
+        mpf("24.5") / mpf("30.5"),
+        lambda t: abs(t) / erfc_scaled(t),
+        {"f32": 9, "f64": 21},
+    ),
+    "ERF_INV_CENTRE": Fit(
+        "erf_inv(x) / x in w - 2.5, w = -log(1 - x²), for 0 <= w <= 5",
+        lambda u: erf_inv_ratio(u + mpf("2.5")),
+        mpf("-2.5"),
+        mpf("2.5"),
+        lambda u: 1 / erf_inv_ratio(u + mpf("2.5")),
+        {"f32": 9, "f64": 22},
+    ),
+    **{
+        name: Fit(
+            f"erf_inv(x) / x in sqrt(w) - {centre}, w = -log(1 - x²), for {low} <= w <= {high}",
+            lambda u, centre=centre: erf_inv_ratio((u + mpf(centre)) ** 2),
+            mp.sqrt(low) - mpf(centre),
+            mp.sqrt(high) - mpf(centre),
+            lambda u, centre=centre: 1 / erf_inv_ratio((u + mpf(centre)) ** 2),
+            degrees,
+        )
+        for name, centre, low, high, degrees in (
+            ("ERF_INV_TAIL_F32", "3.125", 5, 16.7, {"f32": 9}),
+            ("ERF_INV_TAIL_F64", "3.125", 5, 16, {"f64": 22}),
+            ("ERF_INV_LAST_F64", "5.0625", 16, 37.5, {"f64": 19}),
+        )
+    },
 }
 
 
@@ -286,6 +341,7 @@ class Split(NamedTuple):
 SPLITS = {
     "LOG2_E": Split("1 / log(2)", 1 / LN2, 2),
     "LOG_2": Split("log(2)", LN2, 2),
+    "ERFC_MIDDLE": Split("6 exp(9) erfc(3)", ERFC_MIDDLE, 2),
     "THIRD": Split("1/3", mpf(1) / 3, 2),
     "HALF_PI": Split("pi / 2", PI / 2, 3),
     "TWO_OVER_PI": Split("2 / pi", 2 / PI, 1),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nrx.compiler.mathlib import exponential, inverse_trigonometric, logarithmic, power, trigonometric
+from nrx.compiler.mathlib import error_function, exponential, inverse_trigonometric, logarithmic, power, trigonometric
 from nrx.core.loops import Expr
 
 _FUNCTIONS: dict[str, Callable[..., Expr]] = {
@@ -32,6 +32,9 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
         power.rsqrt,
         power.cbrt,
         power.pow,
+        error_function.erf,
+        error_function.erfc,
+        error_function.erf_inv,
     )
 }
 

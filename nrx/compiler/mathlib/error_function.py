@@ -20,16 +20,19 @@ from nrx.compiler.mathlib.kit import (
 from nrx.compiler.mathlib.logarithmic import log_of_normal
 from nrx.core.loops import Expr, apply, const, eq, rarely, select
 
-_ERF_LARGEST = {"f32": 3.93, "f64": 5.95}  # from here on erf rounds to 1
-_ERFC_LARGEST = {"f32": 10.2, "f64": 27.5}  # from here on erfc rounds to 0
-_SPLIT = 15 / 32  # below it erf < 1/2, so that 1 - erf loses no digits
+_ERF_FAR = {"f32": (tables.ERF_FAR_F32, 2.5, 3.93), "f64": (tables.ERF_FAR_F64, 3.5, 5.95)}
+"""The polynomial, its centre, and where erf has become 1."""
+_ERFC_LARGEST = {"f32": 10.2, "f64": 27.5}
+"""Where erfc has become 0."""
+_SPLIT = 15 / 32
+"""Below it erf < 1/2, so that 1 - erf loses no digits."""
 
 
 def erf(x: Expr) -> Expr:
     """x + x Q(x²) below 1, and 1 - 2^-p with a polynomial for p beyond."""
     a = absolute(x)
-    u = at_most(a, _ERF_LARGEST[x.type]) - tables.ERF_CENTRE[x.type]
-    power = -polynomial(u, tables.ERF_FAR[x.type])
+    coefficients, centre, largest = _ERF_FAR[x.type]
+    power = -polynomial(at_most(a, largest) - centre, coefficients)
     n, bits = nearest(power)
     r = power - n
     far = fma(-fma(polynomial(r, tables.EXP2[x.type]), r, 1.0), power_of_two(bits, x.type), 1.0)

@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
+# PyTorch is large, and only the benchmarks need it.
+BENCH_VENV ?= .venv-bench
 
 # More workers than this cost more to start than they save.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8
@@ -35,8 +37,9 @@ lint: $(VENV)/.extra-lint ## check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy nrx
 
-bench: $(VENV)/.extra-bench ## run the benchmarks
-	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+bench: ## measure the CPU beside JAX and PyTorch, and write docs/benchmarks/cpu.md
+	@$(MAKE) --no-print-directory VENV=$(BENCH_VENV) $(BENCH_VENV)/.extra-peers
+	$(BENCH_VENV)/bin/python -m benchmarks cpu $(BENCH_ARGS)
 
 docs: $(VENV)/.extra-plot $(VENV)/.extra-test ## run the code blocks of the README and the documentation
 	$(BIN)/python -m pytest tests/test_docs.py

@@ -5,14 +5,15 @@ above 1 say how many times as long the alternative takes. On a machine that is b
 OPENBLAS_NUM_THREADS=1: waiting threads of BLAS would be all that is measured.
 """
 
-import timeit
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import nrx
+from benchmarks import bursts
 from nrx.ops import convolution, windows
 from nrx.ops.convolution import conv_general_dilated
 
@@ -21,8 +22,8 @@ try:
 except ImportError:
     jax = None
 
-BURSTS = 15
-BURST_SECONDS = 0.004
+fastest = partial(bursts.fastest, bursts=15, seconds=0.004)
+
 LAYOUTS = ("NHWC", "HWIO", "NHWC")
 
 # name, lhs, rhs, stride, groups
@@ -35,17 +36,6 @@ PROBLEMS = [
     ("8×32×32×64 → 3×3×64 / 2", (8, 32, 32, 64), (3, 3, 64, 64), 2, 1),
     ("8×32×32×64, depthwise 3×3", (8, 32, 32, 64), (3, 3, 1, 64), 1, 64),
 ]
-
-
-def fastest(*functions: Callable[[], Any]) -> list[float]:
-    """Seconds per call of each function: the minimum over interleaved bursts."""
-    timers = [timeit.Timer(function) for function in functions]
-    counts = [max(1, round(BURST_SECONDS / min(timer.repeat(3, 1)))) for timer in timers]
-    best = [float("inf")] * len(functions)
-    for _ in range(BURSTS):
-        for i, (timer, count) in enumerate(zip(timers, counts, strict=True)):
-            best[i] = min(best[i], timer.timeit(count) / count)
-    return best
 
 
 @contextmanager

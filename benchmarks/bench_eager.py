@@ -3,7 +3,6 @@
 All run in short bursts by turns, and each counts with its fastest burst, so that a busy machine slows them alike.
 """
 
-import timeit
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -12,14 +11,12 @@ import numpy as np
 
 import nrx
 import nrx.numpy
+from benchmarks.bursts import fastest
 
 jax: Any = None
 with suppress(ImportError):
     import jax
     import jax.numpy
-
-BURSTS = 100
-BURST_SECONDS = 0.001
 
 #: name -> the operation, of an array of 4 numbers, a 4 × 4 matrix and the functions of a NumPy-like module.
 OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
@@ -48,24 +45,13 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
 }
 
 
-def fastest(*functions: Callable[[], Any]) -> list[float]:
-    """Seconds per call of each function: the minimum over interleaved bursts."""
-    timers = [timeit.Timer(function) for function in functions]
-    counts = [max(1, round(BURST_SECONDS / (timer.timeit(50) / 50))) for timer in timers]
-    best = [float("inf")] * len(functions)
-    for _ in range(BURSTS):
-        for i, (timer, count) in enumerate(zip(timers, counts, strict=True)):
-            best[i] = min(best[i], timer.timeit(count) / count)
-    return best
-
-
 def main() -> None:
     modules = [np, nrx.numpy] + ([jax.numpy] if jax else [])
     vector, matrix = np.linspace(-1, 2, 4, dtype=np.float32), np.ones((4, 4), np.float32)
     operands = [(xp.asarray(vector), xp.asarray(matrix), xp) for xp in modules]
     print(f"{'operation':22} {'numpy':>9} {'nrx':>9} {'over numpy':>11}" + f" {'jax':>9}" * bool(jax))
     for name, operation in OPERATIONS.items():
-        times = fastest(*(lambda op=operation, args=args: op(*args) for args in operands))
+        times = fastest(*(lambda op=operation, args=args: op(*args) for args in operands), bursts=100, seconds=0.001)
         numpy_time, nrx_time, *rest = (time * 1e6 for time in times)
         line = f"{name:22} {numpy_time:6.2f} µs {nrx_time:6.2f} µs {nrx_time - numpy_time:+8.2f} µs"
         print(line + "".join(f" {time:6.2f} µs" for time in rest))

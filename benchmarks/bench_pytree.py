@@ -3,19 +3,16 @@
 The two run in short bursts by turns, and each counts with its fastest burst, so that a busy machine slows both alike.
 """
 
-import timeit
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from benchmarks.bursts import fastest
 from nrx import tree_util as nrx_tree
 
 jax_tree: Any = None
 with suppress(ImportError):
     from jax import tree_util as jax_tree
-
-BURSTS = 200
-BURST_SECONDS = 0.001
 
 LEAF = 1.0
 TREES: dict[str, Any] = {
@@ -25,17 +22,6 @@ TREES: dict[str, Any] = {
     "100 leaves, 50 dicts of 2": {f"layer{i}": {"w": LEAF, "b": LEAF} for i in range(50)},
     "100 leaves, mixed": {f"layer{i}": (LEAF, [LEAF, {"w": LEAF, "b": LEAF}], LEAF) for i in range(20)},
 }
-
-
-def fastest(*functions: Callable[[], Any]) -> list[float]:
-    """Seconds per call of each function: the minimum over interleaved bursts."""
-    timers = [timeit.Timer(function) for function in functions]
-    counts = [max(1, round(BURST_SECONDS / (timer.timeit(100) / 100))) for timer in timers]
-    best = [float("inf")] * len(functions)
-    for _ in range(BURSTS):
-        for i, (timer, count) in enumerate(zip(timers, counts, strict=True)):
-            best[i] = min(best[i], timer.timeit(count) / count)
-    return best
 
 
 def operations(library: Any, tree: Any) -> dict[str, Callable[[], Any]]:
@@ -57,7 +43,7 @@ def main() -> None:
     for name, tree in TREES.items():
         ours, theirs = operations(nrx_tree, tree), operations(jax_tree, tree)
         for operation in ours:
-            nrx_time, jax_time = fastest(ours[operation], theirs[operation])
+            nrx_time, jax_time = fastest(ours[operation], theirs[operation], bursts=200, seconds=0.001)
             times = f"{nrx_time * 1e6:6.2f} µs {jax_time * 1e6:6.2f} µs {nrx_time / jax_time:5.1f}x"
             print(f"{name:28} {operation:14} {times}")
 

@@ -3,7 +3,6 @@
 All run in short bursts by turns, and each counts with its fastest burst, so that a busy machine slows all alike.
 """
 
-import timeit
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 import nrx.backends
 import nrx.random
+from benchmarks.bursts import fastest
 
 try:
     import jax
@@ -18,17 +18,7 @@ except ImportError:
     jax = None
 
 COUNT = 1_000_000
-BURSTS = 30
-SMALL_CALLS = 50
-
-
-def fastest(functions: list[Callable[[], Any]], calls: int) -> list[float]:
-    """Seconds per call of each function: the minimum over interleaved bursts of `calls` calls."""
-    best = [float("inf")] * len(functions)
-    for _ in range(BURSTS):
-        for i, function in enumerate(functions):
-            best[i] = min(best[i], timeit.timeit(function, number=calls) / calls)
-    return best
+BURSTS = {"bursts": 30, "seconds": 0.001}
 
 
 def draws(random: Any, key: Any) -> dict[str, Callable[[], Any]]:
@@ -81,12 +71,12 @@ def main() -> None:
     print(f"draws of {COUNT} numbers: nrx, then the others with the time of nrx over theirs")
     for name, draw in ours.items():
         functions = [draw, *(peer[name] for peer in peers.values())]
-        report(name, fastest(functions, 1), 1e-3, "ms", list(peers))
+        report(name, fastest(*functions, **BURSTS), 1e-3, "ms", list(peers))
     if jax is None:
         return
     theirs = small(jax.random, jax.random.PRNGKey(0))
     for name, draw in small(nrx.random, key).items():
-        report(name, fastest([draw, theirs[name]], SMALL_CALLS), 1e-6, "µs", ["jax"])
+        report(name, fastest(draw, theirs[name], **BURSTS), 1e-6, "µs", ["jax"])
 
 
 if __name__ == "__main__":

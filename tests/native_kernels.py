@@ -57,6 +57,29 @@ done:
   ret void
 }
 
+; A task stores the square of the f64 whose bits are in place of `rounds`.
+define void @square(ptr %args, i64 %first, i64 %last, i64 %thread) nounwind {
+start:
+  %out_at = getelementptr i64, ptr %args, i64 1
+  %out = load ptr, ptr %out_at
+  %factor_at = getelementptr i64, ptr %args, i64 2
+  %factor = load double, ptr %factor_at
+  %product = fmul double %factor, %factor
+  br label %loop
+loop:
+  %i = phi i64 [ %first, %start ], [ %next, %body ]
+  %more = icmp slt i64 %i, %last
+  br i1 %more, label %body, label %done
+body:
+  %at = getelementptr double, ptr %out, i64 %i
+  store double %product, ptr %at
+  call void @burn()
+  %next = add i64 %i, 1
+  br label %loop
+done:
+  ret void
+}
+
 define internal void @burn() nounwind {
 start:
   br label %loop

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nrx.compiler.plan import Block, Control, Host, Move, Place, Run, Shared, aligned
+from nrx.compiler.plan import Block, Control, Host, Move, Place, Run, Shared
 from nrx.core.dtypes import from_short_name
 from nrx.core.loops import Kernel, Repeat, Scan
 from nrx.core.program import Program
@@ -33,7 +33,8 @@ class _Interpreter:
             if place.kind == "temporary":
                 return memory[place.number + place.offset :]
             if place.kind == "constant":
-                return np.atleast_1d(self.shared.constants[place.number].numpy()).reshape(-1).view(np.uint8)[place.offset :]
+                constant = self.shared.constants[place.number].numpy()
+                return np.atleast_1d(constant).reshape(-1).view(np.uint8)[place.offset :]
             return (inputs if place.kind == "in" else outs)[place.number][place.offset :]
 
         for action in block.actions:
@@ -44,7 +45,7 @@ class _Interpreter:
             elif isinstance(action, Host):
                 self.host(action, [at(place) for place in action.places])
             else:
-                self.control(action, [at(p) for p in action.inputs], [at(p) for p in action.outs], memory[action.memory :])
+                self.control(action, [at(p) for p in action.inputs], [at(p) for p in action.outs])
 
     def launch(self, kernel: Kernel, memory: list[Bytes]) -> None:
         dtypes = [from_short_name(buffer.type) for buffer in kernel.buffers]
@@ -64,7 +65,7 @@ class _Interpreter:
         for target, value in zip(arrays[count:], out if eqn.prim.multiple_results else [out], strict=True):
             target[...] = value
 
-    def control(self, action: Control, inputs: list[Bytes], outs: list[Bytes], memory: Bytes) -> None:
+    def control(self, action: Control, inputs: list[Bytes], outs: list[Bytes]) -> None:
         rule = action.rule
         if isinstance(rule, Scan):
             first, count = rule.consts, rule.carry
@@ -72,12 +73,14 @@ class _Interpreter:
             first, count = rule.cond_consts + rule.body_consts, len(rule.body.outs)
         else:
             which = min(max(int(inputs[0][:4].view(np.int32)[0]), 0), len(action.blocks) - 1)
-            return self.run(action.blocks[which], inputs[1:], outs, memory)
+            block = action.blocks[which]
+            self.run(block, inputs[1:], outs, np.full(block.temporary_bytes, 0xCD, np.uint8))
+            return
         body = action.blocks[-1]
         for k in range(count):
             outs[k][: action.out_bytes[k]] = inputs[first + k][: action.out_bytes[k]].copy()
         current = list(outs[:count])
-        other = [o if k in body.overwrites else np.zeros(aligned(action.out_bytes[k]), np.uint8) for k, o in enumerate(current)]
+        other = [o if k in body.overwrites else np.zeros(action.room[k], np.uint8) for k, o in enumerate(current)]
         inner = np.full(max(b.temporary_bytes for b in action.blocks) + 1, 0xCD, np.uint8)
         if isinstance(rule, Scan):
             for step in range(rule.length)[:: -1 if rule.reverse else 1]:
@@ -99,4 +102,3 @@ class _Interpreter:
                 current, other = other, current
         for k in range(count):
             outs[k][: action.out_bytes[k]] = current[k][: action.out_bytes[k]].copy()
-

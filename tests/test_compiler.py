@@ -152,7 +152,7 @@ def test_a_dear_value_is_not_computed_for_every_reader() -> None:
     ("function", "left"),
     [
         (lambda x: x * 1.0, 0),
-        (lambda x: -(-x), 0),
+        (lambda x: jnp.negative(-x), 0),
         (lambda x: x - 0.0, 0),
         (lambda x: x + 0.0, 1),  # -0 + 0 is 0
         (lambda x: x.T.T, 0),

@@ -1,5 +1,6 @@
 """The thread pool: the same results for any number of threads, whoever calls, forks, interrupts or leaves."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 from native_kernels import Kernels, multiplied
 
-from nrx.compiler import pool
+from nrx.compiler import llvm, pool
+from nrx.compiler.loader import Loaded
 from nrx.compiler.pool import Pool, get_num_threads, set_num_threads
+from nrx.compiler.targets import host
 from nrx.core.errors import ConfigError
 
 pytest.importorskip("llvmlite")
@@ -72,13 +75,10 @@ def test_many_jobs_in_a_row(kernels: Kernels, threads: int) -> None:
 def test_threads_have_numbers(kernels: Kernels, threads: int) -> None:
     set_num_threads(threads)
     seen: set[int] = set()
-    for _ in range(200):
+    deadline = time.monotonic() + 60  # a busy machine may keep the workers waiting
+    while len(seen) < min(threads, 2) and time.monotonic() < deadline:
         seen |= set(kernels.run("which", 40, 1).tolist())
-        if len(seen) == threads:
-            break
-    assert 0 in seen
-    assert seen <= set(range(threads))
-    assert len(seen) == min(threads, 2) or threads > 2
+    assert {0, 1} & set(range(threads)) <= seen <= set(range(threads))
 
 
 @THREAD_COUNTS
@@ -104,6 +104,35 @@ def test_many_callers_and_changing_numbers_of_threads(kernels: Kernels) -> None:
         caller.join()
     assert len(good) == 400
     assert all(good)
+
+
+@pytest.mark.skipif(not host().is_x86, reason="sets the MXCSR register")
+@THREAD_COUNTS
+def test_workers_round_as_the_caller_does(kernels: Kernels, threads: int) -> None:
+    """Libraries built with -ffast-math have the thread that loads them flush subnormal numbers to zero."""
+    text = """
+    declare void @llvm.x86.sse.stmxcsr(ptr)
+    declare void @llvm.x86.sse.ldmxcsr(ptr)
+    define void @get(ptr %mode) nounwind {
+      call void @llvm.x86.sse.stmxcsr(ptr %mode)
+      ret void
+    }
+    define void @set(ptr %mode) nounwind {
+      call void @llvm.x86.sse.ldmxcsr(ptr %mode)
+      ret void
+    }"""
+    code = Loaded(llvm.assemble(text, host()))
+    get, put = (ctypes.CFUNCTYPE(None, ctypes.c_void_p)(code.address(name)) for name in ("get", "set"))
+    set_num_threads(threads)
+    usual, flushing = ctypes.c_uint32(), ctypes.c_uint32()
+    get(ctypes.addressof(usual))
+    flushing.value = usual.value | 1 << 15
+    bits = int(np.float64(2.0**-520).view(np.int64))
+    for mode, expected in ((flushing, 0.0), (usual, 2.0**-1040), (flushing, 0.0), (usual, 2.0**-1040)):
+        put(ctypes.addressof(mode))
+        outs = [kernels.run("square", 40, 1, rounds=bits).view(np.float64) for _ in range(10)]
+        put(ctypes.addressof(usual))
+        np.testing.assert_array_equal(outs, expected)
 
 
 # ---- the number of threads ------------------------------------------------------------------------------------------

@@ -82,6 +82,8 @@ def disturbance(before: Usage | None, after: Usage | None) -> str:
     if before is None or after is None:
         return "not known"
     spent = after.since(before)
+    if not spent.all:
+        return "not known"
     others = max(0.0, spent.busy - spent.own)
     return (
         f"{others / spent.all:.1%} of the processors used by others, {spent.stolen / spent.all:.1%} stolen by the host"

@@ -135,4 +135,3 @@ class _HostCall:
 def _array_at(address: int, aval: Any) -> np.ndarray:
     nbytes = aval.size * aval.dtype.itemsize
     return np.ndarray(aval.shape, aval.dtype, (ctypes.c_char * nbytes).from_address(address))
-

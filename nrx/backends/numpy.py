@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from nrx.backends.op_by_op import compile_op_by_op, interpret
+from nrx.backends.op_by_op import interpret
+from nrx.core.aval import Aval
 from nrx.core.backend import Device, Executable, Raw, register_backend
 from nrx.core.primitive import Primitive
-from nrx.core.program import Program
+from nrx.core.program import Eqn, Program, Var, subprograms
 
 
 def _ignoring() -> tuple[ContextVar, Any] | None:
@@ -43,6 +44,18 @@ def _silence() -> Callable[[], AbstractContextManager]:
     return Silence
 
 
+def _program_of(prim: Primitive, raws: Sequence[Raw], params: dict) -> Program:
+    """Control flow as a Program of one equation, which is compiled as a whole; remembered with the first one inside."""
+    avals = tuple(Aval(raw.shape, raw.dtype) for raw in raws)
+
+    def make() -> Program:
+        invars = [Var(aval) for aval in avals]
+        outs = [Var(aval) for aval in prim.infer(avals, params)]
+        return Program(invars, [Eqn(prim, invars, outs, params)], outs, name=prim.name)
+
+    return subprograms(params)[0].remember((prim, avals, tuple(params.items())), make)
+
+
 class NumpyBackend:
     """Arrays are `numpy.ndarray`; there is one device, `cpu:0`."""
 
@@ -69,6 +82,8 @@ class NumpyBackend:
         return self._silence()  # inf and NaN are results here, as on any accelerator
 
     def call(self, prim: Primitive, raws: Sequence[Raw], params: dict, device: Device) -> Any:
+        if prim.higher_order and prim.call_program is None:
+            return device.runner.run(_program_of(prim, raws, params), raws)
         out = prim.impl(device.runner if prim.higher_order else np, *raws, **params)
         if type(out) is np.ndarray:
             return out

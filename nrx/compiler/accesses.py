@@ -6,18 +6,21 @@ Views (transposes, broadcasts, slices, …) are looked through: what counts are 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from nrx.compiler.elements import Elements, reduced_extents
+from nrx.compiler.elements import Elements
 from nrx.core import loops
 from nrx.core.loops import Builder, Complex, Elementwise, Expr, Pointwise, Reduction, Value
 from nrx.core.program import Atom, Eqn, Literal, Var
 from nrx.core.shapes import Shape
 
 
+_ZERO = loops.const(0, "i64")
+
+
 class Access(NamedTuple):
-    """One read of a variable at an index of the reader's iteration space."""
+    """One read of a variable, `at` an index of the reader's iteration space."""
 
     var: Var
-    index: tuple
+    at: tuple
 
 
 class Space(NamedTuple):
@@ -64,7 +67,7 @@ class Symbols:
         if extents not in self._made:
             self._made[extents] = [Expr("var", "i64", (), loops.Var("loop", extent)) for extent in extents]
         variables = iter(self._made[extents])
-        return tuple(0 if extent == 1 else next(variables) for extent in shape)
+        return tuple(_ZERO if extent == 1 else next(variables) for extent in shape)
 
 
 def essential(index: Sequence[Any]) -> tuple:

@@ -27,7 +27,7 @@ declare i64 @llvm.readcyclecounter()
 
 
 def emit_entry(
-    block: Block, places: Sequence[Stored], own_words: tuple[int, int], name_of: Callable[[Kernel], str], name: str = "entry"
+    block: Block, places: Sequence[Stored], own_words: tuple[int, int], name_of: Callable[[Kernel], str]
 ) -> str:
     """LLVM IR of the function that runs a Block.
 
@@ -37,9 +37,8 @@ def emit_entry(
         own_words: how many constants and host calls the program's part of the runtime table starts with; the values of
             its symbols follow.
         name_of: the name of a kernel's function.
-        name: of the function.
     """
-    return _Entry(block, places, own_words, name_of).text(name)
+    return _Entry(block, places, own_words, name_of).text()
 
 
 class _Entry:
@@ -54,19 +53,19 @@ class _Entry:
         self.words = 1
         self.label = "start"
 
-    def text(self, name: str) -> str:
+    def text(self) -> str:
         count = len(self.block.program.invars)
         self.runtime, first_out, arena = (self.word("%words", number) for number in range(3))
         inputs = [self.word("%words", 3 + number) for number in range(count)]
-        blocks = [first_out]
-        blocks += [self.word("%words", 2 + count + number) for number in range(1, max((p.block for p in self.places), default=0) + 1)]
+        last_block = max((place.block for place in self.places), default=0)
+        blocks = [first_out, *(self.word("%words", 3 + count + number) for number in range(last_block))]
         outs = [self.at(blocks[place.block], place.offset) for place in self.places]
         for result, argument in self.block.overwrites.items():
             outs[result] = inputs[argument]
         self.run(self.block, inputs, outs, arena)
         self.lines.append("  ret i64 0")
         head = [
-            f"define i64 @{name}(ptr %words) nounwind {{",
+            "define i64 @entry(ptr %words) nounwind {",
             "start:",
             f"  %args = alloca [{self.words} x i64], align 16",
             "  %polled = alloca i64, align 8",
@@ -191,9 +190,7 @@ class _Entry:
             return
         grain = max(1, round(_GRAIN_COST / kernel.cost))
         parfor, pool = self.word(self.runtime, PARFOR), self.word(self.runtime, POOL)
-        self.return_if(
-            self.new(f"call i64 {parfor}(ptr {pool}, ptr @{name}, ptr %args, i64 {tasks}, i64 {grain})")
-        )
+        self.return_if(self.new(f"call i64 {parfor}(ptr {pool}, ptr @{name}, ptr %args, i64 {tasks}, i64 {grain})"))
 
     def control(self, action: Control, inputs: list[str], outs: list[str], memory: str) -> None:
         if isinstance(action.rule, Switch):

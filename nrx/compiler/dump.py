@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from nrx.compiler.loop_text import kernel_text
 from nrx.core.loops import Kernel
 
 _numbers = itertools.count()
@@ -31,4 +32,4 @@ class Dump:
     def write_kernel(self, name: str, kernel: Kernel) -> None:
         """Write the loop IR of a kernel."""
         if self.folder is not None:
-            self.write(name, format_kernel(kernel))
+            self.write(name, kernel_text(kernel))

@@ -44,7 +44,7 @@ class Elements:
         """The element of `atom` at an index of ints and i64 Exprs."""
         if isinstance(atom, Literal):
             return literal(atom)
-        index = tuple(index)
+        index = tuple([i if isinstance(i, Expr) else loops.const(i, "i64") for i in index])
         key = (atom, *map(_key, index))
         found = self._known.get(key)
         if found is None:

@@ -197,7 +197,7 @@ class _Fuser:
             return None
         index = essential(self.accesses.symbols.index(space.shape))
         own = [read for read in reads if self.group_of.get(read.var) is group]
-        return "row" if own and all(r.var in group.rows and essential(r.index) == index for r in own) else None
+        return "row" if own and all(r.var in group.rows and essential(r.at) == index for r in own) else None
 
     def _fits_full(self, group: Group, space: Space, reads: list[Access]) -> bool:
         full = self.accesses.symbols.index(group.space.shape)
@@ -207,9 +207,9 @@ class _Fuser:
             if self.group_of.get(read.var) is not group:
                 continue
             if read.var in group.full:
-                if essential(read.index) != essential(full):
+                if essential(read.at) != essential(full):
                     return False
-            elif essential(read.index) != kept:
+            elif essential(read.at) != kept:
                 return False
             late = late or read.var in group.late
         if late and not group.may_sweep_again():
@@ -231,8 +231,10 @@ class _Fuser:
 
     def _absorb(self, group: Group, other: Group, eqn: Eqn, space: Space, reads: list[Access]) -> None:
         """Merge `other` into `group` if both can be one sweep."""
-        same = other.is_open and other.extents == group.extents and (
-            not other.space.reduced or not group.space.reduced or _axes(other.space) == _axes(group.space)
+        same = (
+            other.is_open
+            and other.extents == group.extents
+            and (not other.space.reduced or not group.space.reduced or _axes(other.space) == _axes(group.space))
         )
         if not same or len(group.eqns) + len(other.eqns) > _MOST_EQUATIONS or not self._fits_full(other, space, reads):
             return
@@ -393,6 +395,6 @@ def _offset(reads: list[Access], var: Var, index: tuple) -> int | None:
     """Where in its operand a view starts, if its elements lie there in the same order."""
     if len(reads) != 1 or reads[0].var.aval.dtype != var.aval.dtype or not size(var.aval.shape):
         return None
-    constant, terms = loops.linear_terms(loops.row_major(reads[0].index, reads[0].var.aval.shape))
+    constant, terms = loops.linear_terms(loops.row_major(reads[0].at, reads[0].var.aval.shape))
     base, wanted = loops.linear_terms(loops.row_major(index, var.aval.shape))
     return constant - base if terms == wanted else None

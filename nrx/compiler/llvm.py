@@ -16,15 +16,15 @@ from nrx.compiler.targets import Target
 from nrx.core.errors import BackendMissingError, CompilerError
 
 _INTRINSICS = """
-aarch64.hint abs assume bitreverse bswap canonicalize ceil copysign ctlz ctpop cttz fabs floor fma fptosi.sat
-fptoui.sat fshl fshr is.fpclass masked.compressstore masked.expandload masked.gather masked.load masked.scatter
-masked.store maximum maximumnum maxnum memcpy memmove memset minimum minimumnum minnum nearbyint prefetch
-read_register readcyclecounter rint round roundeven sadd.sat sadd.with.overflow smax smin smul.with.overflow sqrt
-ssub.sat ssub.with.overflow stepvector trunc uadd.sat uadd.with.overflow umax umin umul.with.overflow usub.sat
-usub.with.overflow vector.deinterleave2 vector.extract vector.insert vector.interleave2 vector.reduce.add
-vector.reduce.and vector.reduce.fadd vector.reduce.fmax vector.reduce.fmaximum vector.reduce.fmin
+aarch64.get.fpcr aarch64.hint aarch64.set.fpcr abs assume bitreverse bswap canonicalize ceil copysign ctlz ctpop cttz
+fabs floor fma fptosi.sat fptoui.sat fshl fshr is.fpclass masked.compressstore masked.expandload masked.gather
+masked.load masked.scatter masked.store maximum maximumnum maxnum memcpy memmove memset minimum minimumnum minnum
+nearbyint prefetch read_register readcyclecounter rint round roundeven sadd.sat sadd.with.overflow smax smin
+smul.with.overflow sqrt ssub.sat ssub.with.overflow stepvector trunc uadd.sat uadd.with.overflow umax umin
+umul.with.overflow usub.sat usub.with.overflow vector.deinterleave2 vector.extract vector.insert vector.interleave2
+vector.reduce.add vector.reduce.and vector.reduce.fadd vector.reduce.fmax vector.reduce.fmaximum vector.reduce.fmin
 vector.reduce.fminimum vector.reduce.fmul vector.reduce.mul vector.reduce.or vector.reduce.smax vector.reduce.smin
-vector.reduce.umax vector.reduce.umin vector.reduce.xor vector.reverse x86.sse2.pause
+vector.reduce.umax vector.reduce.umin vector.reduce.xor vector.reverse x86.sse.ldmxcsr x86.sse.stmxcsr x86.sse2.pause
 """
 INTRINSICS = frozenset(_INTRINSICS.split())
 """LLVM stops the process when it meets an intrinsic that it cannot translate; these it can."""

@@ -259,10 +259,11 @@ def _fill_in(image: np.ndarray, field: _Field, at: np.ndarray, values: np.ndarra
         values = (values >> 12) - (at >> 12)
     elif field.what == "low":
         values = values & 0xFFF
-    limit = 1 << (field.bits + field.shift - 1) if field.bits < 64 else 0
-    if (values & ((1 << field.shift) - 1)).any() or (limit and ((values < -limit) | (values >= 2 * limit)).any()):
-        raise _damaged("a relocation does not fit")
-    if limit and field.what != "low" and (values >= limit).any():
+    fits = (values & ((1 << field.shift) - 1)) == 0
+    if field.what in ("distance", "pages") and field.bits < 64:
+        limit = 1 << (field.bits + field.shift - 1)
+        fits &= (values >= -limit) & (values < limit)
+    if not fits.all():
         raise _damaged("a relocation does not fit")
     bits = (values >> field.shift).astype(np.uint64) & np.uint64((1 << field.bits) - 1)
     mask = ((1 << field.bits) - 1) << field.first

@@ -21,6 +21,8 @@ MAX_THREADS = 1024
 _SPIN_SECONDS = 30e-6  # as long as it takes to put a thread to sleep and wake it up again, three times over
 _POLL_SECONDS = 0.05
 _PATIENCE = 0.2  # with a worker that is in a long chunk when the interpreter ends: it never touches Python again
+#: What a thread itself has caused, and what faulthandler and others must see there.
+_OWN_SIGNALS = {getattr(signal, n, None) for n in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT")}
 _CLOSED = 1 << 31  # of a state: there is no job
 
 _requested: int | None = None
@@ -119,7 +121,7 @@ class Pool:
 
     def _run(self, cpu: int) -> None:
         if hasattr(signal, "pthread_sigmask"):  # signals are for the main thread, which may be waiting for one
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN_SIGNALS)
         if cpu >= 0:
             try:
                 os.sched_setaffinity(0, {cpu})

@@ -39,6 +39,7 @@ class PoolMemory(ctypes.Structure):
         next: the first task that nobody has claimed.
         function, args, tasks, grain: the job.
         excluded: the processor that the caller runs on, whose own worker stays out; -1 for none.
+        float_mode: the caller's rounding mode and treatment of subnormal numbers, which the workers take over.
         threads: how many threads may work on a job, the caller included.
         started: whether the workers have been started.
         spin: ticks that a thread looks around for before it sleeps.
@@ -52,7 +53,7 @@ class PoolMemory(ctypes.Structure):
 
     _fields_ = tuple(_on_lines(
         ["state"], ["next"],
-        ["function", "args", "tasks", "grain", "excluded"],
+        ["function", "args", "tasks", "grain", "excluded", "float_mode"],
         ["threads", "started", "spin", "poll_period", "forks"],
         ["sleepers"], ["lock", "waiting"], ["stop"],
     ))  # fmt: skip
@@ -68,7 +69,7 @@ def pool_text(target: Target) -> str:
     It calls poll and start_workers of `python_ir.python_text`, and belongs into one module with it.
     """
     fields = {f"@{name}@": f"i64 {getattr(PoolMemory, name).offset}" for name, *_ in PoolMemory._fields_}
-    text = _POOL + _SLEEP[target.system] + (_X86_TICKS if target.is_x86 else _ARM_TICKS)
+    text = _POOL + _SLEEP[target.system] + (_X86 if target.is_x86 else _ARM)
     for mark, offset in fields.items():
         text = text.replace(mark, offset)
     return text.replace("@futex@", "202" if target.is_x86 else "98")
@@ -127,6 +128,9 @@ open:
   store i64 %tasks, ptr %tasks_at
   store i64 %grain, ptr %grain_at
   store atomic i64 0, ptr %next monotonic, align 8
+  %float_mode_at = getelementptr i8, ptr %pool, @float_mode@
+  %float_mode = call i64 @get_float_mode()
+  store i64 %float_mode, ptr %float_mode_at
   %forks_at = getelementptr i8, ptr %pool, @forks@
   %forks = load atomic i64, ptr %forks_at monotonic, align 8
   %cpu = call i64 @current_cpu()
@@ -254,6 +258,7 @@ start:
   %tasks_at = getelementptr i8, ptr %pool, @tasks@
   %grain_at = getelementptr i8, ptr %pool, @grain@
   %excluded_at = getelementptr i8, ptr %pool, @excluded@
+  %float_mode_at = getelementptr i8, ptr %pool, @float_mode@
   %threads_at = getelementptr i8, ptr %pool, @threads@
   %spin_at = getelementptr i8, ptr %pool, @spin@
   %sleepers = getelementptr i8, ptr %pool, @sleepers@
@@ -316,6 +321,8 @@ work:
   %args = load ptr, ptr %args_at
   %tasks = load i64, ptr %tasks_at
   %grain = load i64, ptr %grain_at
+  %float_mode = load i64, ptr %float_mode_at
+  call void @set_float_mode(i64 %float_mode)
   %zero = call i64 @chunks(ptr %pool, ptr %next, ptr %function, ptr %args, i64 %tasks, i64 %grain,
                           i64 %thread, ptr null)
   %left = atomicrmw sub ptr %pool, i64 1 seq_cst
@@ -342,7 +349,7 @@ define void @stop(ptr %pool) nounwind {
 }
 """
 
-_X86_TICKS = """
+_X86 = """
 declare void @llvm.x86.sse2.pause()
 
 define internal void @pause() nounwind alwaysinline {
@@ -353,9 +360,28 @@ define internal void @pause() nounwind alwaysinline {
 define i64 @ticks_per_second() nounwind {
   ret i64 2500000000 ; the order of magnitude is enough
 }
+
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+
+define internal i64 @get_float_mode() nounwind {
+  %register = alloca i32, align 4
+  call void @llvm.x86.sse.stmxcsr(ptr %register)
+  %mode = load i32, ptr %register
+  %wide = zext i32 %mode to i64
+  ret i64 %wide
+}
+
+define internal void @set_float_mode(i64 %mode) nounwind {
+  %register = alloca i32, align 4
+  %narrow = trunc i64 %mode to i32
+  store i32 %narrow, ptr %register
+  call void @llvm.x86.sse.ldmxcsr(ptr %register)
+  ret void
+}
 """
 
-_ARM_TICKS = """
+_ARM = """
 declare void @llvm.aarch64.hint(i32)
 
 define internal void @pause() nounwind alwaysinline {
@@ -364,6 +390,18 @@ define internal void @pause() nounwind alwaysinline {
 }
 
 declare i64 @llvm.read_register.i64(metadata)
+declare i64 @llvm.aarch64.get.fpcr()
+declare void @llvm.aarch64.set.fpcr(i64)
+
+define internal i64 @get_float_mode() nounwind {
+  %mode = call i64 @llvm.aarch64.get.fpcr()
+  ret i64 %mode
+}
+
+define internal void @set_float_mode(i64 %mode) nounwind {
+  call void @llvm.aarch64.set.fpcr(i64 %mode)
+  ret void
+}
 
 define i64 @ticks_per_second() nounwind {
   %frequency = call i64 @llvm.read_register.i64(metadata !0)

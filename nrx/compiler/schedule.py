@@ -117,7 +117,9 @@ class _Plan:
         """The positions at which memory is read, and what is read at the point of the space only."""
         accesses = Accesses(self.fused.made_by, self.fused.rule_of, lambda v: v in self.own or self.fused.in_memory(v))
         accesses.symbols = self.fused.symbols
-        positions, same, other = [], set(), set()
+        positions: list[Expr] = []
+        same: set[Var] = set()
+        other: set[Var] = set()
         own_position = loops.linear_terms(loops.row_major(self.symbols, self.space.shape))
         for eqn in self.group.eqns:
             if not self.group.rows.isdisjoint(eqn.outs) and not isinstance(self.fused.rule_of(eqn), Reduction):
@@ -126,7 +128,7 @@ class _Plan:
             for read in accesses.through(self.fused.accesses_of[eqn]):
                 if read.var in self.own:
                     continue
-                position = loops.row_major(read.index, read.var.aval.shape)
+                position = loops.row_major(read.at, read.var.aval.shape)
                 positions.append(position)
                 (same if loops.linear_terms(position) == own_position else other).add(read.var)
         return positions, set() if self.space.reduced else same - other
@@ -530,9 +532,7 @@ def _combination(plan: _Plan, partial: list[Var], chunks: int, rows: int) -> Lau
     combine = sweeper.combine(0)
 
     def column(row: Any) -> None:
-        results = b.loop(
-            chunks, sweeper.inits(0), lambda c, *acc: combine(acc, [source(c, row) for source in sources])
-        )
+        results = b.loop(chunks, sweeper.inits(0), lambda c, *acc: combine(acc, [source(c, row) for source in sources]))
         sweeper.finish(0, results)
         sweeper.store_rows(plan.unravel(plan.kept, row))
 
@@ -542,4 +542,3 @@ def _combination(plan: _Plan, partial: list[Var], chunks: int, rows: int) -> Lau
         b.lanes(rows, column)
     b.kernel.cost = 4.0 * chunks * rows
     return Launch(b.kernel, elements.arguments, set(sweeper.row_outs), set())
-

@@ -52,7 +52,7 @@ def _simpler(eqn: Eqn, inputs: tuple[Atom, ...], made_by: dict[Var, Eqn]) -> tup
     rule = _RULES.get(eqn.prim.name)
     if rule is not None:
         found = rule(eqn, inputs, made_by)
-        if found is not None and found.aval.shape == eqn.outs[0].aval.shape and found.aval.dtype == eqn.outs[0].aval.dtype:
+        if found is not None and found.aval.strong == eqn.outs[0].aval.strong:
             return (found,)
     return _folded(eqn, inputs)
 

@@ -77,8 +77,9 @@ class Aval:
     def with_dims(self, shape: Shape) -> "Aval":
         """The same with a shape of Dims; equal to this one, but an object of its own."""
         aval = object.__new__(Aval)
-        for name, value in (("shape", shape), ("dtype", self.dtype), ("weak_type", self.weak_type), ("_hash", hash(self))):
-            object.__setattr__(aval, name, value)
+        for name in ("dtype", "weak_type", "_hash"):
+            object.__setattr__(aval, name, getattr(self, name))
+        object.__setattr__(aval, "shape", shape)
         return aval
 
     @property

@@ -210,6 +210,11 @@ class Runner:
         key = ("executable", self.device, donated)
         return program.remember(key, lambda: self.device.backend.compile(program, self.device, donated))
 
+    def interpret(self, program: Any, raws: Sequence[Raw]) -> list[Raw]:
+        """The raw outputs of a Program that is not worth compiling."""
+        device = self.device
+        return program.remember(("interpreter", device), lambda: device.backend.interpret(program, device))(raws)
+
     def run(self, program: Any, raws: Sequence[Raw], donated: tuple[bool, ...] = ()) -> list[Raw]:
         """The raw outputs of a Program."""
         return self.executable(program, donated)(raws)

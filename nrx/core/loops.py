@@ -63,15 +63,69 @@ def is_narrow(type: str) -> bool:
 #: towards zero, by 1 where the divisor is 0; shift counts are modulo the bits. min and max give NaN if there is one, and
 #: the second of two equal numbers. Sums and maxima of bools are or, products and minima are and.
 ARITHMETIC = frozenset(
-    "add sub mul div rem neg abs min max fma sqrt floor ceil rint trunc copysign "
-    "and or xor not shl lshr ashr popcount clz".split()
+    [
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "rem",
+        "neg",
+        "abs",
+        "min",
+        "max",
+        "fma",
+        "sqrt",
+        "floor",
+        "ceil",
+        "rint",
+        "trunc",
+        "copysign",
+        "and",
+        "or",
+        "xor",
+        "not",
+        "shl",
+        "lshr",
+        "ashr",
+        "popcount",
+        "clz",
+    ]
 )
 #: Operations on operands of one type whose result is a bool. `ne` is true of NaN, the others are false.
-COMPARISONS = frozenset("eq ne lt le gt ge".split())
+COMPARISONS = frozenset(["eq", "ne", "lt", "le", "gt", "ge"])
 #: Functions that the compiler expands into ARITHMETIC (its math library), of one float type throughout.
 MATH = frozenset(
-    "exp exp2 log log2 expm1 log1p sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh "
-    "pow cbrt rsqrt logistic erf erfc erf_inv lgamma digamma ldexp".split()
+    [
+        "exp",
+        "exp2",
+        "log",
+        "log2",
+        "expm1",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "atan2",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "pow",
+        "cbrt",
+        "rsqrt",
+        "logistic",
+        "erf",
+        "erfc",
+        "erf_inv",
+        "lgamma",
+        "digamma",
+        "ldexp",
+    ]
 )
 
 

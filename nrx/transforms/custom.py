@@ -62,7 +62,7 @@ def _stage(args: Sequence[Array], params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _impl(runner: Runner, *raws: Raw, call: Program, **params: Any) -> list[Raw]:
-    return runner.run(call, raws)
+    return runner.interpret(call, raws)
 
 
 def _abstract(*avals: Aval, call: Program, **params: Any) -> tuple[Aval, ...]:

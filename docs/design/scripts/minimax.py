@@ -287,35 +287,35 @@ FITS = {
     ),
     **{
         f"ERF_FAR_{type.upper()}": Fit(
-            f"-log2(erfc(x)) in x - {centre} for 1 <= x <= {largest}, with the error relative to erf",
-            lambda u, centre=centre: -mp.log(mp.erfc(u + centre), 2),
-            1 - mpf(centre),
-            mpf(largest) - mpf(centre),
-            lambda u, centre=centre: LN2 * mp.erfc(u + centre) / mp.erf(u + centre),
+            f"-log2(erfc(x)) in x - 1 for 1 <= x <= {largest}, with the error relative to erf",
+            lambda u: -mp.log(mp.erfc(u + 1), 2),
+            mpf(0),
+            mpf(largest) - 1,
+            lambda u: LN2 * mp.erfc(u + 1) / mp.erf(u + 1),
             {type: degree},
         )
-        for type, centre, largest, degree in (("f32", 2.5, 3.93, 6), ("f64", 3.5, 5.95, 18))
+        for type, largest, degree in (("f32", 3.93, 6), ("f64", 5.95, 18))
     },
     "ERFC": Fit(
-        "((x + 3) exp(x²) erfc(x) less its value at 3) / t in t = (x - 3) / (x + 3) for 15/32 <= x <= 27.5",
+        "((x + 3) exp(x²) erfc(x) less its value at 3) / t in t = (x - 3) / (x + 3) for 13/16 <= x <= 27.5",
         lambda t: (erfc_scaled(t) - ERFC_MIDDLE) / t,
-        (mpf(15) / 32 - 3) / (mpf(15) / 32 + 3),
+        (mpf(13) / 16 - 3) / (mpf(13) / 16 + 3),
         mpf("24.5") / mpf("30.5"),
         lambda t: abs(t) / erfc_scaled(t),
         {"f32": 9, "f64": 21},
     ),
     "ERF_INV_CENTRE": Fit(
-        "erf_inv(x) / x in w - 2.5, w = -log(1 - x²), for 0 <= w <= 5",
-        lambda u: erf_inv_ratio(u + mpf("2.5")),
-        mpf("-2.5"),
-        mpf("2.5"),
-        lambda u: 1 / erf_inv_ratio(u + mpf("2.5")),
+        "erf_inv(x) / x - 1 in w - 0.5, w = -log(1 - x²), for 0 <= w <= 5",
+        lambda u: erf_inv_ratio(u + mpf("0.5")) - 1,
+        mpf("-0.5"),
+        mpf("4.5"),
+        lambda u: 1 / erf_inv_ratio(u + mpf("0.5")),
         {"f32": 9, "f64": 22},
     ),
     **{
         name: Fit(
-            f"erf_inv(x) / x in sqrt(w) - {centre}, w = -log(1 - x²), for {low} <= w <= {high}",
-            lambda u, centre=centre: erf_inv_ratio((u + mpf(centre)) ** 2),
+            f"erf_inv(x) / x - 1 in sqrt(w) - {centre}, w = -log(1 - x²), for {low} <= w <= {high}",
+            lambda u, centre=centre: erf_inv_ratio((u + mpf(centre)) ** 2) - 1,
             mp.sqrt(low) - mpf(centre),
             mp.sqrt(high) - mpf(centre),
             lambda u, centre=centre: 1 / erf_inv_ratio((u + mpf(centre)) ** 2),

@@ -20,19 +20,19 @@ from nrx.compiler.mathlib.kit import (
 from nrx.compiler.mathlib.logarithmic import log_of_normal
 from nrx.core.loops import Expr, apply, const, eq, rarely, select
 
-_ERF_FAR = {"f32": (tables.ERF_FAR_F32, 2.5, 3.93), "f64": (tables.ERF_FAR_F64, 3.5, 5.95)}
-"""The polynomial, its centre, and where erf has become 1."""
+_ERF_FAR = {"f32": (tables.ERF_FAR_F32, 3.93), "f64": (tables.ERF_FAR_F64, 5.95)}
+"""The polynomial, and where erf has become 1."""
 _ERFC_LARGEST = {"f32": 10.2, "f64": 27.5}
 """Where erfc has become 0."""
-_SPLIT = 15 / 32
-"""Below it erf < 1/2, so that 1 - erf loses no digits."""
+_SPLIT = 13 / 16
+"""Below it 1 - erf is above 1/4, so that the rounding of erf is at most one of its ulp."""
 
 
 def erf(x: Expr) -> Expr:
     """x + x Q(x²) below 1, and 1 - 2^-p with a polynomial for p beyond."""
     a = absolute(x)
-    coefficients, centre, largest = _ERF_FAR[x.type]
-    power = -polynomial(at_most(a, largest) - centre, coefficients)
+    coefficients, largest = _ERF_FAR[x.type]
+    power = -polynomial(at_most(a, largest) - 1.0, coefficients)
     n, bits = nearest(power)
     r = power - n
     far = fma(-fma(polynomial(r, tables.EXP2[x.type]), r, 1.0), power_of_two(bits, x.type), 1.0)
@@ -52,11 +52,11 @@ def erfc(x: Expr) -> Expr:
 
 
 def erf_inv(x: Expr) -> Expr:
-    """x P(w) with w = -log(1 - x²), after M. Giles, "Approximating the erfinv function", GPU Computing Gems, 2012."""
+    """x + x P(w) with w = -log(1 - x²), after M. Giles, "Approximating the erfinv function", GPU Computing Gems, 2012."""
     a = absolute(x)
     w = -log_of_normal(fma(-x, x, 1.0))
-    centre = polynomial(w - 2.5, tables.ERF_INV_CENTRE[x.type])
-    y = x * rarely(w > 5.0, _erf_inv_tail(w), centre)
+    centre = polynomial(w - 0.5, tables.ERF_INV_CENTRE[x.type])
+    y = fma(x, rarely(w > 5.0, _erf_inv_tail(w), centre), x)
     return select(a < 1.0, y, select(eq(a, 1.0), x * INF, NAN))
 
 
@@ -66,15 +66,18 @@ def _erf_near(x: Expr) -> Expr:
 
 
 def _erfc_far(a: Expr) -> Expr:
-    """erfc for a from 15/32 to where it is 0."""
+    """erfc for a from 13/16 to where it is 0."""
     bottom, bottom_error = two_sum(a, const(3.0, a.type))
     inverse = 1.0 / bottom
     top, top_error = two_sum(a, const(-3.0, a.type))
     t = quotient(top, bottom, bottom_error, top_error)
     middle, middle_low = tables.ERFC_MIDDLE[a.type]
-    f, f_low = fast_two_sum(const(middle, a.type), t * polynomial(t, tables.ERFC[a.type]))
+    slope, *curvature = tables.ERFC[a.type]
+    linear, linear_low = two_product(t, slope)
+    f, f_low = fast_two_sum(const(middle, a.type), linear)
+    f, rest = fast_two_sum(f, t * t * polynomial(t, curvature))
     g = f * inverse
-    g_low = (fma(-g, bottom, f) + fma(-g, bottom_error, f_low + middle_low)) * inverse
+    g_low = (fma(-g, bottom, f) + fma(-g, bottom_error, rest + (f_low + (linear_low + middle_low)))) * inverse
     square, square_low = two_product(a, a)
     n, e = exp_reduced(-square, -square_low)
     e, e_low = fast_two_sum(const(1.0, a.type), e)

@@ -15,7 +15,7 @@ from benchmarks.cpu.case import Case
 from benchmarks.cpu.catalogue import all_cases
 from benchmarks.cpu.peers import PEERS, installed
 from benchmarks.cpu.processes import PeerError, contestant
-from benchmarks.cpu.report import Row, render, summary
+from benchmarks.cpu.report import METHOD, Row, figures, summary
 from benchmarks.cpu.results import Outcome, Timing
 from benchmarks.cpu.rounds import FULL, QUICK, STARTS, Plan, measure
 
@@ -84,11 +84,11 @@ def main(arguments: Sequence[str] = ()) -> None:
         plan = QUICK if options.quick else FULL if cases[name].warm is None else STARTS
         rows.append(Row(cases[name], run(cases[name], options.peers, plan, options.seed, options.threads)))
     disturbance = machine.disturbance(before, machine.usage())
-    text = render(rows, facts(options, time.perf_counter() - start, disturbance), reasons)
+    text = figures(rows, facts(options, time.perf_counter() - start, disturbance), reasons)
     if options.output is None:
         print(text)
         return
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(text, encoding="utf-8")
+    options.output.write_text(f"{METHOD}\n{text}", encoding="utf-8")
     print(summary(rows))
     print(f"written to {options.output}")

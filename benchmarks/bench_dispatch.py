@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import nrx
-from benchmarks.bench_eager import fastest
+from benchmarks.bursts import fastest
 
 jax: Any = None
 with suppress(ImportError):
@@ -104,7 +104,7 @@ def main() -> None:
     libraries = [nrx] + ([jax] if jax else [])
     print(f"{'call':22} {'nrx':>9}" + f" {'jax':>9} {'jax over nrx':>13}" * bool(jax))
     for name, make in CALLS.items():
-        times = [time * 1e6 for time in fastest(*map(make, libraries))]
+        times = [time * 1e6 for time in fastest(*map(make, libraries), bursts=100, seconds=0.001)]
         ratio = f" {times[-1] / times[0]:12.1f}×" if jax else ""
         print(f"{name:22}" + "".join(f" {time:6.2f} µs" for time in times) + ratio)
 

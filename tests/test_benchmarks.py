@@ -18,7 +18,7 @@ from benchmarks.cpu.catalogue import all_cases
 from benchmarks.cpu.machine import Usage, disturbance, usage
 from benchmarks.cpu.peers import PEERS, environment, installed
 from benchmarks.cpu.processes import PeerError, Process
-from benchmarks.cpu.report import Row, microseconds, missed, render, summary, table
+from benchmarks.cpu.report import Row, figures, microseconds, missed, summary, table
 from benchmarks.cpu.results import Law, Ratio, Timing, growths, ratio, verdicts
 from benchmarks.cpu.rounds import Plan, measure, rotated
 from benchmarks.cpu.worker import Timed, prepared
@@ -134,21 +134,20 @@ def test_summary_has_times_ratios_and_verdicts(report_rows: list[Row]) -> None:
 
 def test_report_gives_the_reason_of_each_miss(report_rows: list[Row]) -> None:
     assert missed(report_rows) == [("a", "torch")]
-    text = render(report_rows, {"Seed": "7"}, {"a": {"torch": "Because."}, "b": {"jax": "Not shown."}})
+    text = figures(report_rows, {"Seed": "7"}, {"a": {"torch": "Because."}, "b": {"jax": "Not shown."}})
     assert "- **workload a**, against PyTorch: Because.\n" in text
     assert "Not shown." not in text
-    assert "no reason is written down yet" in render(report_rows, {}, {})
+    assert "no reason is written down yet" in figures(report_rows, {}, {})
     assert "- workload b: A note." in text
     assert "- workload b: JAX failed: took more than 60 s" in text
     assert "- Seed: 7" in text
-    assert text.startswith("# ")
     assert text.endswith("\n")
 
 
 def test_growth_is_in_the_report_and_its_miss_has_a_reason() -> None:
     outcomes = [{"nrx": timing(1.0), "jax": timing(2.0)}, {"nrx": timing(2.5), "jax": timing(4.0)}]
     report = [Row(case(f"chain-{n}", targets={}), row) for n, row in zip((400, 800), outcomes, strict=True)]
-    text = render(report, {}, {"chain-800": {"growth": "Because."}})
+    text = figures(report, {}, {"chain-800": {"growth": "Because."}})
     assert "nrx × 2.50 / 2.50, JAX × 2.00 / 2.00; target ≤ 2.2 **missed**." in text
     assert "- **workload chain-800**, growth: Because.\n" in text
 
@@ -427,4 +426,5 @@ def test_command_prints_or_writes_the_report(
     for text in (printed, written):
         assert all(case.title in text for case in all_cases().values())
     assert "- Seed: 5\n" in written
+    assert written.startswith("# ")
     assert f"Python {sys.version.split()[0]}" in written

@@ -16,7 +16,7 @@ import cases
 import numpy as np
 import pytest
 from cases.base import Arg, Case
-from oracles import assert_as_eager
+from oracles import assert_as_eager, assert_same
 
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
@@ -299,9 +299,10 @@ def test_vmap_of_vjp(case: Case) -> None:
 
         expected = looped(gradients, args, in_axes)
         mapped = vmap(gradients, in_axes=tuple(in_axes))
-        for outs in (mapped(*map(asarray, args)), jit(mapped)(*map(asarray, args))):
-            for got, answer in zip(results(outs), expected, strict=True):
-                assert_close(got, answer, max(case.ulp, 16), is_elementwise(case), dtype)
+        for got, answer in zip(results(mapped(*map(asarray, args))), expected, strict=True):
+            assert_close(got, answer, max(case.ulp, 16), is_elementwise(case), dtype)
+        # Compiled functions differ in their last digits, which may be the first of a difference: 1 - tanh(x)².
+        assert_same(jit(mapped)(*map(asarray, args)), expected)
 
 
 def direction(rng: np.random.Generator, like: np.ndarray) -> np.ndarray:

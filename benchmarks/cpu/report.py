@@ -8,6 +8,8 @@ from benchmarks.cpu.peers import PEERS
 from benchmarks.cpu.results import Growth, Outcome, Timing, Verdict, growths, verdicts
 
 METHOD = """\
+# The CPU, beside JAX and PyTorch
+
 Written by `make bench`; do not edit. `python -m benchmarks cpu --only rk4 --quick` measures a few workloads and prints
 them only.
 
@@ -138,8 +140,8 @@ def remarks(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def render(rows: Sequence[Row], machine: Mapping[str, str], reasons: Mapping[str, Mapping[str, str]]) -> str:
-    """The whole report.
+def figures(rows: Sequence[Row], machine: Mapping[str, str], reasons: Mapping[str, Mapping[str, str]]) -> str:
+    """The report without the introduction: `METHOD`.
 
     Args:
         rows: the workloads in order.
@@ -150,7 +152,6 @@ def render(rows: Sequence[Row], machine: Mapping[str, str], reasons: Mapping[str
         Markdown.
     """
     sections = {
-        "# The CPU, beside JAX and PyTorch": METHOD,
         "## Results": "\n".join(filter(None, [summary(rows), growth_text(growths_of(rows))])),
         "## Missed targets": misses(rows, reasons),
         "## Remarks": remarks(rows),

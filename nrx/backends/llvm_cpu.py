@@ -8,13 +8,14 @@ import numpy as np
 
 from nrx.backends.numpy import NumpyBackend
 from nrx.backends.op_by_op import compile_op_by_op
-from nrx.compiler import cache, llvm, runtime
+from nrx.compiler import blas, cache, llvm, runtime
 from nrx.compiler.compile import Compiled, compile_program
 from nrx.compiler.targets import host
 from nrx.core.array import view_of
 from nrx.core.backend import Device, Donated, Executable, MemoryAnalysis, NativeEntry, Passed, Raw, Stored
 from nrx.core.blocks import allocate
 from nrx.core.cost import program_cost
+from nrx.core.errors import BackendMissingError
 from nrx.core.program import Eqn, Program
 
 _BRIEF_COST = 20_000.0
@@ -22,11 +23,14 @@ _WORD = ctypes.c_uint64
 
 
 def compile_native(program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
-    """The Program as native code, or op by op where llvmlite is missing."""
+    """The Program as native code, or op by op where there is no compiler: llvmlite is missing, the CPU unknown."""
     if not llvm.is_available():
         return compile_op_by_op(program, device)
     closed, consts = program.closed()
-    return NativeExecutable(closed, [const.numpy() for const in consts], donated)
+    try:
+        return NativeExecutable(closed, [const.numpy() for const in consts], donated)
+    except BackendMissingError:
+        return compile_op_by_op(program, device)
 
 
 class NativeExecutable:
@@ -36,6 +40,8 @@ class NativeExecutable:
         self._consts = list(consts)
         self._target = host()
         self._compiled = compile_program(program, self._target, donated if not consts else ())
+        if self._compiled.multiplies:
+            blas.single_threaded()
         self._loaded = cache.load(self._compiled.text, self._target)
         self._table = _table(self._compiled)
         self._function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self._loaded.address("entry"))

@@ -32,6 +32,7 @@ class Compiled:
         constants: Arrays whose addresses the runtime table holds.
         host_calls: equations that run on the host, whose numbers follow in the runtime table.
         symbols: the values of the symbols, which follow these.
+        multiplies: whether it calls BLAS.
         cost: of everything, in elementary operations; infinite where a loop's length is not known.
     """
 
@@ -43,6 +44,7 @@ class Compiled:
     constants: tuple[Any, ...]
     host_calls: tuple[Eqn, ...]
     symbols: tuple[int, ...]
+    multiplies: bool
     cost: float
 
 
@@ -76,7 +78,7 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
             outputs[k] = Donated(block.overwrites[number]) if number in block.overwrites else place
     return Compiled(
         simple, text, out_blocks, tuple(outputs), block.temporary_bytes, tuple(shared.constants),  # type: ignore[arg-type]
-        tuple(shared.host_calls), symbols, _cost(block),
+        tuple(shared.host_calls), symbols, kernels.multiply, _cost(block),
     )  # fmt: skip
 
 
@@ -120,8 +122,10 @@ class _Kernels:
     def __init__(self, target: Target, dump: Dump):
         self.target, self.dump = target, dump
         self.names: dict[str, str] = {}
+        self.multiply = False
 
     def name_of(self, kernel: Kernel) -> str:
+        self.multiply = self.multiply or kernel.multiplies
         text = emit_kernel(kernel, "kernel", self.target)
         if text not in self.names:
             self.names[text] = f"kernel{len(self.names)}"

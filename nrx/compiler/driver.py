@@ -15,11 +15,11 @@ from nrx.core.dims import Dim
 from nrx.core.loops import Expr, Kernel, Repeat, Scan, Switch
 
 #: Words of the runtime table (see `compiler.runtime`).
-PARFOR, POOL, HOST, POLL, FIRST_OWN = 0, 1, 4, 5, 16
+PARFOR, POOL, HOST, POLL, POLL_TICKS, FIRST_OWN = 0, 1, 4, 5, 6, 16
 
 _GRAIN_COST = 60_000.0
 _SERIAL_COST = 120_000.0
-_POLL_CYCLES = 100_000_000
+_POLLED_COST = 50_000.0
 
 DECLARATIONS = """declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.readcyclecounter()
@@ -136,10 +136,11 @@ class _Entry:
             self.lines.append(f"  call void @llvm.memcpy.p0.p0.i64({operands})")
 
     def poll(self) -> None:
-        """Let Python handle signals, about thirty times a second."""
+        """Let Python handle signals, many times a second."""
         asking, going = self.labels("asking", "unasked")
         now, then = self.new("call i64 @llvm.readcyclecounter()"), self.new("load i64, ptr %polled")
-        late = self.new(f"icmp ugt i64 {self.new(f'sub i64 {now}, {then}')}, {_POLL_CYCLES}")
+        passed, period = self.new(f"sub i64 {now}, {then}"), self.word(self.runtime, POLL_TICKS, "i64")
+        late = self.new(f"icmp ugt i64 {passed}, {period}")
         self.lines.append(f"  br i1 {late}, label %{asking}, label %{going}")
         self.start(asking)
         self.lines.append(f"  store i64 {now}, ptr %polled")
@@ -187,10 +188,13 @@ class _Entry:
         name, tasks = self.name_of(kernel), self.amount(kernel.tasks)
         if kernel.tasks == 1 or kernel.tasks * kernel.cost <= _SERIAL_COST:
             self.lines.append(f"  call void @{name}(ptr %args, i64 0, i64 {tasks}, i64 0)")
+            if kernel.tasks * kernel.cost >= _POLLED_COST:
+                self.poll()
             return
         grain = max(1, round(_GRAIN_COST / kernel.cost))
         parfor, pool = self.word(self.runtime, PARFOR), self.word(self.runtime, POOL)
         self.return_if(self.new(f"call i64 {parfor}(ptr {pool}, ptr @{name}, ptr %args, i64 {tasks}, i64 {grain})"))
+        self.poll()
 
     def control(self, action: Control, inputs: list[str], outs: list[str], memory: str) -> None:
         if isinstance(action.rule, Switch):

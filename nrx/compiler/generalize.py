@@ -34,8 +34,8 @@ def generalized(program: Program) -> tuple[Program, tuple[int, ...]]:
 
     The first Program of its kind, and one that nothing can be said of, comes back as it is, with no symbols.
     """
-    key = (program.name, len(program.outs), tuple([(a.ndim, a.dtype, a.shape[1:]) for a in program.in_avals]))
-    key += (tuple([eqn.prim for eqn in program.eqns]),)
+    avals = tuple([(a.ndim, a.dtype, a.shape[1:]) for a in program.in_avals])
+    key = (program.name, len(program.outs), avals, tuple([eqn.prim for eqn in program.eqns]))
     with _lock:
         reference = _references.get(key)
         if reference is None:

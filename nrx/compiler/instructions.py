@@ -126,22 +126,44 @@ def _rounded(intrinsic: str, relation: str | None = None, step: int = 0) -> Call
 
 def _divided(c: Code, type: str, x: str, y: str) -> str:
     """The quotient rounded towards zero, by 1 where y is 0; the least number by -1 is itself."""
+    safe = _nonzero(c, type, y)
     if not is_signed(type):
-        return c.binary("udiv", type, x, _nonzero(c, type, y))
+        return _quotient(c, type, x, safe)
     minus = c.binary("icmp eq", type, y, c.constant(-1, type))
-    safe = c.select(minus, type, c.constant(1, type), _nonzero(c, type, y))
-    return c.select(minus, type, c.binary("sub", type, c.constant(0, type), x), c.binary("sdiv", type, x, safe))
+    safe = c.select(minus, type, c.constant(1, type), safe)
+    return c.select(minus, type, c.binary("sub", type, c.constant(0, type), x), _quotient(c, type, x, safe))
 
 
 def _remainder(c: Code, type: str, x: str, y: str) -> str:
-    """x - x / y * y with the quotient of `_divided`; floats: C's fmod."""
-    if is_float(type):
-        return c.new(f"frem {c.types[type]} {x}, {y}")
+    """x - x / y * y with the quotient of `_divided`."""
     safe = _nonzero(c, type, y)
-    if not is_signed(type):
-        return c.binary("urem", type, x, safe)
-    minus = c.binary("icmp eq", type, y, c.constant(-1, type))
-    return c.binary("srem", type, x, c.select(minus, type, c.constant(1, type), safe))
+    if is_signed(type):
+        safe = c.select(c.binary("icmp eq", type, y, c.constant(-1, type)), type, c.constant(1, type), safe)
+    if not _by_floats(c, type, y):
+        return c.binary("srem" if is_signed(type) else "urem", type, x, safe)
+    return c.binary("sub", type, x, c.binary("mul", type, _quotient(c, type, x, safe), safe))
+
+
+def _by_floats(c: Code, type: str, y: str) -> bool:
+    """Whether quotients are computed as floats: processors do not divide vectors of integers."""
+    return c.lanes > 1 and MEMORY_BITS[type] <= 32 and y[0] == "%"
+
+
+def _quotient(c: Code, type: str, x: str, y: str) -> str:
+    """x / y, where y is neither 0 nor -1.
+
+    As floats: with p bits for integers of n < p bits, x / y is no integer only if it is at least 1 / y, or a part 2^-n
+    of itself, away from the next one, so that it is not rounded to that.
+    """
+    if not _by_floats(c, type, y):
+        return c.binary("sdiv" if is_signed(type) else "udiv", type, x, y)
+    wide = "f64" if MEMORY_BITS[type] == 32 else "f32"
+    quotient = c.binary("fdiv", wide, convert(c, x, type, wide), convert(c, y, type, wide))
+    if type != "u32":
+        return c.cast("trunc", c.cast("fptosi", quotient, wide, "i32"), "i32", type)
+    one = c.binary("icmp eq", type, y, c.constant(1, type))  # else the quotient has no more than 31 bits
+    quotient = c.select(one, wide, c.constant(0, wide), quotient)
+    return c.select(one, type, x, c.cast("fptosi", quotient, wide, "i32"))
 
 
 def _nonzero(c: Code, type: str, y: str) -> str:

@@ -688,6 +688,7 @@ class Kernel:
         tasks: the number of tasks, an int or an i64 Expr.
         task: the task's number, an Expr.
         body: statements.
+        multiplies: whether it calls the platform's library.
         cost: of one task, in elementary operations; decides how many tasks one thread claims at a time.
     """
 
@@ -699,6 +700,7 @@ class Kernel:
         self.task = Expr("var", "i64", (), Var("task", 1))
         self.body: list[Any] = []
         self.cost: float = 1.0
+        self.multiplies = False
 
 
 class Builder:
@@ -811,6 +813,7 @@ class Builder:
 
     def gemm(self, type: str, m: Any, n: Any, k: Any, a: tuple, b: tuple, c: tuple, accumulate: bool = False) -> None:
         """See `Gemm`."""
+        self.kernel.multiplies = True
         task = self.kernel.task
         lifted = [(buffer, _lift(at, task), _lift(ld, task), *rest) for buffer, at, ld, *rest in (a, b, c)]
         extents = [_lift(x, task) for x in (m, n, k)]

@@ -307,7 +307,7 @@ def _slice_at(
     return x(*(start + i * step for i, start, step in zip(index, start_indices, strides, strict=True)))
 
 
-def _is_cut_from_lanes(shape: Shape, axes: Iterable[int]) -> bool:
+def _varies_in_lanes(shape: Shape, axes: Iterable[int]) -> bool:
     """Whether one of `axes` is the last one that is longer than 1."""
     return max((axis for axis, length in enumerate(shape) if length != 1), default=-1) in axes
 
@@ -315,7 +315,7 @@ def _is_cut_from_lanes(shape: Shape, axes: Iterable[int]) -> bool:
 def _pad_lower(x: Aval, value: Aval, *, padding_config: PaddingConfig) -> Any:
     shape = _padded_shape(x.shape, padding_config)
     padded = [axis for axis, (low, high, interior) in enumerate(padding_config) if max(low, high, interior) > 0]
-    return _PAD_NATIVE if size(shape) > SMALL and _is_cut_from_lanes(shape, padded) else _PAD_VIEW
+    return _PAD_NATIVE if size(shape) > SMALL and _varies_in_lanes(shape, padded) else _PAD_VIEW
 
 
 def _pad_at(b: Builder, index: tuple, x: Reader, value: Reader, *, padding_config: PaddingConfig) -> Value:
@@ -369,7 +369,7 @@ _PAD_VIEW, _PAD_NATIVE = Pointwise(_pad_at, cost=0), Native(_pad_build)
 
 def _concatenate_lower(*xs: Aval, dimension: int) -> Any:
     (shape,) = {_concatenate_abstract(*xs, dimension=dimension).shape}
-    shared = len(xs) <= _FEW_OPERANDS and not _is_cut_from_lanes(shape, [dimension])
+    shared = len(xs) <= _FEW_OPERANDS and not _varies_in_lanes(shape, [dimension])
     return _CONCATENATE_VIEW if shared or size(shape) * len(xs) <= SMALL else _CONCATENATE_NATIVE
 
 

@@ -56,8 +56,8 @@ def erf_inv(x: Expr) -> Expr:
     a = absolute(x)
     w = -log_of_normal(fma(-x, x, 1.0))
     centre = polynomial(w - 0.5, tables.ERF_INV_CENTRE[x.type])
-    y = fma(x, rarely(w > 5.0, _erf_inv_tail(w), centre), x)
-    return select(a < 1.0, y, select(eq(a, 1.0), x * INF, NAN))
+    y = fma(a, rarely(w > 5.0, _erf_inv_tail(w), centre), a)
+    return with_sign(select(a < 1.0, y, select(eq(a, 1.0), const(INF, x.type), NAN)), x)
 
 
 def _erf_near(x: Expr) -> Expr:

@@ -1,203 +1,22 @@
 """Kernels of the loop IR as machine code, against an interpreter in NumPy's scalars, bit for bit."""
 
 import ctypes
-import mmap
-import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import loop_interpreter
 import loop_machine
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from loop_machine import LEVELS
+from loop_machine import LEVELS, check, samples
 
 from nrx.compiler import targets
 from nrx.compiler.emit import MAX_SCRATCH, emit_kernel
-from nrx.core import dtypes, loops
+from nrx.core import loops
 from nrx.core.dtypes import from_short_name
-from nrx.core.loops import FLOAT_TYPES, INT_TYPES, Builder, Expr
+from nrx.core.loops import Builder, Expr
 
 pytest.importorskip("llvmlite")
 
-ALL_TYPES = ("bool", *INT_TYPES, *FLOAT_TYPES)
-FP8_TYPES = tuple(dtypes.short_name(d) for d in dtypes.FP8)
-FLOAT_OPS = "add sub mul div neg abs min max fma sqrt floor ceil rint trunc copysign eq ne lt le gt ge".split()
-INT_OPS = (
-    "add sub mul div rem neg abs min max and or xor not shl lshr ashr popcount clz eq ne lt le gt ge".split()
-)
-BOOL_OPS = "add mul min max and or xor not eq ne".split()
-ARITY = {**dict.fromkeys("neg abs sqrt floor ceil rint trunc not popcount clz".split(), 1), "fma": 3}
-
 levels = pytest.mark.parametrize("level", LEVELS)
-
-Build = Callable[[Builder, list], None]
-
-
-def fenced(array: np.ndarray) -> np.ndarray:
-    """A copy whose end is followed by memory that must not be touched."""
-    page = mmap.PAGESIZE
-    size = -(-max(array.nbytes, 1) // page) * page
-    memory = mmap.mmap(-1, size + page)
-    if sys.platform == "linux":
-        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + size), ctypes.c_size_t(page), 0) == 0
-    copy = np.frombuffer(memory, np.uint8, array.nbytes, size - array.nbytes).view(array.dtype).reshape(array.shape)
-    copy[...] = array
-    return copy
-
-
-def bits(array: np.ndarray) -> np.ndarray:
-    """The elements' bits; those of all NaNs are equal."""
-    array = loop_interpreter.flat(array)
-    if array.dtype.kind not in "biu":
-        with np.errstate(all="ignore"):
-            wide = array.astype(np.float64)
-        array = np.where(np.isnan(wide), np.array(np.nan, array.dtype), array)
-    return np.ascontiguousarray(array).view(f"u{array.itemsize}")
-
-
-def check(
-    build: Build, memory: Sequence[np.ndarray], outputs: int, level: str, dims: Sequence[int] = (), **options: Any
-) -> None:
-    """Compare a kernel with the interpreter.
-
-    Args:
-        build: writes it, given the buffers.
-        memory: what they hold; the last `outputs` are written.
-        dims: values of symbolic dimensions, which come after the buffers.
-    """
-    b = Builder("test")
-    inputs = len(memory) - outputs
-    buffers: list = [
-        b.buffer(f"m{n}", loops.type_of(array.dtype), n < inputs) for n, array in enumerate(memory)
-    ]
-    b.kernel.dims = [Expr("dim", "i64") for _ in dims]
-    build(b, [*buffers, *b.kernel.dims])
-    expected = [array.copy() for array in memory]
-    loop_interpreter.run(b.kernel, expected, dims)
-    actual = [fenced(array) for array in memory]
-    loop_machine.run(b.kernel, actual, dims, level, **options)
-    for number, (want, got) in enumerate(zip(expected, actual, strict=True)):
-        np.testing.assert_array_equal(bits(got), bits(want), f"buffer {number}")
-
-
-def samples(type: str, count: int, seed: int = 0) -> np.ndarray:
-    """Numbers of a type, the special ones first."""
-    rng = np.random.default_rng(seed)
-    dtype = from_short_name(type)
-    random = rng.integers(0, 256, (count, dtype.itemsize), np.uint8).view(dtype)[:, 0]
-    if type == "bool":
-        return rng.integers(0, 2, count).astype(bool)
-    if type in INT_TYPES:
-        limits = dtypes.iinfo(dtype)
-        special = np.array([0, 1, limits.max, limits.min, limits.max - 1, 2, 3], dtype)
-        small = rng.integers(0 if type[0] == "u" else -9, 9, count).astype(dtype)
-        random = np.where(rng.integers(0, 2, count).astype(bool), random, small)
-        if type[0] == "i":
-            special = np.append(special, np.array([-1, -2], dtype))
-    else:
-        with np.errstate(all="ignore"):
-            special = np.array(
-                [0.0, -0.0, 1, -1, np.nan, np.inf, -np.inf, 0.5, 1.5, 2.5, -2.5, 1e-40, -1e-42, 3e38, 1 + 2**-11,
-                 1 + 3 * 2**-11, 65504, 65519.9, 65520, 2**-24, 2**-25, 1.0000001 * 2**-25, 448, 464, 464.1]
-            ).astype(dtype)  # fmt: skip
-            near = (rng.standard_normal(count) * 4).astype(dtype)
-        random = np.where(rng.integers(0, 2, count).astype(bool), random, near)
-    out = np.concatenate([special, random])[:count]
-    return rng.permutation(out) if seed else out
-
-
-# --- Operations -------------------------------------------------------------------------------------------------------
-
-
-def ops_of(type: str) -> list[str]:
-    return BOOL_OPS if type == "bool" else INT_OPS if type in INT_TYPES else FLOAT_OPS
-
-
-@levels
-@pytest.mark.parametrize("type", ALL_TYPES)
-def test_operations(type: str, level: str) -> None:
-    ops, count = ops_of(type), 61
-    inputs = [samples(type, count, seed) for seed in range(3)]
-    outputs = [np.zeros(count, bool if op in loops.COMPARISONS else from_short_name(type)) for op in ops]
-
-    def build(b: Builder, buffers: list) -> None:
-        def body(i: Expr) -> None:
-            operands = [b.load(buffer, i) for buffer in buffers[:3]]
-            for op, buffer in zip(ops, buffers[3:], strict=True):
-                args = operands[: ARITY.get(op, 2)]
-                result = "bool" if op in loops.COMPARISONS else type
-                b.store(buffer, i, Expr(op, result, tuple(args)))
-
-        b.lanes(count, body)
-
-    check(build, [*inputs, *outputs], len(ops), level)
-
-
-@levels
-@pytest.mark.parametrize("type", INT_TYPES)
-def test_division_by_constants(type: str, level: str) -> None:
-    divisors = [0, 1, 2, 7, *([-1, -2, -7] if type[0] == "i" else [])]
-    count = 37
-
-    def build(b: Builder, buffers: list) -> None:
-        def body(i: Expr) -> None:
-            x = b.load(buffers[0], i)
-            for number, divisor in enumerate(divisors):
-                y = b.const(divisor, type)
-                b.store(buffers[1], i + number * count, Expr("div", type, (x, y)))
-                b.store(buffers[2], i + number * count, Expr("rem", type, (x, y)))
-
-        b.lanes(count, body)
-
-    out = np.zeros(len(divisors) * count, from_short_name(type))
-    check(build, [samples(type, count), out, out], 2, level)
-
-
-@levels
-@pytest.mark.parametrize("source", [*ALL_TYPES, *FP8_TYPES])
-def test_conversions(source: str, level: str) -> None:
-    targets_ = [*ALL_TYPES, *FP8_TYPES]
-    data = samples(source, 400, 1)
-    if from_short_name(source).itemsize == 1 and source != "bool":
-        data = np.arange(256, dtype=np.uint8).view(from_short_name(source))
-    elif from_short_name(source).itemsize == 2:
-        data = np.arange(0, 65536, 97, dtype=np.uint16).view(from_short_name(source))
-    elif source in ("f32", "f64"):
-        codes = np.arange(256, dtype=np.uint8)
-        values = np.concatenate([codes.view(from_short_name(t)).astype(np.float64) for t in FP8_TYPES])
-        values = np.unique(values[np.isfinite(values)])
-        between = (values[1:] + values[:-1]) / 2
-        limits = np.array([s * 2.0**k + d for k in (7, 8, 15, 16, 31, 32, 63, 64) for s in (1, -1) for d in (-1, 0, 1)])
-        with np.errstate(all="ignore"):
-            data = np.concatenate(
-                [data, values, between, between * (1 + 2**-20), between * (1 - 2**-20), limits, limits * (1 - 2**-24)]
-            ).astype(data.dtype)
-
-    def build(b: Builder, buffers: list) -> None:
-        def body(i: Expr) -> None:
-            for type, buffer in zip(targets_, buffers[1:], strict=True):
-                b.store(buffer, i, loops.convert(b.load(buffers[0], i), type))
-
-        b.lanes(len(data), body)
-
-    check(build, [data, *[np.zeros(len(data), from_short_name(t)) for t in targets_]], len(targets_), level)
-
-
-@levels
-def test_bitcasts(level: str) -> None:
-    def build(b: Builder, buffers: list) -> None:
-        def body(i: Expr) -> None:
-            b.store(buffers[2], i, loops.bitcast(b.load(buffers[0], i), "u32"))
-            b.store(buffers[3], i, loops.bitcast(loops.bitcast(b.load(buffers[1], i), "i16") ^ 3, "bf16"))
-
-        b.lanes(40, body)
-
-    check(build, [samples("f32", 40), samples("bf16", 40), np.zeros(40, "u4"), np.zeros(40, dtypes.bfloat16)], 2, level)
-
 
 # --- Loops over lanes -------------------------------------------------------------------------------------------------
 
@@ -277,6 +96,28 @@ def test_strides(type: str, extent: int, level: str) -> None:
         outs[3] = np.zeros(100, data.dtype)
     outs[3] = np.zeros(60, data.dtype)
     check(build, [data, index, *outs], 5, level)
+
+
+@levels
+@pytest.mark.parametrize("type", ["f32", "i64", "u8", "bool"])
+def test_positions_moved_between_limits(type: str, level: str) -> None:
+    """Padding and joining: elements beside each other, and those at the edges."""
+    data = samples(type, 25, 1)
+
+    def build(b: Builder, buffers: list) -> None:
+        x, y = buffers
+
+        def body(i: Expr) -> None:
+            b.store(y, i, b.load(x, loops.clamp(i - 7, 24)))
+            b.store(y, i + 75, b.load(x, loops.clamp(i - 60, 14) + 10))
+            b.store(y, i + 150, b.load(x, loops.clamp(loops.clamp(i, 30) - 11, 19)))
+            inside = loops.all_of(loops.inside(i - 30, 9))
+            padded = loops.select(inside, b.load(x, loops.clamp(i - 30, 9) + 15), b.const(1, type))
+            b.store(y, i + 225, padded)
+
+        b.lanes(75, body)
+
+    check(build, [data, np.zeros(300, data.dtype)], 1, level)
 
 
 @levels
@@ -365,7 +206,7 @@ def test_lanes_that_part(extent: int, level: str) -> None:
 
             def positive() -> list[Expr]:
                 b.store(some, i, v * 2.0)
-                (total,) = b.loop(6, [v], lambda k, s: [s * 0.5 + b.load(y, k % 3 if isinstance(k, int) else loops.mod(k, 3))])
+                (total,) = b.loop(6, [v], lambda k, s: [s * 0.5 + b.load(y, loops.mod(k, 3))])
                 return [loops.apply("sqrt", total)]
 
             (root,) = b.if_(v > 0.0, positive, lambda: [v])
@@ -376,6 +217,36 @@ def test_lanes_that_part(extent: int, level: str) -> None:
         b.store(totals, 0, total)
 
     check(build, memory, 4, level)
+
+
+@levels
+@pytest.mark.parametrize("extent", [2, 19])
+def test_extents_that_differ_from_lane_to_lane(extent: int, level: str) -> None:
+    """Loops inside lanes, of as many iterations as memory says, with loads and stores inside; lanes inside lanes."""
+    memory = [
+        np.random.default_rng(5).integers(0, 7, extent).astype("i4"), samples("f64", 60), np.zeros(7 * extent),
+        np.zeros(extent),
+    ]  # fmt: skip
+
+    def build(b: Builder, buffers: list) -> None:
+        counts, x, places, sums = buffers
+
+        def body(i: Expr) -> None:
+            count = loops.convert(b.load(counts, i), "i64")
+
+            def step(k: Expr, total: Expr) -> list[Expr]:
+                b.store(places, i * 7 + k, total)
+                return [total * 0.5 + b.load(x, i + k) + b.load(x, k)]
+
+            (total,) = b.loop(count, [b.const(0.0, "f64")], step)
+            (least,) = b.lanes(
+                5, lambda k: [b.load(x, k + i)], [b.const(np.inf, "f64")], lambda a, v: [loops.apply("min", a[0], v[0])]
+            )
+            b.store(sums, i, loops.select(total < least, total, least))
+
+        b.lanes(extent, body)
+
+    check(build, memory, 2, level)
 
 
 @levels
@@ -477,7 +348,7 @@ def test_copies(type: str, level: str) -> None:
 @pytest.mark.parametrize("type", ["f32", "f64"])
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True)])
-def test_products(type: str, accumulate: bool, transposed: tuple, level: str = LEVELS[-1]) -> None:
+def test_products(type: str, accumulate: bool, transposed: tuple) -> None:
     dtype = from_short_name(type)
     real = {"f32": ctypes.c_float, "f64": ctypes.c_double}[type]
     i32, i64, ptr = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
@@ -505,171 +376,76 @@ def test_products(type: str, accumulate: bool, transposed: tuple, level: str = L
 
     rng = np.random.default_rng(0)
     memory = [rng.integers(-9, 9, size).astype(dtype) for size in (12, 20, 15)]
-    check(build, memory, 1, level, [5], table=[0, 0, *([address, 0] if type == "f32" else [0, address])])
+    check(build, memory, 1, LEVELS[-1], [5], table=[0, 0, *([address, 0] if type == "f32" else [0, address])])
 
 
-# --- Random expressions -----------------------------------------------------------------------------------------------
+# --- The math library -------------------------------------------------------------------------------------------------
 
 
-@st.composite
-def expressions(draw: Any) -> Callable[[list[Expr]], list[Expr]]:
-    """A function from loaded values (of every type) to expressions of them."""
-    count = draw(st.integers(1, 25))
-    choices = [(draw(st.integers(0, 10**6)), draw(st.integers(0, 10**6)), draw(st.integers(0, 10**6)))
-               for _ in range(count)]  # fmt: skip
-
-    def build(leaves: list[Expr]) -> list[Expr]:
-        values = list(leaves)
-        for what, first, second in choices:
-            x = values[-1 - first % len(values)]
-            peers = [v for v in values if v.type == x.type]
-            y = peers[second % len(peers)]
-            kind = what % 4
-            if kind == 0:
-                values.append(loops.convert(x, ALL_TYPES[second % len(ALL_TYPES)]))
-            elif kind == 1:
-                bools = [v for v in values if v.type == "bool"]
-                values.append(loops.select(bools[what // 4 % len(bools)], x, y))
-            else:
-                ops = ops_of(x.type)
-                op = ops[what // 4 % len(ops)]
-                args = (x, y, peers[0])[: ARITY.get(op, 2)]
-                values.append(Expr(op, "bool" if op in loops.COMPARISONS else x.type, args))
-        return values[len(leaves) :]
-
-    return build
-
-
-@settings(max_examples=40, deadline=None)
-@given(expressions(), st.integers(1, 40), st.integers(0, 9), st.sampled_from(LEVELS))
-def test_random_expressions(expression: Callable, extent: int, seed: int, level: str) -> None:
-    inputs = [samples(type, extent, seed + 1) for type in ALL_TYPES]
-    trial = expression([Expr("x", type) for type in ALL_TYPES])
+@levels
+def test_rare_cases_and_tables(level: str) -> None:
+    """`rarely` in lanes, in branches and for uniform values; tables at uniform and at varying positions."""
+    data, index = samples("f32", 50), np.arange(50, dtype="u4") % 7
+    numbers = (1.5, -2.0, 3.25, 1e30, 0.0, 7.0, -0.5)
 
     def build(b: Builder, buffers: list) -> None:
+        x, k, y, z = buffers
+
+        def careful(v: Expr) -> Expr:
+            return loops.rarely(v > 100.0, loops.apply("sqrt", v) + v, v * 0.5)
+
         def body(i: Expr) -> None:
-            leaves = [b.load(buffer, i if n % 4 else 0) for n, buffer in enumerate(buffers[: len(ALL_TYPES)])]
-            for value, buffer in zip(expression(leaves), buffers[len(ALL_TYPES) :], strict=True):
-                b.store(buffer, i, value)
+            v = careful(b.load(x, i)) + careful(b.load(x, 3) * 1e30)
+            (w,) = b.if_(v < 1.0, lambda: [careful(v * v)], lambda: [v])
+            b.store(y, i, loops.rarely(loops.ne(w, w), careful(w - 1.0), careful(w * 200.0)))
+            entry = loops.table(b.load(k, i), numbers, "f32")
+            b.store(z, i, entry + loops.table(b.load(k, 2), numbers, "f32"))
 
-        b.lanes(extent, body)
+        b.lanes(50, body)
+        b.loop(9, [], lambda i: b.store(z, i, careful(b.load(x, i)) + careful(b.load(x, 5))))
 
-    outputs = [np.zeros(extent, from_short_name(value.type)) for value in trial]
-    check(build, [*inputs, *outputs], len(outputs), level)
-
-
-class RandomKernel:
-    """Nested loops, conditionals and lanes over f32 and i32 values, drawn at random.
-
-    What lanes store goes to places of their own, so that their order does not matter.
-    """
-
-    ROOM = 40
-
-    def __init__(self, draw: Callable[[int], int], stores: int = 12):
-        self.draw, self.stores = draw, stores
-
-    def __call__(self, b: Builder, buffers: list) -> None:
-        self.b, (self.x, self.k, self.y, *self.dims) = b, buffers
-        self.lane: Expr | None = None
-        self.block([b.load(self.x, 0), b.load(self.k, 1)], [], 0)
-
-    def position(self, vars: list[Expr]) -> Any:
-        """Somewhere in x or k."""
-        position: Any = self.draw(self.ROOM)
-        for var in vars[-2:]:
-            position = position + var * (1, 1, 2, 3, -1)[self.draw(5)]
-        return loops.clamp(position, self.ROOM - 1)
-
-    def expression(self, values: list[Expr], vars: list[Expr]) -> Expr:
-        kind = self.draw(6)
-        x = values[self.draw(len(values))]
-        peers = [v for v in values if v.type == x.type]
-        y = peers[self.draw(len(peers))]
-        if kind == 0:
-            return self.b.load((self.x, self.k)[self.draw(2)], self.position(vars))
-        if kind == 1 and vars:
-            return loops.convert(vars[-1] + self.draw(9), ("f32", "i32")[self.draw(2)])
-        if kind == 2:
-            return loops.select(self.condition(values), x, y)
-        if kind == 3:
-            index = loops.clamp(loops.convert([v for v in values if v.type == "i32"][0], "i64"), self.ROOM - 1)
-            return self.b.load(self.x, index)
-        return (x + y, x * y, x - y)[self.draw(3)]
-
-    def condition(self, values: list[Expr]) -> Expr:
-        x = values[self.draw(len(values))]
-        peers = [v for v in values if v.type == x.type]
-        return x < peers[self.draw(len(peers))]
-
-    def block(self, values: list[Expr], vars: list[Expr], depth: int) -> list[Expr]:
-        """Statements; the last f32 and the last i32 value."""
-        values = list(values)
-        for _ in range(1 + self.draw(3)):
-            values.append(self.expression(values, vars))
-            if depth < 3:
-                values += self.statement(values, vars, depth + 1)
-        self.store(values[-1])
-        return [[v for v in values if v.type == t][-1] for t in ("f32", "i32")]
-
-    def store(self, value: Expr) -> None:
-        if self.stores:
-            self.stores -= 1
-            at = self.stores * self.ROOM
-            self.b.store(self.y, at if self.lane is None else self.lane + at, loops.convert(value, "f32"))
-
-    def extent(self) -> Any:
-        return self.dims[0] if self.draw(3) == 0 else (0, 1, 3, 5, 20, 37)[self.draw(4 if self.lane is not None else 6)]
-
-    def statement(self, values: list[Expr], vars: list[Expr], depth: int) -> list[Expr]:
-        b, kind = self.b, self.draw(6)
-        inits = [[v for v in values if v.type == t][-1] for t in ("f32", "i32")]
-        if kind == 0:
-            return b.loop(self.extent(), inits, lambda i, *c: self.block([*values, *c], [*vars, i], depth))
-        if kind == 1:
-            then, other = [lambda: self.block(values, vars, depth)] * 2
-            return b.if_(self.condition(values), then, other if self.draw(2) else lambda: inits)
-        if kind == 2:
-            limit = loops.convert(values[self.draw(len(values))], "i32") & 7
-            start = b.const(0, "i32")
-            return b.while_(
-                [start, *inits], lambda n, *c: n < limit,
-                lambda n, *c: [n + 1, *self.block([*values, *c], vars, depth)],
-            )[1:]  # fmt: skip
-        if kind == 3:
-            extent = loops.mod(loops.convert(loops.convert(inits[1], "u8"), "i64"), 4)
-            return b.loop(extent, inits, lambda i, *c: self.block([*values, *c], [*vars, i], depth))
-        if kind in (4, 5) and self.lane is None:
-
-            def body(i: Expr) -> list[Expr]:
-                self.lane = i
-                out = self.block(values, [*vars, i], depth)
-                self.lane = None
-                return [out[1], out[1]]
-
-            def combine(x: Sequence[Expr], y: Sequence[Expr]) -> list[Expr]:
-                return [x[0] + y[0], loops.apply("max", x[1], y[1])]
-
-            return b.lanes(self.extent(), body, [b.const(0, "i32"), b.const(-(2**31), "i32")], combine)
-        if kind == 4:
-            stores, self.stores = self.stores, 0
-            inner = b.lanes(
-                self.extent(), lambda i: [self.block(values, [*vars, i], depth)[1]], [b.const(0, "i32")],
-                lambda x, y: [x[0] ^ y[0]],
-            )  # fmt: skip
-            self.stores = stores
-            return inner
-        return []
+    check(build, [data, index, np.zeros(50, "f4"), np.zeros(50, "f4")], 2, level)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.randoms(use_true_random=False), st.integers(0, 40), st.sampled_from(LEVELS))
-def test_random_kernels(random: Any, extent: int, level: str) -> None:
-    rng = np.random.default_rng(extent)
-    memory = [
-        rng.integers(-5, 5, 40).astype("f4") / 2, rng.integers(-9, 50, 40).astype("i4"), np.zeros(12 * 40, "f4")
-    ]  # fmt: skip
-    check(RandomKernel(random.randrange), memory, 1, level, [extent])
+@levels
+def test_functions_used_many_times(level: str) -> None:
+    """What is used more often becomes a function; the results are those of NumPy within two units."""
+    data = np.random.default_rng(0).uniform(-3, 3, 61)
+    b = Builder("many")
+    x, y = b.buffer("x", "f64", True), b.buffer("y", "f64")
+
+    def body(i: Expr) -> None:
+        for k in range(10):
+            b.store(y, i + 61 * k, loops.apply("exp", b.load(x, i) * (k + 1.0)))
+
+    b.lanes(61, body)
+    out = np.zeros((10, 61))
+    loop_machine.run(b.kernel, [data, out], level=level)
+    np.testing.assert_array_max_ulp(out, np.exp(data * np.arange(1, 11)[:, None]), 3)
+    text = emit_kernel(b.kernel, "kernel", targets.describe(level))
+    assert "call" in text
+    assert "@shared.exp." in text
+
+
+def test_polls() -> None:
+    polled = []
+
+    @ctypes.CFUNCTYPE(ctypes.c_int64)
+    def poll() -> int:
+        polled.append(1)
+        return len(polled) // 3
+
+    b = Builder("poll")
+    y = b.buffer("y", "i64")
+    (status, count) = b.while_(
+        [b.const(0, "i64"), b.const(0, "i64")], lambda status, _: loops.eq(status, 0), lambda _, n: [b.poll(), n + 1]
+    )
+    b.store(y, 0, status + count * 10)
+    out = np.zeros(1, "i8")
+    address = ctypes.cast(poll, ctypes.c_void_p).value
+    assert address is not None
+    loop_machine.run(b.kernel, [out], table=[0, 0, 0, 0, 0, address])
+    assert out[0] == 31
 
 
 # --- The text ---------------------------------------------------------------------------------------------------------

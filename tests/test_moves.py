@@ -54,8 +54,7 @@ def cut_finely(monkeypatch: pytest.MonkeyPatch) -> Callable:
     def cut(elements: int, copied: int = 16, block: tuple[int, int] = (16, 16), side: int = 2) -> None:
         monkeypatch.setattr(moves, "_TASK_ELEMENTS", elements)
         monkeypatch.setattr(moves, "_COPIED_BYTES", copied)
-        monkeypatch.setattr(moves, "_BLOCK_ROWS", block[0])
-        monkeypatch.setattr(moves, "_BLOCK_COLUMNS", block[1])
+        monkeypatch.setattr(moves, "_BLOCK", block)
         monkeypatch.setattr(moves, "_LEAST_SIDE", side)
         monkeypatch.setattr(slicing, "SMALL", -1)
         monkeypatch.setattr(structural, "SMALL", -1)
@@ -118,28 +117,28 @@ def test_transpose_natively(way: tuple, elements: int, side: int, code: str) -> 
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(structural, "SMALL", -1)
-        for name, value in (
-            ("TASK_ELEMENTS", elements),
-            ("LEAST_SIDE", side),
-            ("BLOCK_ROWS", 32),
-            ("BLOCK_COLUMNS", 16),
-        ):
+        settings = {"TASK_ELEMENTS": elements, "LEAST_SIDE": side, "BLOCK": (32, 16), "JOINED": 16, "LONG_SIDE": 16}
+        for name, value in settings.items():
             patch.setattr(moves, f"_{name}", value)
         check("transpose", [x], loop_machine.run, permutation=permutation)
 
 
 @pytest.mark.parametrize("level", loop_machine.LEVELS)
 @pytest.mark.parametrize("dtype", ["int8", "bfloat16", "float32", "float64", "complex128"])
-@pytest.mark.parametrize(("rows", "columns"), [(1, 40), (3, 3), (16, 16), (17, 64), (40, 15), (35, 70)])
-def test_transpose_statement(rows: int, columns: int, dtype: str, level: str) -> None:
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(1, 40), (3, 3), (16, 16), (17, 64), (40, 15), (35, 70), (3, 45), (70, 8), (16, 2)]
+)
+@pytest.mark.parametrize("gap", [0, 2])
+def test_transpose_statement(gap: int, rows: int, columns: int, dtype: str, level: str) -> None:
     """Nothing outside the matrix is touched."""
-    source = any_bits((rows, columns + 3), dtypes.canonical_dtype(dtype))
-    target = any_bits((columns, rows + 2), dtypes.canonical_dtype(dtype), 1)
+    source = any_bits((rows + 1, columns + gap), dtypes.canonical_dtype(dtype))
+    target = any_bits((columns + 1, rows + gap), dtypes.canonical_dtype(dtype), 1)
     expected = target.copy()
-    expected[:, 1 : rows + 1] = source[:, 2 : columns + 2].T
+    expected[1:, :rows] = source[1:, gap:].T
     b = Builder("transpose")
     buffers = [b.buffer(name, loops.type_of(target.dtype), name == "source") for name in ("source", "target")]
-    b.transpose(buffers[1], 1, rows + 2, buffers[0], 2, columns + 3, rows, columns)
+    sides = (rows + gap, columns + gap)
+    b.transpose(buffers[1], sides[0], sides[0], buffers[0], sides[1] + gap, sides[1], rows, columns)
     interpreted = target.copy()
     loop_interpreter.run(b.kernel, [source, interpreted])
     loop_machine.run(b.kernel, [source, target], level=level)

@@ -10,18 +10,32 @@ from nrx.compiler.memory import element_type
 from nrx.core import loops
 from nrx.core.errors import CompilerError
 from nrx.core.loops import (
-    ARITHMETIC, COMPARISONS, MATH, Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Store,
-    Poll, Transpose, While,
-)  # fmt: skip
+    ARITHMETIC,
+    COMPARISONS,
+    MATH,
+    Buffer,
+    Copy,
+    Expr,
+    Gemm,
+    If,
+    Kernel,
+    Lanes,
+    Let,
+    Loop,
+    Poll,
+    Store,
+    Transpose,
+    While,
+)
 
 _TYPES = frozenset(MEMORY_BITS)
 _ARITIES = {
     **dict.fromkeys(("neg", "abs", "sqrt", "floor", "ceil", "rint", "trunc", "not", "popcount", "clz"), 1),
     "fma": 3,
 }
-_FLOATS_ONLY = frozenset("sqrt floor ceil rint trunc copysign fma".split()) | MATH
-_INTS_ONLY = frozenset("rem shl lshr ashr popcount clz".split())
-_BITS_ONLY = frozenset("and or xor not".split())
+_FLOATS_ONLY = frozenset(("sqrt", "floor", "ceil", "rint", "trunc", "copysign", "fma")) | MATH
+_INTS_ONLY = frozenset(("rem", "shl", "lshr", "ashr", "popcount", "clz"))
+_BITS_ONLY = frozenset(("and", "or", "xor", "not"))
 
 
 def check_kernel(kernel: Kernel) -> None:

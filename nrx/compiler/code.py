@@ -113,8 +113,8 @@ class Code:
 
     def cast(self, instruction: str, x: str, source: str, target: str) -> str:
         """One of LLVM's conversions; nothing where both types are the same to it."""
-        types = self.types
-        return x if types[source] == types[target] else self.new(f"{instruction} {types[source]} {x} to {types[target]}")
+        before, after = self.types[source], self.types[target]
+        return x if before == after else self.new(f"{instruction} {before} {x} to {after}")
 
     def select(self, condition: str, type: str, x: str, y: str) -> str:
         t = self.types[type]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nrx.compiler.code import Code, llvm_types
+from nrx.compiler.code import Code
 from nrx.compiler.memory import Memory
 from nrx.compiler.scopes import Scope, Value, whole
 from nrx.core import loops
@@ -11,7 +11,6 @@ from nrx.core.loops import Expr, If, Let, Loop, Store, While
 
 _MOST_UNROLLED = 4
 _COMPLEX = ("c64", "c128")
-
 
 
 class Control(Memory):
@@ -33,9 +32,8 @@ class Control(Memory):
         for s in statements:
             if before is not None:
                 pair, before = before, None
-                if isinstance(s, Store) and self._are_parts(pair, s):
-                    if self.store_parts(s.buffer, pair.position, pair.value, s.value):
-                        continue
+                if self._are_parts(pair, s) and self.store_parts(s.buffer, pair.position, pair.value, s.value):
+                    continue
                 self.store(pair.buffer, pair.position, pair.value)
             if isinstance(s, Store) and s.buffer.type in _COMPLEX and self.lane is not None:
                 before = s
@@ -44,10 +42,12 @@ class Control(Memory):
         if before is not None:
             self.store(before.buffer, before.position, before.value)
 
-    def _are_parts(self, real: Store, imag: Store) -> bool:
-        """Whether two stores are those of the real and the imaginary part of one number."""
+    def _are_parts(self, real: Store, imag: Any) -> bool:
+        """Whether two statements store the real and the imaginary part of one number."""
+        if not isinstance(imag, Store) or real.buffer is not imag.buffer:
+            return False
         (x, terms), (y, others) = loops.linear_terms(real.position), loops.linear_terms(imag.position)
-        return real.buffer is imag.buffer and y == x + 1 and terms == others
+        return y == x + 1 and terms == others
 
     def _store(self, s: Store) -> None:
         self.store(s.buffer, s.position, s.value)

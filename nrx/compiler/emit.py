@@ -9,10 +9,11 @@ from typing import Any
 
 from nrx.compiler.code import MEMORY_BITS, Code, memory_types
 from nrx.compiler.lanes import LaneLoops
-from nrx.compiler.targets import Target
-from nrx.compiler.transposition import transposition
 from nrx.compiler.memory import element_type
 from nrx.compiler.scopes import Value, whole
+from nrx.compiler.targets import Target
+from nrx.compiler.transposition import MOST_JOINED, joining, lanes, parting, transposition
+from nrx.core import loops
 from nrx.core.loops import Buffer, Copy, Expr, Gemm, Kernel, Poll, Transpose
 
 MAX_SCRATCH = 128 * 1024
@@ -39,7 +40,8 @@ class _Emitter(LaneLoops):
         self.statements[Copy] = self._copy
         self.statements[Poll] = self._poll
         self.statements[Transpose] = self._transpose
-        self.allocations: dict[Buffer, str] = {}
+        self.allocations: list[str] = []
+        self._scratch_bytes = 0
 
     def function(self) -> str:
         kernel, code = self.kernel, self.code
@@ -56,7 +58,7 @@ class _Emitter(LaneLoops):
         else:
             self._tasks()
         self.close()
-        lines = "\n".join([*self.allocations.values(), *entry.lines])
+        lines = "\n".join([*self.allocations, *entry.lines])
         attributes = f'nounwind "prefer-vector-width"="{code.target.vector_bits}"'
         head = f"define void @{self.name}(ptr %arguments, i64 %first, i64 %last, i64 %thread) {attributes} {{"
         declarations = "".join(f"{d}\n" for d in code.declared.values())
@@ -82,13 +84,12 @@ class _Emitter(LaneLoops):
     def scratch(self, buffer: Buffer) -> Value:
         if buffer.size is None:
             raise ValueError(f"buffer {buffer} is not an argument of kernel {self.kernel.name}")
-        total = sum(b.size * MEMORY_BITS[element_type(b)] // 8 for b in (*self.allocations, buffer))  # type: ignore[operator]
-        if total > MAX_SCRATCH:
-            raise ValueError(f"kernel {self.kernel.name} has {total} bytes of scratch memory, more than {MAX_SCRATCH}")
         name = self.code.name()
-        parts = 2 if buffer.type in ("c64", "c128") else 1
-        element = memory_types(1)[element_type(buffer)]
-        self.allocations[buffer] = f"{name} = alloca [{buffer.size * parts} x {element}], align 64"
+        count = buffer.size * (2 if buffer.type in ("c64", "c128") else 1)
+        self._scratch_bytes += count * MEMORY_BITS[element_type(buffer)] // 8
+        if self._scratch_bytes > MAX_SCRATCH:
+            raise ValueError(f"kernel {self.kernel.name} has more than {MAX_SCRATCH} bytes of scratch memory")
+        self.allocations.append(f"{name} = alloca [{count} x {memory_types(1)[element_type(buffer)]}], align 64")
         self.pointers[buffer] = Value(name, 0)
         return self.pointers[buffer]
 
@@ -103,20 +104,30 @@ class _Emitter(LaneLoops):
         nbytes = parts * MEMORY_BITS[element_type(s.target)] // 8
         size = self.arithmetic("mul", self.value(s.count), whole(nbytes))
         target, source = self._at(s.target, s.target_position * parts), self._at(s.source, s.source_position * parts)
-        self.here().do(
-            "llvm.memcpy.p0.p0.i64", ("ptr", target), ("ptr", source), ("i64", size.text), ("i1", "false")
-        )
+        self.here().do("llvm.memcpy.p0.p0.i64", ("ptr", target), ("ptr", source), ("i64", size.text), ("i1", "false"))
 
     def _transpose(self, s: Transpose) -> None:
         parts = 2 if s.target.type in ("c64", "c128") else 1
         bits = parts * MEMORY_BITS[element_type(s.target)]
-        name = f"shared.transpose{bits}"
-        if name not in self.functions:
-            self.functions[name] = transposition(name, bits, self.code.target)
-        numbers = [self.value(x).text for x in (s.target_step, s.source_step, s.rows, s.columns)]
         target, source = self._at(s.target, s.target_position * parts), self._at(s.source, s.source_position * parts)
-        steps = ", ".join(f"i64 {number}" for number in numbers)
-        self.here().lines.append(f"call void @{name}(ptr {target}, ptr {source}, {steps})")
+        name, text, numbers = self._transposition(s, bits)
+        self.functions.setdefault(name, text)
+        arguments = ", ".join(f"i64 {self.value(x).text}" for x in numbers)
+        self.here().lines.append(f"call void @{name}(ptr {target}, ptr {source}, {arguments})")
+
+    def _transposition(self, s: Transpose, bits: int) -> tuple[str, str, tuple[Expr, ...]]:
+        """The function for a Transpose, its text and arguments."""
+        processor = self.code.target
+        rows, columns, target_step, source_step = map(_number, (s.rows, s.columns, s.target_step, s.source_step))
+        n = lanes(bits, processor)
+        if rows is not None and rows == target_step <= MOST_JOINED and loops.bounds(s.columns)[0] >= n:
+            name = f"shared.join{rows}.{bits}"
+            return name, joining(name, bits, rows, processor), (s.source_step, s.columns)
+        if columns is not None and columns == source_step <= MOST_JOINED and loops.bounds(s.rows)[0] >= n:
+            name = f"shared.part{columns}.{bits}"
+            return name, parting(name, bits, columns, processor), (s.target_step, s.rows)
+        name = f"shared.transpose{bits}"
+        return name, transposition(name, bits, processor), (s.target_step, s.source_step, s.rows, s.columns)
 
     def _poll(self, s: Poll) -> None:
         code = self.here()
@@ -140,3 +151,8 @@ class _Emitter(LaneLoops):
             f"{t} {one}", f"ptr {a}", f"i64 {lda}", f"ptr {b}", f"i64 {ldb}", f"{t} {beta}", f"ptr {c}", f"i64 {ldc}",
         ]  # fmt: skip
         code.lines.append(f"call void {function}({', '.join(arguments)})")
+
+
+def _number(x: Expr) -> int | None:
+    """The value of an expression that is a constant."""
+    return int(x.attr) if x.op == "const" else None

@@ -5,9 +5,11 @@ from typing import Any
 
 from nrx.compiler.code import MEMORY_BITS
 from nrx.compiler.memory import element_type
-from nrx.core.loops import MATH, Copy, Expr, Gemm, If, Lanes, Let, Loop, Poll, Store, Transpose, While, const
+from nrx.core import loops
+from nrx.core.loops import MATH, Copy, Expr, Gemm, If, Lanes, Let, Loop, Poll, Store, Transpose, While
 
 _MATH_COST = 20
+_SCATTERED_COST = 8
 
 
 class Rewritten:
@@ -28,7 +30,7 @@ class Rewritten:
     def while_(self, s: Loop) -> While:
         """A loop as one that carries its variable first and has a condition."""
         if s not in self._whiles:
-            loop = self._whiles[s] = While([const(0, "i64"), *s.inits], [s.var, *s.carried])
+            loop = self._whiles[s] = While([loops.const(0, "i64"), *s.inits], [s.var, *s.carried])
             loop.condition = s.var < s.extent
             loop.body, loop.finals = s.body, [s.var + 1, *s.finals]
         return self._whiles[s]
@@ -54,6 +56,7 @@ class LaneAnalysis:
         self.in_order = False
         self._rewritten = rewritten
         self._seen: set[Expr] = {s.var}
+        self._lane = s.var
         self._parted = 0  # conditionals around, whose lanes go different ways
         self._block(s.body)
         for x in s.values:
@@ -92,19 +95,24 @@ class LaneAnalysis:
         varying.add(e)
         bits = MEMORY_BITS[e.type]
         if e.op == "load":
-            self.memory_bits = min(self.memory_bits, bits)
-            self.bits = max(self.bits, bits)
+            self._access(e.args[0], bits)
         elif e.type != "i64":
             self.bits = max(self.bits, bits)
         self.cost += _MATH_COST if e.op in MATH else 1
+
+    def _access(self, position: Expr, bits: int) -> None:
+        """A load or store."""
+        self.bits, self.memory_bits = max(self.bits, bits), min(self.memory_bits, bits)
+        wide = {atom: c for atom, c in loops.linear_terms(position)[1].items() if atom in self.varying}
+        if wide and wide != {self._lane: 1}:
+            self.cost += _SCATTERED_COST
 
     def _block(self, statements: Sequence[Any]) -> None:
         for s in statements:
             if isinstance(s, Store):
                 self._varies(s.position)
                 self._varies(s.value)
-                bits = MEMORY_BITS[element_type(s.buffer)]
-                self.bits, self.memory_bits = max(self.bits, bits), min(self.memory_bits, bits)
+                self._access(s.position, MEMORY_BITS[element_type(s.buffer)])
             elif isinstance(s, Let):
                 self._varies(s.value)
             elif isinstance(s, Lanes):

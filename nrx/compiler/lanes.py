@@ -116,9 +116,7 @@ class _Vectors:
     def _loop(self, start: Value, stop: Value, totals: list[str], masked: bool) -> list[str]:
         """Vectors from `start` to `stop`; at least one."""
         e, s, lanes = self.e, self.s, self.lanes
-        once = (
-            start.number is not None and stop.number is not None and stop.number - start.number <= lanes
-        )
+        once = start.number is not None and stop.number is not None and stop.number - start.number <= lanes
         if once:
             e.open_inline()
             index = Value(start.text, e.top, False, start.number)
@@ -225,4 +223,3 @@ class _Vectors:
         phis = list(zip([v.text for v in carried], types, totals, after, strict=True))
         e.close_loop([(index.text, "i64", start.text, following), *phis], again)
         return after if runs is None else e.close_branch(runs, list(zip(types, after, totals, strict=True)))
-

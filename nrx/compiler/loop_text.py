@@ -1,8 +1,8 @@
 """Kernels of the loop IR as text, for people: one line a statement, values that are used more than once by name.
 
-    kernel sum(x: f32, y: f32): 128 tasks
-      lanes i0 < 1024, s0 = 0.0
-        s0 = s0 + x[1024 * task + i0]
+kernel sum(x: f32, y: f32): 128 tasks
+  lanes i0 < 1024, s0 = 0.0
+    s0 = s0 + x[1024 * task + i0]
 """
 
 from collections import Counter
@@ -154,7 +154,8 @@ class _Printer:
         starts = self.starts(s, names)
         self.names[s.var] = self.fresh("i")
         self.line(f"{type(s).__name__.lower()} {self.names[s.var]} < {extent}{starts}")
-        self.inside(s.body, names, s.finals if isinstance(s, Loop) else s.combine(carried, s.values) if s.combine else [])
+        finals = s.finals if isinstance(s, Loop) else s.combine(carried, s.values) if s.combine is not None else []
+        self.inside(s.body, names, finals)
 
     _lanes = _loop
 

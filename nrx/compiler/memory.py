@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from nrx.compiler.code import MEMORY_BITS, Code, memory_types, suffixes
 from nrx.compiler.scopes import Value, whole
-from nrx.compiler.values import Values
+from nrx.compiler.values import Values, integer
 from nrx.core import loops
 from nrx.core.loops import Buffer, Expr
+
+_COMPLEX = ("c64", "c128")
 
 
 class Position:
@@ -135,7 +137,7 @@ class Memory(Values):
             return self._load_one(buffer, at, level)
         level = max(level, self.induction.level, self.mask.level if self.mask else 0)
         if at.index is not None or at.stride not in (1, -1, 2):
-            return self._gather(buffer, at, level)
+            return self._load_clamped(buffer, at, level) or self._gather(buffer, at, level)
         if at.stride == 2:
             return self._load_part(buffer, at, level)
         return self._load_vector(buffer, at, level)
@@ -196,33 +198,67 @@ class Memory(Values):
         return self.code.new(f"shufflevector {vector} {text}, {vector} poison, {_order(order)}")
 
     def _load_part(self, buffer: Buffer, at: Position, level: int) -> Value:
-        """The real or imaginary parts of complex numbers: both are loaded, and shared."""
-        if buffer.type not in ("c64", "c128") or any(c % 2 for _, c in at.terms):
+        """The real or imaginary parts of complex numbers, with the others, which are shared."""
+        if buffer.type not in _COMPLEX or any(c % 2 for _, c in at.terms):
             return self._gather(buffer, at, level)
         part = at.number % 2
         pointer = self.pointer(buffer, at.number - part, [*at.terms, (self.induction, 2)])
         level = self.placed[max(level, pointer.level)]
-        key = ("load", buffer, pointer.text, self.lanes, self.mask and self.mask.text, part)
-        found = self.numbered.get(key) if buffer.readonly else None
-        if found is not None:
-            return found
-        lanes = self.lanes
-        code = self.begin(level, True)
-        mask = None
-        if self.mask is not None:
-            twice = [k // 2 for k in range(2 * lanes)]
-            bools = code.types["bool"]
-            mask = code.new(f"shufflevector {bools} {self.mask.text}, {bools} poison, {_order(twice)}")
-        code.shape(2 * lanes)
-        both = self._plain_load(buffer, code, pointer) if mask is None else self._masked_load(buffer, code, pointer, mask)
-        vector = memory_types(2 * lanes)[element_type(buffer)]
-        values = []
-        for number in (0, 1):
-            order = _order(range(number, 2 * lanes, 2))
-            text = code.new(f"shufflevector {vector} {both}, {vector} poison, {order}")
-            values.append(self.number((*key[:-1], number), text, level, True) if buffer.readonly else Value(text, level, True))
-        code.shape(lanes)
-        return values[part]
+        key = ("both", buffer, pointer.text, self.lanes, self.mask and self.mask.text)
+        both = self.numbered.get(key)
+        if both is None:
+            code, mask = self.begin(level, True), self._twice_mask()
+            code.shape(2 * self.lanes)
+            text = self._masked_load(buffer, code, pointer, mask) if mask else self._plain_load(buffer, code, pointer)
+            both = self.number(key, text, level, True) if buffer.readonly else Value(text, level, True)
+        vector = memory_types(2 * self.lanes)[element_type(buffer)]
+        order = _order(range(part, 2 * self.lanes, 2))
+        text = self.begin(level, True).new(f"shufflevector {vector} {both.text}, {vector} poison, {order}")
+        return Value(text, level, True)
+
+    def _twice_mask(self) -> str | None:
+        """The mask for two elements a lane, or None."""
+        if self.mask is None:
+            return None
+        bools = self.code.types["bool"]
+        order = _order([k // 2 for k in range(2 * self.lanes)])
+        return self.code.new(f"shufflevector {bools} {self.mask.text}, {bools} poison, {order}")
+
+    def _load_clamped(self, buffer: Buffer, at: Position, level: int) -> Value | None:
+        """Neighbouring elements, and the first or last one where the position lies before or behind it."""
+        target, type = self.code.target, element_type(buffer)
+        if at.index is None or not (target.masked_is_cheap or (target.vector_bits >= 256 and MEMORY_BITS[type] >= 32)):
+            return None
+        inner, limits = _unclamped(at.index)
+        where = self.position(inner)
+        if (
+            not limits
+            or where.index is not None
+            or where.stride != 1
+            or limits.get("max", 0) > limits.get("min", 2**62)
+        ):
+            return None
+        small = self.small(inner) if max(map(abs, limits.values())) < 2**31 else None
+        positions, kind = (self.value(inner), "i64") if small is None else (small, "i32")
+        edges = [
+            (
+                self.compute("gt" if op == "min" else "lt", kind, (positions, integer(limit, kind))),
+                self._load_one(buffer, Position(at.number + limit, at.terms, 0, None), self.branch_level),
+            )
+            for op, limit in limits.items()
+        ]
+        mask, before = self.mask, self.mask
+        for outside, _ in edges:
+            others = self.compute("not", "bool", (outside,))
+            mask = others if mask is None else self.compute("and", "bool", (mask, others))
+        assert mask is not None
+        self.mask = mask
+        terms = [*at.terms, *where.terms]
+        value = self._load_vector(buffer, Position(at.number + where.number, terms, 1, None), max(level, mask.level))
+        self.mask = before
+        for outside, edge in edges:
+            value = self.choose(type, outside, edge, value)
+        return value
 
     def _gather(self, buffer: Buffer, at: Position, level: int) -> Value:
         addresses = self.addresses(buffer, at)
@@ -294,13 +330,18 @@ class Memory(Values):
         order = _order([k // 2 + lanes * (k % 2) for k in range(2 * lanes)])
         vector = memory_types(lanes)[type]
         both = code.new(f"shufflevector {vector} {parts[0]}, {vector} {parts[1]}, {order}")
-        mask = None
-        if self.mask is not None:
-            twice = _order([k // 2 for k in range(2 * lanes)])
-            bools = code.types["bool"]
-            mask = code.new(f"shufflevector {bools} {self.mask.text}, {bools} poison, {twice}")
+        mask = self._twice_mask()
         self._store_vector(buffer, self.here(2 * lanes), both, pointer, mask)
         return True
+
+
+def _unclamped(x: Expr) -> tuple[Expr, dict[str, int]]:
+    """What a position is before it is moved between constant limits, and these: min from above, max from below."""
+    limits: dict[str, int] = {}
+    while x.op in ("min", "max") and x.op not in limits and x.args[1].op == "const":
+        limits[x.op] = int(x.args[1].attr)
+        x = x.args[0]
+    return x, limits
 
 
 def element_type(buffer: Buffer) -> str:

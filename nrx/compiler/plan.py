@@ -15,6 +15,7 @@ from nrx.compiler.fuse import Alias, Fused, Group, Step, fuse
 from nrx.compiler.inline import inline
 from nrx.compiler.schedule import Launch, schedule
 from nrx.compiler.simplify import simplify
+from nrx.compiler.transposes import fold_transposes
 from nrx.core import loops
 from nrx.core.aval import Aval
 from nrx.core.dims import Dim
@@ -130,7 +131,7 @@ class Shared:
         """The Program inlined and simplified."""
         found = self._simplified.get(id(program))
         if found is None:
-            flat = self._checked("inline", inline(program))
+            flat = fold_transposes(self._checked("inline", inline(program)))
             found = self._simplified[id(program)] = (program, self._checked("simplify", simplify(flat)))
         return found[1]
 

@@ -15,7 +15,6 @@ from typing import Any
 from nrx.compiler.code import Code, llvm_types
 from nrx.core.loops import Expr
 
-
 Merged = tuple[str, str, str]
 """What a name stands for after two blocks meet: LLVM type, and the value from each."""
 

@@ -159,12 +159,12 @@ class Values(Scopes):
                 number += v.number * coefficient
                 depth = max(depth, v.level)
                 continue
-            term = v if coefficient == 1 else self.compute("mul", type, (v, _integer(coefficient, type)))
+            term = v if coefficient == 1 else self.compute("mul", type, (v, integer(coefficient, type)))
             total = term if total is None else self.compute("add", type, (total, term))
         if total is None:
-            return _integer(number, type).at(depth)
+            return integer(number, type).at(depth)
         if number:
-            total = self.compute("add", type, (total, _integer(number, type)))
+            total = self.compute("add", type, (total, integer(number, type)))
         return total.at(depth)
 
     def _quotient(self, e: Expr) -> Value:
@@ -274,7 +274,7 @@ class Values(Scopes):
 
     def _low_of(self, v: Value) -> Value:
         if v.number is not None:
-            return _integer(v.number, "i32").at(v.level)
+            return integer(v.number, "i32").at(v.level)
         return self.cast("convert", v, "i64", "i32")
 
     # What is needed rarely, and numbers by an index
@@ -337,8 +337,8 @@ class Values(Scopes):
         if not wide:
             return self.number(key, code.new(f"load {t}, ptr {address}"), level, False)
         text = code.call(
-            f"llvm.masked.gather.{code.suffixes[e.type]}.v{self.lanes}p0", t, (f"<{self.lanes} x ptr> align 4", address),
-            (code.types["bool"], "splat (i1 true)"), (t, "zeroinitializer"),
+            f"llvm.masked.gather.{code.suffixes[e.type]}.v{self.lanes}p0", t,
+            (f"<{self.lanes} x ptr> align 4", address), (code.types["bool"], "splat (i1 true)"), (t, "zeroinitializer"),
         )  # fmt: skip
         return self.number(key, text, level, True)
 
@@ -403,7 +403,8 @@ _ON_NUMBERS: dict[str, Callable[[int, int], int]] = {
 }  # fmt: skip
 
 
-def _integer(number: int, type: str) -> Value:
+def integer(number: int, type: str) -> Value:
+    """A constant of an integer type."""
     return whole(number) if type == "i64" else Value(constant(number, type), 0)
 
 

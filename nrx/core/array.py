@@ -9,6 +9,7 @@ array or a `blocks.Block`, keeps it alive. The results of compiled code begin as
 
 import ctypes
 import sys
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -338,25 +339,24 @@ def take_memory(array: ConcreteArray, by: str) -> Memory:
     It is the memory of the array itself if no other array, view or running call can see it, else that of a copy. The
     array is deleted.
     """
-    held = [memory_of(array)]
+    held = [array._memory or memory_of(array)]
     array._forget(by)
-    if isinstance(held[0][1], Block) and _holders(held) == _ALONE:
+    if _holders(held) == _ALONE and isinstance(held[0][1], Block):
         return held[0]
     block = allocate(array.nbytes)
     ctypes.memmove(block.address, held[0][0], array.nbytes)
     return block.address, block
 
 
-def _holders(held: list[Memory]) -> tuple[int, int]:
-    """How many references there are to the only item of a list, and to the owner of that memory."""
+def _holders(held: list[Memory]) -> int:
+    """How many references there are to the only item of a list and to the owner of that memory, together."""
     memory = held[0]
-    return sys.getrefcount(memory), sys.getrefcount(memory[1])
+    return getrefcount(memory) + getrefcount(memory[1])
 
 
-def _holders_of_a_list() -> tuple[int, int]:
+def _holders_of_a_list() -> int:
     """What `_holders` says if nobody but the list holds the memory; what it never says, if one cannot be sure."""
-    counted = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
-    return _holders([(0, object())]) if counted else (0, 0)
+    return _holders([(0, object())]) if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
 
 
 _ALONE = _holders_of_a_list()

@@ -93,7 +93,8 @@ ARITHMETIC = frozenset(
 )
 #: Operations on operands of one type whose result is a bool. `ne` is true of NaN, the others are false.
 COMPARISONS = frozenset(["eq", "ne", "lt", "le", "gt", "ge"])
-#: Functions that the compiler expands into ARITHMETIC (its math library), of one float type throughout.
+#: Functions that the compiler expands into ARITHMETIC (its math library), of one float type throughout. Of positive
+#: finite numbers, `significand` is between 3/4 and 3/2, and `exponent` that of the power of two it is multiplied by.
 MATH = frozenset(
     [
         "exp",
@@ -125,6 +126,8 @@ MATH = frozenset(
         "lgamma",
         "digamma",
         "ldexp",
+        "exponent",
+        "significand",
     ]
 )
 
@@ -439,6 +442,9 @@ def _atom_bounds(atom: Expr) -> tuple[float, float]:
     if atom.op == "floordiv":
         low, high = bounds(atom.args[0])
         return low // atom.attr, high // atom.attr if math.isfinite(high) else high
+    if atom.op == "select":
+        lows, highs = zip(*map(bounds, atom.args[1:]), strict=True)
+        return min(lows), max(highs)
     if atom.op in ("min", "max"):
         choose = min if atom.op == "min" else max
         lows, highs = zip(*map(bounds, atom.args), strict=True)

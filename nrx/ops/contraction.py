@@ -1,7 +1,12 @@
-"""Sums of products over axes with steps, in any dtype: what dot_general and convolution come to in their lower rules.
+"""Sums of products over axes with strides, in any dtype: what dot_general and convolution compile to.
 
-What pays goes to the platform's matrix product; the rest is computed in registers: some rows at a time, with columns in
-vector lanes.
+    out[i, j, …] = sum over k, … of x[i, k, …] * y[k, j, …]
+
+Some rows of a tile are computed at a time, in registers, with columns in vector lanes. What a task reads of `y` over and
+over is first copied to scratch memory, in the order in which it is read, where that pays: K. Goto and R. van de Geijn,
+"Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008.
+
+How the work is cut depends on the axes only, so that the number of threads changes no bit.
 """
 
 from collections.abc import Sequence
@@ -10,90 +15,124 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nrx.core import dtypes, loops
+from nrx.core.dims import Dim
 from nrx.core.loops import Builder, Complex, Expr, Operand, Value
 from nrx.core.shapes import size
-from nrx.ops.accumulation import parts_of, store, types_of, whole
-from nrx.ops.matrix_products import COLUMN, DEPTH, ROW, Axis, MatrixProduct, matrix_product, merged, positions
+from nrx.ops.accumulation import store, types_of, whole
 
 _ROWS = 8
-_ROW_TILE = 64
-_COLUMN_TILE = 128
+"""Rows that are computed together: as many vectors of sums stay in registers."""
+_HEIGHT, _WIDTH = 128, 64
+"""Of the tile that a task computes."""
+_COPIED_BYTES = 96 << 10
+_FEWEST_ROWS = 32
+"""That read what was copied."""
+
+
+class Axis(NamedTuple):
+    """An axis along which products, or a sum of products, go: its length and its strides in the three arrays.
+
+    A stride is 0 where the array has no such axis.
+    """
+
+    extent: int
+    x: int
+    y: int
+    out: int
+
+    @property
+    def kind(self) -> tuple[bool, bool, bool]:
+        """Which of the arrays have it."""
+        return self.x != 0, self.y != 0, self.out != 0
+
+    @property
+    def swapped(self) -> "Axis":
+        """The same with x and y in each other's places."""
+        return Axis(self.extent, self.y, self.x, self.out)
+
+
 _NONE = Axis(1, 0, 0, 0)
+ROW, COLUMN, DEPTH = (True, False, True), (False, True, True), (True, True, False)
 
 
 class Contraction(NamedTuple):
-    """Sums of products as a kernel.
+    """How sums of products are computed.
 
     Fields:
-        axes: along which they go.
-        product: the matrix product that they are, if they go to the platform's library.
-        dtype: in which they are computed.
+        rows, columns, depth: the axes of a matrix product, from the outermost to the innermost.
+        around: the other axes of the result.
+        is_swapped: whether x and y are in each other's places.
+        is_copied: whether y is copied to scratch memory.
+        dtype: in which the sums are computed.
     """
 
-    axes: list[Axis]
-    product: MatrixProduct | None
+    rows: list[Axis]
+    columns: list[Axis]
+    depth: list[Axis]
+    around: list[Axis]
+    is_swapped: bool
+    is_copied: bool
     dtype: np.dtype
 
     def build(self, b: Builder, operands: Sequence[Operand], results: Sequence[Operand], **params: Any) -> None:
         """Build the kernel; see `loops.Native`."""
-        if self.product is not None:
-            self.product.build(b, *operands, *results)
-        else:
-            _in_registers(b, *operands, *results, self.axes, self.dtype)
+        x, y = reversed(operands) if self.is_swapped else operands
+        _Kernel(b, x, y, results[0], self).build()
 
 
-def contraction(axes: Sequence[Axis], x: np.dtype, y: np.dtype, out: np.dtype, dtype: np.dtype) -> Contraction:
-    """The way to compute sums of products of arrays of these dtypes in `dtype`; no axis may be empty."""
-    axes = merged(axes)
-    is_plain = x == y == out and out in (dtypes.float32, dtypes.float64)
-    return Contraction(axes, matrix_product(axes) if is_plain else None, dtype)
+def contraction(axes: Sequence[Axis], result: np.dtype, dtype: np.dtype) -> Contraction:
+    """The way to compute sums of products in `dtype`, for a result of dtype `result`; no axis may be empty."""
+    axes = _merged(axes)
+    copied = None
+    if not dtypes.is_complex(dtype) and result == dtype:
+        copied = next((a for a in axes if a.out == 1 and a.kind in (ROW, COLUMN)), None)
+    if copied is not None:
+        is_swapped = copied.kind == ROW
+        turned = [axis.swapped for axis in axes] if is_swapped else axes
+        column = copied.swapped if is_swapped else copied
+        found = _arranged(turned, _chain(turned, column), is_swapped, True, dtype)
+        if _extent(found.rows) >= _FEWEST_ROWS:
+            return found
+    column = max((a for a in axes if a.out), key=_fitness_for_lanes)
+    is_swapped = column.kind == ROW
+    turned = [axis.swapped for axis in axes] if is_swapped else axes
+    return _arranged(turned, [column.swapped if is_swapped else column], is_swapped, False, dtype)
 
 
-def _in_registers(b: Builder, x: Operand, y: Operand, out: Operand, axes: list[Axis], dtype: np.dtype) -> None:
-    column = max((a for a in axes if a.kind in (ROW, COLUMN)), key=_fitness_for_lanes, default=_NONE)
-    if column.kind == ROW:
-        x, y, column, axes = y, x, column.swapped, [axis.swapped for axis in axes]
-    row = max((a for a in axes if a.kind == ROW), key=lambda a: a.extent, default=_NONE)
-    sums = [a for a in axes if a.kind == DEPTH]
-    outer = [a for a in axes if a not in (row, column) and a.kind != DEPTH]
-    count = -(-row.extent // _ROWS)
-    block = -(-row.extent // count)
-    height, width = block * min(count, _ROW_TILE // _ROWS), min(column.extent, _COLUMN_TILE)
-    extents = (*(a.extent for a in outer), -(-row.extent // height), -(-column.extent // width))
-    *index, i, j = loops.unravel(b.parallel(size(extents)), extents)
-    at = positions(outer, index)
-    depth = size(tuple(a.extent for a in sums))
+def _arranged(
+    axes: Sequence[Axis], columns: list[Axis], is_swapped: bool, is_copied: bool, dtype: np.dtype
+) -> Contraction:
+    rows, depth = ([a for a in axes if a.kind == kind] for kind in (ROW, DEPTH))
+    around = [a for a in axes if a not in (*rows, *columns, *depth)]
+    depth.sort(key=lambda axis: (-axis.x, -axis.y))
+    return Contraction(rows, columns, depth, around, is_swapped, is_copied, dtype)
 
-    def some_rows(number: Expr) -> None:
-        rows = [loops.clamp(i * height + number * block + r, row.extent - 1) for r in range(block)]
 
-        def one_column(c: Expr) -> None:
-            c = j * width + c
+def _merged(axes: Sequence[Axis]) -> list[Axis]:
+    """The axes less those of length 1, with neighbours put together that all arrays walk through as one."""
+    found = [axis for axis in axes if axis.extent != 1]
+    for inner in found:
+        for outer in found:
+            if outer[1:] == tuple(stride * inner.extent for stride in inner[1:]):
+                found[found.index(inner)] = Axis(outer.extent * inner.extent, *inner[1:])
+                found.remove(outer)
+                return _merged(found)
+    return found
 
-            def step(k: Expr, *known: Expr) -> list[Expr]:
-                within = positions(sums, loops.unravel(k, [a.extent for a in sums]))
-                right = computed(y.at(at[1] + within[1] + c * column.y), dtype)
-                parts: list[Expr] = []
-                for r, place in enumerate(rows):
-                    left = computed(x.at(at[0] + within[0] + place * row.x), dtype)
-                    before = whole(known[r * len(types) : (r + 1) * len(types)])
-                    parts += parts_of(before + left * right)
-                return parts
 
-            totals = b.loop(depth, [loops.const(0, type) for type in types] * block, step)
-            for r, place in enumerate(rows):
-                value = whole(totals[r * len(types) : (r + 1) * len(types)])
-                store(out, at[2] + place * row.out + c * column.out, value)
-
-        b.lanes(loops.clamp(column.extent - j * width, width), one_column)
-
-    types = types_of(dtype)
-    b.loop(loops.floordiv(loops.clamp(row.extent - i * height, height) + (block - 1), block), [], some_rows)
-    b.kernel.cost = float(height * width * depth)
+def _chain(axes: Sequence[Axis], inner: Axis) -> list[Axis]:
+    """The axes of one kind that lie in the result like one axis that ends with `inner`."""
+    chain = [inner]
+    while True:
+        stride = chain[0].out * chain[0].extent
+        outer = next((a for a in axes if a.kind == inner.kind and a.out == stride), None)
+        if outer is None:
+            return chain
+        chain.insert(0, outer)
 
 
 def _fitness_for_lanes(axis: Axis) -> tuple[int, int]:
-    is_contiguous = (axis.x or axis.y) == 1
+    is_contiguous = {axis.x, axis.y} <= {0, 1}
     return min(axis.extent, 16) * (4 if is_contiguous else 1), axis.out == 1
 
 
@@ -103,3 +142,184 @@ def computed(value: Value, dtype: np.dtype) -> Any:
     if isinstance(value, Complex):
         return Complex(loops.convert(value.real, type), loops.convert(value.imag, type))
     return loops.convert(loops.widen(value), type)
+
+
+def _positions(axes: Sequence[Axis], index: Sequence[Any]) -> list[Any]:
+    """Where in the three arrays an index of some axes is."""
+    at: list[Any] = [loops.const(0, "i64")] * 3
+    for axis, i in zip(axes, index, strict=True):
+        at = [position + i * stride for position, stride in zip(at, axis[1:], strict=True)]
+    return at
+
+
+def _sum(first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
+    return [a + b for a, b in zip(first, second, strict=True)]
+
+
+def _unravel(position: Any, axes: Sequence[Axis]) -> tuple:
+    return loops.unravel(position, [axis.extent for axis in axes])
+
+
+def _extent(axes: Sequence[Axis]) -> int:
+    return size(tuple(axis.extent for axis in axes))
+
+
+class _Kernel:
+    """Builds the kernel of a contraction.
+
+    Fields:
+        height, width: of the tile of a task.
+        block: rows that are computed together.
+        run: the length of the innermost axis that is summed, or of the part of it that fits into scratch memory.
+        runs: how many of them are copied at once.
+    """
+
+    def __init__(self, b: Builder, x: Operand, y: Operand, out: Operand, way: Contraction):
+        self.b, self.x, self.y, self.out, self.way = b, x, y, out, way
+        self.rows, self.columns = _extent(way.rows), _extent(way.columns)
+        self.block = min(_ROWS, self.rows)
+        self.height, self.width = _at_most(self.rows, _HEIGHT), _at_most(self.columns, _WIDTH)
+        *self.outer, self.inner = way.depth or [_NONE]
+        self.run, self.runs = self.inner.extent, _extent(self.outer)
+        self.scratch = None
+        if way.is_copied:
+            type = types_of(way.dtype)[0]
+            most = _COPIED_BYTES // (self.width * loops.BITS[type] // 8)
+            self.run = _at_most(self.inner.extent, most)
+            self.runs = 1 if self.run < self.inner.extent else _at_most(self.runs, most // self.run)
+            self.scratch = b.scratch(type, self.runs * self.run * self.width)
+
+    def build(self) -> None:
+        b, around = self.b, self.way.around
+        tall, wide = _pieces(self.rows, self.height), _pieces(self.columns, self.width)
+        extents = [tall, *(axis.extent for axis in around), wide]
+        i, *index, j = loops.unravel(b.parallel(size(tuple(extents[1:])) * tall), extents)
+        at, row, column = _positions(around, index), i * self.height, j * self.width
+        width = loops.clamp(self.columns - column, self.width)
+        groups = loops.floordiv(loops.clamp(self.rows - row, self.height) + (self.block - 1), self.block)
+
+        def chunk(number: Expr) -> None:
+            """The products along a part of the depth."""
+            first, start, runs, length = self.part(number)
+            here = _sum(at, [start * stride for stride in self.inner[1:]])
+            if self.scratch is not None:
+                self.copy(here, first, runs, length, column, width)
+
+            def group(number_of_rows: Expr) -> None:
+                rows = [loops.clamp(row + number_of_rows * self.block + r, self.rows - 1) for r in range(self.block)]
+                places = [_positions(self.way.rows, _unravel(r, self.way.rows)) for r in rows]
+                b.lanes(width, lambda lane: self.column(here, places, column, lane, first, runs, length, number))
+
+            b.loop(groups, [], group)
+
+        if self.scratch is None:
+            chunk(loops.const(0, "i64"))
+        else:
+            b.loop(self.parts, [], chunk)
+        b.kernel.cost = float(self.height * self.width * _extent(self.way.depth)) / 8
+
+    @property
+    def parts(self) -> Any:
+        """How many parts the depth is copied in."""
+        if self.run < self.inner.extent:
+            return _pieces(self.inner.extent, self.run) * _extent(self.outer)
+        return _pieces(_extent(self.outer), self.runs)
+
+    def part(self, number: Expr) -> tuple[Any, Any, Any, Any]:
+        """Of a part of the depth: the first of its runs, where they start, how many they are, and how long."""
+        if self.run < self.inner.extent:
+            first, piece = loops.unravel(number, (_extent(self.outer), _pieces(self.inner.extent, self.run)))
+            start = piece * self.run
+            return first, start, 1, loops.clamp(self.inner.extent - start, self.run)
+        first = number * self.runs
+        return first, loops.const(0, "i64"), loops.clamp(_extent(self.outer) - first, self.runs), self.inner.extent
+
+    def column(
+        self, here: list, places: list, column: Any, lane: Expr, first: Any, runs: Any, length: Any, number: Expr
+    ) -> None:
+        """The sums of one column, in a vector lane, and of a group of rows."""
+        b, c = self.b, column + lane
+        of_column = _positions(self.way.columns, _unravel(c, self.way.columns))
+        targets = [here[2] + place[2] + of_column[2] for place in places]
+        zeros = [loops.const(0, type) for type in types_of(self.way.dtype)]
+        inits = zeros * self.block
+        if self.scratch is not None:  # then they are real, and of the result's type
+            inits = [loops.select(loops.eq(number, 0), 0, self.out.at(target)) for target in targets]
+
+        def one_run(r: Any, *known: Expr) -> list[Expr]:
+            outer = _positions(self.outer, _unravel(first + r, self.outer))
+            lefts = [here[0] + outer[0] + place[0] for place in places]
+
+            def step(k: Expr, *known: Expr) -> list[Expr]:
+                if self.scratch is not None:
+                    right = b.load(self.scratch, (r * self.run + k) * self.width + lane)
+                else:
+                    right = self.read(self.y, here[1] + outer[1] + of_column[1] + k * self.inner.y)
+                parts: list[Expr] = []
+                for i, left in enumerate(lefts):
+                    before = known[i * len(zeros) : (i + 1) * len(zeros)]
+                    parts += _added(before, self.read(self.x, left + k * self.inner.x), right)
+                return parts
+
+            return b.loop(length, known, step)
+
+        zero = loops.const(0, "i64")
+        totals = one_run(zero, *inits) if _extent(self.outer) == 1 or runs == 1 else b.loop(runs, inits, one_run)
+        for i, target in enumerate(targets):
+            store(self.out, target, whole(totals[i * len(zeros) : (i + 1) * len(zeros)]))
+
+    def read(self, operand: Operand, position: Any) -> Any:
+        return computed(operand.at(position), self.way.dtype)
+
+    def copy(self, here: list, first: Any, runs: Any, length: Any, column: Any, width: Any) -> None:
+        """Copy a part of y: what is multiplied together comes to lie together."""
+        b, innermost, scratch = self.b, self.way.columns[-1], self.scratch
+
+        def one_run(r: Expr) -> None:
+            origin = here[1] + _positions(self.outer, _unravel(first + r, self.outer))[1]
+            target = r * (self.run * self.width)
+            if innermost.y != 1 and self.inner.y == 1 and self.y.type == scratch.type and len(self.way.columns) == 1:
+                b.transpose(
+                    scratch, target, self.width, self.y.buffer, origin + column * innermost.y, innermost.y,
+                    width, length,
+                )  # fmt: skip
+                return
+
+            def line(k: Expr) -> None:
+                def element(lane: Expr) -> None:
+                    place = _positions(self.way.columns, _unravel(column + lane, self.way.columns))[1]
+                    value = self.read(self.y, origin + k * self.inner.y + place)
+                    b.store(scratch, target + k * self.width + lane, value)
+
+                b.lanes(width, element)
+
+            b.loop(length, [], line)
+
+        b.loop(runs, [], one_run)
+
+
+def _added(before: Sequence[Expr], x: Any, y: Any) -> list[Expr]:
+    """The sum so far and a product."""
+    if isinstance(x, Complex):
+        real, imag = before
+        return [
+            _multiply_add(-x.imag, y.imag, _multiply_add(x.real, y.real, real)),
+            _multiply_add(x.imag, y.real, _multiply_add(x.real, y.imag, imag)),
+        ]
+    return [_multiply_add(x, y, before[0])]
+
+
+def _multiply_add(x: Expr, y: Expr, z: Expr) -> Expr:
+    return z + x * y
+
+
+def _at_most(extent: int, most: int) -> int:
+    """A length that does not vary with an extent that is left open."""
+    return most if isinstance(extent, Dim) else min(extent, most)
+
+
+def _pieces(extent: int, length: int) -> Any:
+    """How many pieces of a length there are."""
+    if isinstance(extent, Dim):
+        return loops.floordiv(loops.const(extent + (length - 1), "i64"), length)
+    return -(-extent // length)

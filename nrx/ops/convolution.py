@@ -19,7 +19,7 @@ from nrx.core.program import Eqn, Literal, Program, Var
 from nrx.core.shapes import Shape, inverse_permutation, show, size, without
 from nrx.ops import accumulation
 from nrx.ops.common import NOT_YET_LOWERED, as_arrays, scalar_array
-from nrx.ops.contraction import contraction
+from nrx.ops.contraction import Axis, contraction
 from nrx.ops.dot import (
     accumulated,
     bilinear_jvp,
@@ -28,7 +28,7 @@ from nrx.ops.dot import (
     computing_dtype,
     product_dtype,
 )
-from nrx.ops.matrix_products import Axis, steps_of
+from nrx.ops.moves import row_major_strides
 from nrx.ops.slicing import pad_p
 from nrx.ops.sliding import (
     Padding,
@@ -550,7 +550,7 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
     if any(map(any, p.padding)) or any(d != 1 for d in p.lhs_dilation):
         return _of_padded(x, kernel, p)
     axes = _product_axes(x.shape, kernel.shape, out.shape, p)
-    return Native(contraction(axes, x.dtype, kernel.dtype, dtype, computing_dtype(dtype, x.dtype, kernel.dtype)).build)
+    return Native(contraction(axes, dtype, computing_dtype(dtype, x.dtype, kernel.dtype)).build)
 
 
 def _of_padded(x: Aval, kernel: Aval, p: _Params) -> Program:
@@ -575,7 +575,7 @@ def _of_padded(x: Aval, kernel: Aval, p: _Params) -> Program:
 def _product_axes(x: Shape, kernel: Shape, out: Shape, p: _Params) -> list[Axis]:
     """The axes of a convolution without padding: of the groups, the result and the window."""
     lhs, rhs, result = p.dimension_numbers
-    x_steps, kernel_steps, out_steps = steps_of(x), steps_of(kernel), steps_of(out)
+    x_steps, kernel_steps, out_steps = row_major_strides(x), row_major_strides(kernel), row_major_strides(out)
     by_batch, by_features, inputs, outputs = p.batch_group_count, p.feature_group_count, kernel[rhs[1]], kernel[rhs[0]]
     batch, of_each = x[lhs[0]] // by_batch, outputs // p.groups
     group_step = x_steps[lhs[0]] * batch if by_batch > 1 else x_steps[lhs[1]] * inputs

@@ -18,8 +18,8 @@ from nrx.core.shapes import Shape, canonical_axes, inverse_permutation, show, si
 from nrx.ops import accumulation
 from nrx.ops.arithmetic import add
 from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype
-from nrx.ops.contraction import computed, contraction
-from nrx.ops.matrix_products import COLUMN, ROW, Axis, steps_of
+from nrx.ops.contraction import COLUMN, ROW, Axis, computed, contraction
+from nrx.ops.moves import row_major_strides
 from nrx.ops.rules import elementwise_jvp
 from nrx.ops.structural import transpose
 
@@ -315,7 +315,6 @@ def _shifted(axes: tuple[int, ...], dim: int | None) -> tuple[int, ...]:
 
 _FEW_PRODUCTS = 1 << 12
 _SHORT_DEPTH = 4
-_LONG_DEPTH = 256
 
 
 def _dot_general_lower(
@@ -331,10 +330,8 @@ def _dot_general_lower(
     dtype = computing_dtype(out, x.dtype, y.dtype)
     kinds = {axis.kind for axis in axes if axis.extent > 1}
     if count * results > _FEW_PRODUCTS and count > _SHORT_DEPTH and kinds & {ROW, COLUMN}:
-        way = contraction(axes, x.dtype, y.dtype, out, dtype)
-        shortest = _LONG_DEPTH if kinds >= {ROW, COLUMN} else _SHORT_DEPTH
-        if way.product is not None or not _is_contiguous(axes, shortest):
-            return Native(way.build)
+        if kinds >= {ROW, COLUMN} or not _is_contiguous(axes, _SHORT_DEPTH):
+            return Native(contraction(axes, out, dtype).build)
     together = accumulation.by(operator.add, 0, dtype)
     products = _products_along(contract, batch, dtype)
     return (together.over if _is_contiguous(axes, _SHORT_DEPTH) else together.inside)(depth, products)
@@ -342,14 +339,14 @@ def _dot_general_lower(
 
 def _axes(x: Shape, y: Shape, contract: Pairs, batch: Pairs) -> list[Axis]:
     """The axes of the result, in its order, and those contracted."""
-    x_steps, y_steps = steps_of(x), steps_of(y)
+    x_steps, y_steps = row_major_strides(x), row_major_strides(y)
     x_free, y_free = without(range(len(x)), contract[0] + batch[0]), without(range(len(y)), contract[1] + batch[1])
     axes = [
         *((x[i], x_steps[i], y_steps[j]) for i, j in zip(*batch, strict=True)),
         *((x[i], x_steps[i], 0) for i in x_free),
         *((y[j], 0, y_steps[j]) for j in y_free),
     ]
-    out_steps = steps_of([extent for extent, *_ in axes])
+    out_steps = row_major_strides([extent for extent, *_ in axes])
     return [
         *(Axis(*axis, step) for axis, step in zip(axes, out_steps, strict=True)),
         *(Axis(x[i], x_steps[i], y_steps[j], 0) for i, j in zip(*contract, strict=True)),

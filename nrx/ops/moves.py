@@ -17,7 +17,9 @@ SMALL = 1 << 12
 _TASK_ELEMENTS = 1 << 14
 _COPIED_BYTES = 256  # of this many on, a call of memcpy costs less than vector loads and stores in line
 _LEAST_SIDE = 16  # of a matrix that is transposed in tiles
-_BLOCK_ROWS, _BLOCK_COLUMNS = 256, 64
+_BLOCK = 256, 64
+_MOST_JOINED = 8  # rows or columns that are joined to one, element by element
+_JOINED, _LONG_SIDE = 1 << 12, 64
 
 
 class Box(NamedTuple):
@@ -58,7 +60,10 @@ def row_major_strides(shape: Shape) -> Shape:
 
 def move(b: Builder, boxes: Sequence[Box]) -> None:
     """Make the kernel one that moves these boxes, which do not overlap; each is cut into tasks."""
-    works = [_work(b, box) for box in boxes if size(box.extents)]
+    alike: dict[int, list[_Work]] = {}
+    for work in [_work(b, box) for box in boxes if size(box.extents)]:
+        alike.setdefault(work.units, []).append(work)
+    works = [_merged(group) for group in alike.values()]
     if not works:
         return
     counts = [work.tasks for work in works]
@@ -114,6 +119,16 @@ class _Work(NamedTuple):
             b.loop(left, [], lambda i: self.unit(first + i))
 
 
+def _merged(works: Sequence[_Work]) -> _Work:
+    """Work of as many units as one: what lies side by side is best moved together."""
+
+    def unit(number: Any) -> None:
+        for work in works:
+            work.unit(number)
+
+    return _Work(works[0].units, sum(work.elements for work in works), unit)
+
+
 class _Axis(NamedTuple):
     """An axis of a box: its extent, and the steps in the target and in the source."""
 
@@ -130,9 +145,13 @@ def _work(b: Builder, box: Box) -> _Work:
         return _rows(b, box, axes)
     (columns,), rows = inner, axes[-1]
     outer = [axis for axis in axes[:-1] if axis is not columns]
-    if min(rows.extent, columns.extent) < _LEAST_SIDE:  # vectors along the longer side
-        return _rows(b, box, [*outer, *sorted((rows, columns))])
-    return _blocks(b, box, outer, rows, columns)
+    if min(rows.extent, columns.extent) >= _LEAST_SIDE:
+        return _blocks(b, box, outer, rows, columns, _BLOCK)
+    if rows.extent == columns.step <= _MOST_JOINED and columns.extent >= _LONG_SIDE:
+        return _blocks(b, box, outer, rows, columns, (rows.extent, _JOINED))
+    if columns.extent == rows.source_step <= _MOST_JOINED and rows.extent >= _LONG_SIDE:
+        return _blocks(b, box, outer, rows, columns, (_JOINED, columns.extent))
+    return _rows(b, box, [*outer, *sorted((rows, columns))])  # vectors along the longer side
 
 
 def _axes(box: Box) -> list[_Axis]:
@@ -204,11 +223,10 @@ def _each(b: Builder, count: Any, body: Callable[[Any], None]) -> None:
         b.lanes(count, body)
 
 
-def _blocks(b: Builder, box: Box, outer: Sequence[_Axis], rows: _Axis, columns: _Axis) -> _Work:
+def _blocks(b: Builder, box: Box, outer: Sequence[_Axis], rows: _Axis, columns: _Axis, sides: tuple[int, int]) -> _Work:
     """Neighbours along `rows` lie side by side in the target, those along `columns` in the source."""
     target, source = box.target, box.source
     assert isinstance(source, Operand)
-    sides = _BLOCK_ROWS, _BLOCK_COLUMNS
     counts = [max(1, axis.extent // side) for axis, side in zip((rows, columns), sides, strict=True)]
     shape = (*(axis.extent for axis in outer), *counts)
 

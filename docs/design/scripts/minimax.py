@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import fit_special
 import mpmath as mp
 import numpy as np
 from mpmath import mpf
@@ -182,7 +183,7 @@ FITS = {
         {"f32": 5, "f64": 10},
     ),
     "EXPM1": Fit(
-        "(exp(r) - 1 - r) / r² for |r| <= log(2)/2, with the error relative to exp(r) - 1",
+        "(exp(r) - 1 - r) / r² for |r| <= log(2)/2, relative to exp(r) - 1",
         lambda r: (mp.expm1(r) - r) / r**2,
         -LN2 / 2,
         LN2 / 2,
@@ -206,34 +207,34 @@ FITS = {
         {"f32": 2, "f64": 5},
     ),
     "LOG_F32": Fit(
-        "(log(1 + f) - f + f²/2) / f³ for sqrt(1/2) <= 1 + f <= sqrt(2)",
+        "(log(1 + f) - f + f²/2) / f³ for 3/4 <= 1 + f <= 3/2",
         lambda f: (mp.log1p(f) - f + f * f / 2) / f**3,
-        mp.sqrt(mpf(1) / 2) - 1,
-        mp.sqrt(mpf(2)) - 1,
+        -mpf(1) / 4,
+        mpf(1) / 2,
         lambda f: f**3 / mp.log1p(f) if f else mpf(0),
         {"f32": 7},
     ),
     "LOG_F64": Fit(
-        "(2 artanh(s) / s - 2) / s² in z = s² for (1 + s) / (1 - s) <= sqrt(2)",
+        "(2 artanh(s) / s - 2) / s² in z = s² for 3/4 <= (1 + s) / (1 - s) <= 3/2",
         lambda z: 2 * (mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
         mpf(0),
-        ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2,
+        mpf(1) / 25,
         lambda z: z / 2,
         {"f64": 6},
     ),
     "LOG2_SHORT": Fit(
-        "2 artanh(s) / (s log(2)) in z = s² for (1 + s) / (1 - s) <= sqrt(2), for powers of f32",
+        "2 artanh(s) / (s log(2)) in z = s² for 3/4 <= (1 + s) / (1 - s) <= 3/2, for powers of f32",
         lambda z: 2 / LN2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z),
         mpf(0),
-        ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2,
+        mpf(1) / 25,
         lambda z: LN2 / 2,
-        {"f64": 4},
+        {"f64": 5},
     ),
     "ARTANH": Fit(
-        "((artanh(s) / s - 1) / s² - 1/3) / s² in z = s² for (1 + s) / (1 - s) <= sqrt(2)",
+        "((artanh(s) / s - 1) / s² - 1/3) / s² in z = s² for 3/4 <= (1 + s) / (1 - s) <= 3/2",
         lambda z: ((mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z - mpf(1) / 3) / z,
         mpf(0),
-        ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2,
+        mpf(1) / 25,
         lambda z: z * z,
         {"f64": 7},
     ),
@@ -270,10 +271,10 @@ FITS = {
         {"f32": 8, "f64": 19},
     ),
     "CBRT": Fit(
-        "(1 + f)^(-1/3) for sqrt(1/2) <= 1 + f <= sqrt(2)",
+        "(1 + f)^(-1/3) for 3/4 <= 1 + f <= 3/2",
         lambda f: 1 / mp.cbrt(1 + f),
-        mp.sqrt(mpf(1) / 2) - 1,
-        mp.sqrt(mpf(2)) - 1,
+        -mpf(1) / 4,
+        mpf(1) / 2,
         lambda f: mp.cbrt(1 + f),
         {"f32": 3, "f64": 5},
     ),
@@ -287,7 +288,7 @@ FITS = {
     ),
     **{
         f"ERF_FAR_{type.upper()}": Fit(
-            f"-log2(erfc(x)) in x - 1 for 1 <= x <= {largest}, with the error relative to erf",
+            f"-log2(erfc(x)) in x - 1 for 1 <= x <= {largest}, relative to erf",
             lambda u: -mp.log(mp.erfc(u + 1), 2),
             mpf(0),
             mpf(largest) - 1,
@@ -297,7 +298,7 @@ FITS = {
         for type, largest, degree in (("f32", 3.93, 6), ("f64", 5.95, 18))
     },
     "ERFC": Fit(
-        "((x + 3) exp(x²) erfc(x) less its value at 3) / t in t = (x - 3) / (x + 3) for 13/16 <= x <= 27.5",
+        "((x + 3) exp(x²) erfc(x) - 6 exp(9) erfc(3)) / t in t = (x - 3) / (x + 3) for x >= 13/16",
         lambda t: (erfc_scaled(t) - ERFC_MIDDLE) / t,
         (mpf(13) / 16 - 3) / (mpf(13) / 16 + 3),
         mpf("24.5") / mpf("30.5"),
@@ -341,6 +342,7 @@ class Split(NamedTuple):
 SPLITS = {
     "LOG2_E": Split("1 / log(2)", 1 / LN2, 2),
     "LOG_2": Split("log(2)", LN2, 2),
+    "DIGAMMA_ROOT": Split("the positive zero of digamma", fit_special.PSI_ROOT, 2),
     "ERFC_MIDDLE": Split("6 exp(9) erfc(3)", ERFC_MIDDLE, 2),
     "THIRD": Split("1/3", mpf(1) / 3, 2),
     "HALF_PI": Split("pi / 2", PI / 2, 3),
@@ -367,6 +369,36 @@ def split_table(name: str) -> Iterator[str]:
     for type in ("f32", "f64"):
         yield f'    "{type}": {literal(split(value, parts, type), type)},'
     yield "}"
+
+
+class Ratio(NamedTuple):
+    """A rational function, as `fit_special.fit` makes it, for f64."""
+
+    f: Real
+    low: str
+    high: str
+    degrees: tuple[int, int]
+    origin: str
+    offset: mpf
+
+
+RATIOS = {
+    "LGAMMA": Ratio(fit_special.lgamma_ratio, "0.7", "3.5", (10, 10), "0.7", mpf(5) / 16),
+    "LGAMMA_TAIL": Ratio(fit_special.lgamma_tail, "0", "0.08163265306122449", (8, 0), "0", mpf(0)),
+    "DIGAMMA": Ratio(fit_special.digamma_ratio, "0.5", "4", (8, 8), "0.5", mpf(7) / 16),
+    "DIGAMMA_TAIL": Ratio(fit_special.digamma_tail, "0", "0.0625", (7, 0), "0", mpf(0)),
+}
+
+
+def ratio_table(name: str) -> Iterator[str]:
+    f, low, high, degrees, origin, offset = RATIOS[name]
+    parts = fit_special.fit(lambda x: f(x) - offset, mpf(low), mpf(high), degrees, mpf(origin))
+    less = f" Less {mp.nstr(offset)}," if offset else ""
+    text = (f.__doc__ or "").rstrip(".")
+    yield f"#: {text}.{less} as a quotient of polynomials in the distance from {origin}."
+    for part, suffix in zip(parts, ("", "_DENOMINATOR"), strict=True):
+        if len(part) > 1:
+            yield f"{name}{suffix} = {coefficients([float(c) for c in part], 'f64', 0)}"
 
 
 def two_over_pi_digits(type: str) -> list[tuple[float, ...]]:
@@ -415,6 +447,12 @@ def fit_table(name: str) -> Iterator[str]:
     yield "}"
 
 
+TABLES = {
+    **dict.fromkeys(SPLITS, split_table),
+    **dict.fromkeys(FITS, fit_table),
+    **dict.fromkeys(RATIOS, ratio_table),
+    "TWO_OVER_PI_DIGITS": digits_table,
+}
 HEADER = '''"""The coefficients of the math library, in ascending order; written by `docs/design/scripts/minimax.py`."""
 
 # fmt: off'''
@@ -423,9 +461,8 @@ HEADER = '''"""The coefficients of the math library, in ascending order; written
 def main() -> None:
     if not sys.argv[1:]:
         print(HEADER)
-    for name in sys.argv[1:] or [*SPLITS, *FITS, "TWO_OVER_PI_DIGITS"]:
-        kind = split_table if name in SPLITS else fit_table if name in FITS else digits_table
-        print("\n".join(kind(name)))
+    for name in sys.argv[1:] or TABLES:
+        print("\n".join(TABLES[name](name)))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from nrx.compiler.mathlib import error_function, exponential, inverse_trigonometric, logarithmic, power, trigonometric
+from nrx.compiler.mathlib import (
+    error_function,
+    exponential,
+    gamma,
+    inverse_trigonometric,
+    logarithmic,
+    power,
+    trigonometric,
+)
 from nrx.core.loops import Expr
 
 _FUNCTIONS: dict[str, Callable[..., Expr]] = {
@@ -16,6 +24,8 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
         exponential.sinh,
         exponential.cosh,
         exponential.tanh,
+        logarithmic.exponent,
+        logarithmic.significand,
         logarithmic.log,
         logarithmic.log2,
         logarithmic.log1p,
@@ -35,6 +45,8 @@ _FUNCTIONS: dict[str, Callable[..., Expr]] = {
         error_function.erf,
         error_function.erfc,
         error_function.erf_inv,
+        gamma.lgamma,
+        gamma.digamma,
     )
 }
 

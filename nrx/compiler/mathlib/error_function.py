@@ -52,7 +52,7 @@ def erfc(x: Expr) -> Expr:
 
 
 def erf_inv(x: Expr) -> Expr:
-    """x + x P(w) with w = -log(1 - x²), after M. Giles, "Approximating the erfinv function", GPU Computing Gems, 2012."""
+    """x + x P(w), w = -log(1 - x²), after M. Giles, "Approximating the erfinv function", GPU Computing Gems, 2012."""
     a = absolute(x)
     w = -log_of_normal(fma(-x, x, 1.0))
     centre = polynomial(w - 0.5, tables.ERF_INV_CENTRE[x.type])

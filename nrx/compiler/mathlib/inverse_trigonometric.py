@@ -6,7 +6,7 @@ that there is one large rounding in each result.
 """
 
 from nrx.compiler.mathlib import tables
-from nrx.compiler.mathlib.kit import absolute, fma, format_of, is_negative, negated_if, polynomial, with_sign
+from nrx.compiler.mathlib.kit import absolute, fma, is_negative, negated_if, polynomial, with_sign
 from nrx.core.loops import Expr, apply, const, eq, select
 
 

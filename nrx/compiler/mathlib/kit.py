@@ -1,4 +1,4 @@
-"""What the functions of the math library are made of: formats, polynomials, scaling, sums with their rounding errors."""
+"""What the functions of the math library are made of: polynomials, scaling, sums with their rounding errors."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

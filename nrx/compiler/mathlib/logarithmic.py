@@ -1,17 +1,19 @@
 """Logarithms and inverse hyperbolic functions.
 
-All write their argument as 2^k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2) and take log(1 + f) from f and a polynomial for
-the rest, so that nothing cancels where k is 0. The inverse hyperbolic functions are logarithms of sums that are known
-to twice the precision.
+All write their argument as 2^k (1 + f) with 3/4 <= 1 + f < 3/2 and take log(1 + f) from f and a polynomial for the rest,
+so that nothing cancels where k is 0. The inverse hyperbolic functions are logarithms of sums that are known to twice
+the precision.
 """
 
 import math
+from typing import Any
 
 from nrx.compiler.mathlib import tables
 from nrx.compiler.mathlib.kit import (
     FORMATS,
     INF,
     NAN,
+    Format,
     absolute,
     fast_two_sum,
     fma,
@@ -23,9 +25,6 @@ from nrx.compiler.mathlib.kit import (
 )
 from nrx.core.loops import Expr, apply, bitcast, const, eq, select
 
-_SQRT_HALF = {"f32": 0x3F3504F3, "f64": 0x3FE6A09E667F3BCD}
-"""The bits of sqrt(1/2)."""
-
 
 def log(x: Expr) -> Expr:
     k, f = decomposed(x)
@@ -34,7 +33,7 @@ def log(x: Expr) -> Expr:
 
 def log_of_normal(x: Expr) -> Expr:
     """The logarithm of a positive normal number."""
-    k, f = decomposed(x, subnormal=False)
+    k, f = decomposed(x)
     return _log(k, f, _log1p_rest(f))
 
 
@@ -70,7 +69,7 @@ def asinh(x: Expr) -> Expr:
 def acosh(x: Expr) -> Expr:
     """log(x + sqrt(x² - 1)), and log(2x) where x² - 1 is x²."""
     square, error = two_product(x, x)
-    high, low = fast_two_sum(square, -1.0)
+    high, low = fast_two_sum(square, const(-1.0, x.type))
     root, root_error = _square_root(high, low + error)
     high, low = fast_two_sum(x, root)
     y = _log_of_sum(x, high, low + root_error)
@@ -90,35 +89,56 @@ def atanh(x: Expr) -> Expr:
     return with_sign(_where_identity(a, y), x)
 
 
-def decomposed(x: Expr, subnormal: bool = True) -> tuple[Expr, Expr]:
-    """k and f, where x = 2^k (1 + f), for positive finite x, subnormal ones too unless there are none."""
+def exponent(x: Expr) -> Expr:
+    """k where x = 2^k m with 3/4 <= m < 3/2, for positive finite x."""
     f = format_of(x)
-    if not subnormal:
-        lifted = _lifted(x)
-        return _exponent(lifted, x.type), _fraction(lifted, x.type)
+    small, lifted = _lifted_normal(x)
+    return _exponent(lifted, x.type, small)
+
+
+def significand(x: Expr) -> Expr:
+    """m where x = 2^k m with 3/4 <= m < 3/2, for positive finite x."""
+    return _significand(_lifted_normal(x)[1], x.type)
+
+
+def decomposed(x: Expr) -> tuple[Expr, Expr]:
+    """k and f, where x = 2^k (1 + f), for positive finite x."""
+    return apply("exponent", x), apply("significand", x) - 1.0
+
+
+def _lifted_normal(x: Expr) -> tuple[Expr, Expr]:
+    """Whether x is subnormal, and `_lifted` of x, where it is, multiplied by 2^mantissa."""
+    f = format_of(x)
     small = x < f.least_normal
-    lifted = _lifted(select(small, x * 2.0**f.mantissa, x))
-    offset = 2.0**f.mantissa + f.bias
-    offset = select(small, const(offset + f.mantissa, x.type), offset)
-    return _exponent(lifted, x.type, offset), _fraction(lifted, x.type)
+    return small, _lifted(select(small, x * 2.0**f.mantissa, x))
 
 
 def _lifted(x: Expr) -> Expr:
-    """The bits of x, from which those of sqrt(1/2) are subtracted: the highest are k with the exponent's bias."""
+    """The bits of x, from which those of 3/4 are subtracted: the highest are k with the exponent's bias."""
     f = format_of(x)
-    return bitcast(x, f.bits) + (f.one - _SQRT_HALF[x.type])
+    return bitcast(x, f.bits) + (f.one - _three_quarters(f))
 
 
-def _fraction(lifted: Expr, type: str) -> Expr:
+def _three_quarters(f: Format) -> int:
+    """The bits of 3/4."""
+    return f.one - (1 << (f.mantissa - 1))
+
+
+def _significand(lifted: Expr, type: str) -> Expr:
     f = FORMATS[type]
-    return bitcast((lifted & ((1 << f.mantissa) - 1)) + _SQRT_HALF[type], type) - 1.0
+    return bitcast((lifted & ((1 << f.mantissa) - 1)) + _three_quarters(f), type)
 
 
-def _exponent(lifted: Expr, type: str, offset: Expr | None = None) -> Expr:
-    """k as a float: an integer of the bits of 2^mantissa and those of k, from which 2^mantissa and the bias are taken."""
+def _exponent(lifted: Expr, type: str, multiplied: Expr | None = None) -> Expr:
+    """k as a float: 2^mantissa is given its bits, and subtracted again with the bias.
+
+    Where x was `multiplied` by 2^mantissa, so is that.
+    """
     f = FORMATS[type]
-    biased = (lifted >> f.mantissa) | ((f.bias + f.mantissa) << f.mantissa)
-    return bitcast(biased, type) - (2.0**f.mantissa + f.bias if offset is None else offset)
+    offset: Any = 2.0**f.mantissa + f.bias
+    if multiplied is not None:
+        offset = select(multiplied, const(offset + f.mantissa, type), offset)
+    return bitcast((lifted >> f.mantissa) | ((f.bias + f.mantissa) << f.mantissa), type) - offset
 
 
 def _inverse_power(lifted: Expr, type: str, exponent: int) -> Expr:
@@ -149,7 +169,7 @@ def _log_of_double(high: Expr, low: Expr, offset: Expr | float = 0.0) -> Expr:
     """log(high + low) + offset log(2), for high >= 1/2."""
     lifted = _lifted(high)
     power = _inverse_power(lifted, high.type, 1)  # halved below, so that it is never subnormal
-    f, error = fast_two_sum(_fraction(lifted, high.type), low * 0.5 * power)
+    f, error = fast_two_sum(_significand(lifted, high.type) - 1.0, low * 0.5 * power)
     rest = _log1p_rest(f) + fma(-error, f, error)  # error / (1 + f), as far as it matters
     return _log(_exponent(lifted, high.type) + offset, f, rest)
 
@@ -157,9 +177,7 @@ def _log_of_double(high: Expr, low: Expr, offset: Expr | float = 0.0) -> Expr:
 def _log_of_sum(a: Expr, high: Expr, low: Expr) -> Expr:
     """log(high + low), and log(2a) where a is so large that its square may overflow."""
     large = a > 2.0 ** (format_of(a).mantissa // 2 + 3)
-    return _log_of_double(
-        select(large, a, high), select(large, 0.0, low), select(large, const(1.0, a.type), 0.0)
-    )
+    return _log_of_double(select(large, a, high), select(large, 0.0, low), select(large, const(1.0, a.type), 0.0))
 
 
 def _square_root(high: Expr, low: Expr) -> tuple[Expr, Expr]:

@@ -62,7 +62,7 @@ def pow(x: Expr, y: Expr) -> Expr:
 def _pow_f32(a: Expr, y: Expr) -> Expr:
     """a^y for a >= 0, in f64."""
     wide = convert(a, "f64")
-    k, f = decomposed(wide, subnormal=False)
+    k, f = decomposed(wide)
     s = f / (f + 2.0)
     log2 = _with_limits(wide, fma(s, polynomial(s * s, tables.LOG2_SHORT), k))
     product = _within(convert(y, "f64") * log2, _EXPONENT_RANGE["f32"])

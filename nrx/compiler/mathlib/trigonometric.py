@@ -41,6 +41,16 @@ def tan(x: Expr) -> Expr:
     return _with_sign_of(x, _by_size(x, _tangent, _reduced_twofold))
 
 
+def sin_bounded(x: Expr) -> Expr:
+    """sin for |x| up to `_LARGEST`, without a branch."""
+    return _with_sign_of(x, _sine(*_reduced(absolute(x))))
+
+
+def tan_bounded(x: Expr) -> Expr:
+    """tan for |x| up to `_LARGEST`, without a branch."""
+    return _with_sign_of(x, _tangent(*_reduced_twofold(absolute(x))))
+
+
 def _by_size(x: Expr, function: Callable[..., Expr], reduced: Callable[[Expr], Reduced]) -> Expr:
     """The function of what |x| is reduced to."""
     a = absolute(x)

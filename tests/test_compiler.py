@@ -86,6 +86,9 @@ PROGRAMS = {
     "columns and what they scale": lambda x: x / x.sum(0),
     "everything": lambda x: (x.sum(), x.max(), ((x - x.mean()) ** 2).sum()),
     "gradient of softmax": nrx.grad(lambda x: (softmax(x)[:, 0] ** 2).sum()),
+    "gradient of a choice in each row": nrx.grad(
+        lambda x: -jnp.log(softmax(x))[jnp.arange(6), (x[:, 0] > 0).astype("int32")].mean()
+    ),
     "products": lambda x: (x @ x.T + 1).sum(1),
     "sorted on the host or not": lambda x: jnp.sort(x * 2, axis=0)[0] + 1,
     "scan": carries_and_stacks,

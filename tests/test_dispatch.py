@@ -174,13 +174,14 @@ def test_many_leaves(made: Any) -> None:
     ids=lambda d: f"{d.dtype}{d.shape}",
 )  # fmt: skip
 def test_numpy_data(data: Any, made: Any) -> None:
-    f = nrx.jit(lambda x: (x, x + x))
+    plain = np.asarray(data).astype(np.asarray(data).dtype.newbyteorder("="))
+    double, same = nrx.jit(lambda x: x + x), nrx.jit(lambda x: x)
     for x in (data, jnp.asarray(data)):
-        passed, double = quickly(f, x)
-        plain = np.asarray(data).astype(np.asarray(data).dtype.newbyteorder("="))
-        np.testing.assert_array_equal(np.asarray(passed), plain)
-        np.testing.assert_array_equal(np.asarray(double), plain + plain)
-        assert (double.dtype, double.shape, double.weak_type) == (plain.dtype, plain.shape, False)
+        got = quickly(double, x)
+        assert (got.dtype, got.shape, got.weak_type) == (plain.dtype, plain.shape, False)
+        np.testing.assert_array_equal(np.asarray(got), plain + plain)
+        assert made[-1].words[3] % max(plain.dtype.alignment, 1) == 0
+        np.testing.assert_array_equal(np.asarray(quickly(same, x)), plain)
 
 
 def test_numpy_arrays_are_read_in_place(made: Any) -> None:
@@ -215,14 +216,15 @@ def test_arrays_are_read_in_place(made: Any) -> None:
 @pytest.mark.parametrize("default_float", ["float16", "float32", "float64"])
 def test_scalars(default_float: str, default_int: str, made: Any) -> None:
     values = [True, False, 0, -1, 2**31 - 1, -(2**31), 2**31, 2**62, 2**63, 1.5, -0.0, 1e-30, 1e300, np.inf, 1 + 2j]
-    f = nrx.jit(lambda x: (x, jnp.stack([x, x])))
+    pair, same = nrx.jit(lambda x: jnp.stack([x, x])), nrx.jit(lambda x: x)
     with config.using(default_float=default_float, default_int=default_int):
         for value in values:
-            for got in (quickly(f, value), f(value)):
-                expected = jnp.asarray(value)
-                assert (got[0].dtype, got[0].weak_type) == (expected.dtype, expected.weak_type)
-                np.testing.assert_array_equal(got[1].numpy(), np.stack([expected.numpy()] * 2))
-                np.testing.assert_array_equal(np.signbit(got[1].numpy().real), np.signbit(expected.numpy().real))
+            expected = jnp.asarray(value)
+            for got in (quickly(pair, value), pair(value)):
+                assert (got.dtype, got.weak_type) == (expected.dtype, expected.weak_type)
+                np.testing.assert_array_equal(got.numpy(), np.stack([expected.numpy()] * 2))
+                np.testing.assert_array_equal(np.signbit(got.numpy().real), np.signbit(expected.numpy().real))
+            assert_same(quickly(same, value), expected)
 
 
 def test_weakly_typed_results(made: Any) -> None:

@@ -6,11 +6,12 @@ another needs goes through memory; views are computed by every reader and go thr
 them whole.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from nrx.compiler.accesses import Access, Accesses, Space, essential, is_view, space_of
 from nrx.core import loops
+from nrx.core.errors import CompilerError
 from nrx.core.loops import Pointwise, Reduction
 from nrx.core.program import Atom, Eqn, Program, Var
 from nrx.core.shapes import size
@@ -93,10 +94,11 @@ class Fused:
         stored = {var for step in steps if isinstance(step, Group) for var in step.outs}
         stored |= {var for step in steps if isinstance(step, Eqn) for var in step.outs}
         self.stored = stored | set(fuser.aliases)
+        self._owner = {var: alias.source for var, alias in fuser.aliases.items()}
 
-    def in_memory(self, var: Var) -> bool:
-        """Whether the variable is an argument, or stored by a step."""
-        return var in self.stored or var not in self.made_by
+    def in_memory(self, var: Var, own: Container[Var] = ()) -> bool:
+        """Whether the variable is an argument, or stored by a step, seen from the one that computes `own`."""
+        return var not in self.made_by or (var in self.stored and self._owner.get(var, var) not in own)
 
 
 def fuse(program: Program, rule_of: Callable[[Eqn], Any]) -> Fused:
@@ -184,7 +186,8 @@ class _Fuser:
             self.groups.append(group)
         elif place == "full":
             for other in needs - {group}:
-                self._absorb(group, other, eqn, space, reads)
+                if not any(self._reaches(other, third) for third in needs - {group, other}):
+                    self._absorb(group, other, eqn, space, reads)
         self._add(group, eqn, space, reads, place, outs)
 
     def _fits(self, group: Group, eqn: Eqn, space: Space, reads: list[Access]) -> str | None:
@@ -339,28 +342,10 @@ class _Fuser:
             steps.append((self._position(eqn), eqn))
             step_of.update(dict.fromkeys(eqn.outs, eqn))
         steps.sort(key=lambda item: item[0])
-        done: set[Any] = set()
-        ordered: list[Step] = []
-
-        def visit(step: Step) -> None:
-            stack: list[tuple[Step, Any]] = [(step, None)]
-            while stack:
-                current, pending = stack.pop()
-                if current in done:
-                    continue
-                if pending is None:
-                    pending = [step_of[v] for v in self._inputs(current, step_of) if v in step_of]
-                waiting = [s for s in pending if s not in done and s is not current]
-                if waiting:
-                    stack.append((current, waiting))
-                    stack.extend((s, None) for s in waiting)
-                    continue
-                done.add(current)
-                ordered.append(current)
-
-        for _, step in steps:
-            visit(step)
-        return ordered
+        return _depth_first(
+            [step for _, step in steps],
+            lambda step: [step_of[var] for var in self._inputs(step, step_of) if var in step_of],
+        )
 
     def _inputs(self, step: Step, stored: dict[Var, Step]) -> list[Var]:
         """The variables in memory that a step reads, through everything that its kernel repeats."""
@@ -374,7 +359,8 @@ class _Fuser:
             if not isinstance(atom, Var) or atom in seen or atom in own:
                 continue
             seen.add(atom)
-            if atom in stored or atom not in self.made_by:
+            alias = self.aliases.get(atom)
+            if atom not in self.made_by or (atom in stored and (alias is None or alias.source not in own)):
                 found.append(atom)
             else:
                 atoms.extend(self.made_by[atom].inputs)
@@ -398,3 +384,21 @@ def _offset(reads: list[Access], var: Var, index: tuple) -> int | None:
     constant, terms = loops.linear_terms(loops.row_major(reads[0].at, reads[0].var.aval.shape))
     base, wanted = loops.linear_terms(loops.row_major(index, var.aval.shape))
     return constant - base if terms == wanted else None
+
+
+def _depth_first(steps: Sequence[Step], needs: Callable[[Step], list[Step]]) -> list[Step]:
+    """The steps in their order, but each after what it needs."""
+    ordered: dict[Step, None] = {}
+    begun: set[Step] = set()
+    stack = list(reversed(steps))
+    while stack:
+        step = stack[-1]
+        waiting = [] if step in ordered else [other for other in needs(step) if other not in ordered]
+        if not waiting:
+            ordered[stack.pop()] = None
+        elif step in begun:
+            raise CompilerError("steps of a fused program wait for each other", fix="please report it")
+        else:
+            begun.add(step)
+            stack += waiting
+    return list(ordered)

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from nrx.compiler import avx512
 from nrx.compiler.targets import Target
 from nrx.core.errors import BackendMissingError, CompilerError
 
@@ -26,7 +27,7 @@ vector.reduce.add vector.reduce.and vector.reduce.fadd vector.reduce.fmax vector
 vector.reduce.fminimum vector.reduce.fmul vector.reduce.mul vector.reduce.or vector.reduce.smax vector.reduce.smin
 vector.reduce.umax vector.reduce.umin vector.reduce.xor vector.reverse x86.sse.ldmxcsr x86.sse.stmxcsr x86.sse2.pause
 """
-INTRINSICS = frozenset(_INTRINSICS.split())
+INTRINSICS = avx512.INTRINSICS | frozenset(_INTRINSICS.split())
 """LLVM stops the process when it meets an intrinsic that it cannot translate; these it can."""
 
 _OPTIMIZATION = 2  # of code generation; 0 spills every value, and 1 to 3 take the same time

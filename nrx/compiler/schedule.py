@@ -65,7 +65,7 @@ class KernelElements(Elements):
         self._fused, self._own = fused, own
 
     def _compute(self, var: Var, index: tuple) -> Any:
-        if var not in self.sources and var not in self._own and self._fused.in_memory(var):
+        if var not in self.sources and var not in self._own and self._fused.in_memory(var, self._own):
             operand = self.argument(var, readonly=True)
             self.sources[var] = lambda index: operand(*index)
         return super()._compute(var, index)
@@ -115,7 +115,7 @@ class _Plan:
 
     def _reads(self) -> tuple[list[Expr], set[Var]]:
         """The positions at which memory is read, and what is read at the point of the space only."""
-        accesses = Accesses(self.fused.made_by, self.fused.rule_of, lambda v: v in self.own or self.fused.in_memory(v))
+        accesses = Accesses(self.fused.made_by, self.fused.rule_of, lambda v: v in self.own or self.fused.in_memory(v, self.own))
         accesses.symbols = self.fused.symbols
         positions: list[Expr] = []
         same: set[Var] = set()

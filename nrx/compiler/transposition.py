@@ -99,8 +99,8 @@ def _tile(n: int, bits: int) -> list[str]:
 def _addresses(matrix: str, rows: int) -> list[str]:
     """Instructions that compute an address %{matrix}{i} in each row."""
     return [
-        f"  %start{i} = mul i64 %step, {i}\n  %at{i} = add i64 %start{i}, %at\n"
-        f"  %{matrix}{i} = getelementptr @element@, ptr %{matrix}, i64 %at{i}"
+        f"  %start{i} = mul i64 %step, {i}\n  %place{i} = add i64 %start{i}, %at\n"
+        f"  %{matrix}{i} = getelementptr @element@, ptr %{matrix}, i64 %place{i}"
         for i in range(rows)
     ]
 

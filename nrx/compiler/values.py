@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nrx.compiler import mathlib
+from nrx.compiler import avx512, mathlib
 from nrx.compiler.code import Code, constant, llvm_types, suffixes
 from nrx.compiler.conversions import convert
 from nrx.compiler.instructions import PLAIN, operation
@@ -89,7 +89,7 @@ class Values(Scopes):
             elif op in special:
                 value = special[op](x)
             elif op in MATH:
-                function = self._function(x)
+                function = self._instruction(x) or self._function(x)
                 if function is None:
                     expanded = self._expanded(x)
                     if expanded not in known:
@@ -343,6 +343,19 @@ class Values(Scopes):
         return self.number(key, text, level, True)
 
     # Functions of the math library
+
+    def _instruction(self, e: Expr) -> Value | None:
+        """A function that the target has an instruction for."""
+        operands = [self.known[a] for a in e.args]
+        level, wide = self.place(operands)
+        if not wide or not avx512.has(self.code.target, e.op, e.type, self.lanes):
+            return None
+        texts = [self.spread(v, e.type) for v in operands]
+        key = (e.op, e.type, *texts)
+        found = self.numbered.get(key)
+        if found is not None:
+            return found.at(level)
+        return self.number(key, avx512.operation(self.begin(level, True), e.op, e.type, texts), level, True)
 
     def _expanded(self, e: Expr) -> Expr:
         found = self._expansions.get(e)

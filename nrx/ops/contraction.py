@@ -193,7 +193,7 @@ class _Kernel:
         b, around = self.b, self.way.around
         tall, wide = _pieces(self.rows, self.height), _pieces(self.columns, self.width)
         extents = [tall, *(axis.extent for axis in around), wide]
-        i, *index, j = loops.unravel(b.parallel(size(tuple(extents[1:])) * tall), extents)
+        i, *index, j = _digits(b.parallel(tall * _extent(around) * wide), extents)
         at, row, column = _positions(around, index), i * self.height, j * self.width
         width = loops.clamp(self.columns - column, self.width)
         groups = loops.floordiv(loops.clamp(self.rows - row, self.height) + (self.block - 1), self.block)
@@ -228,7 +228,7 @@ class _Kernel:
     def part(self, number: Expr) -> tuple[Any, Any, Any, Any]:
         """Of a part of the depth: the first of its runs, where they start, how many they are, and how long."""
         if self.run < self.inner.extent:
-            first, piece = loops.unravel(number, (_extent(self.outer), _pieces(self.inner.extent, self.run)))
+            first, piece = _digits(number, (_extent(self.outer), _pieces(self.inner.extent, self.run)))
             start = piece * self.run
             return first, start, 1, loops.clamp(self.inner.extent - start, self.run)
         first = number * self.runs
@@ -248,7 +248,7 @@ class _Kernel:
 
         def one_run(r: Any, *known: Expr) -> list[Expr]:
             outer = _positions(self.outer, _unravel(first + r, self.outer))
-            lefts = [here[0] + outer[0] + place[0] for place in places]
+            lefts = [here[0] + outer[0] + place[0] + of_column[0] for place in places]
 
             def step(k: Expr, *known: Expr) -> list[Expr]:
                 if self.scratch is not None:
@@ -311,6 +311,20 @@ def _added(before: Sequence[Expr], x: Any, y: Any) -> list[Expr]:
 
 def _multiply_add(x: Expr, y: Expr, z: Expr) -> Expr:
     return z + x * y
+
+
+def _digits(number: Expr, extents: Sequence[Any]) -> list[Any]:
+    """`loops.unravel` for extents that may be Exprs or Dims."""
+    digits = []
+    for extent in reversed(extents[1:]):
+        if isinstance(extent, Expr | Dim):
+            divisor = loops.const(0, "i64") + extent
+            digits.append(loops.apply("rem", number, divisor))
+            number = loops.apply("div", number, divisor)
+        else:
+            digits.append(loops.mod(number, extent))
+            number = loops.floordiv(number, extent)
+    return [number, *reversed(digits)]
 
 
 def _at_most(extent: int, most: int) -> int:

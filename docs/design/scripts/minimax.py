@@ -298,7 +298,7 @@ FITS = {
         for type, largest, degree in (("f32", 3.93, 6), ("f64", 5.95, 18))
     },
     "ERFC": Fit(
-        "((x + 3) exp(x²) erfc(x) - 6 exp(9) erfc(3)) / t in t = (x - 3) / (x + 3) for x >= 13/16",
+        "(F - F(0)) / t for F = (x + 3) exp(x²) erfc(x) in t = (x - 3) / (x + 3), for x >= 13/16",
         lambda t: (erfc_scaled(t) - ERFC_MIDDLE) / t,
         (mpf(13) / 16 - 3) / (mpf(13) / 16 + 3),
         mpf("24.5") / mpf("30.5"),

@@ -1,8 +1,8 @@
 """Logarithms and inverse hyperbolic functions.
 
-All write their argument as 2^k (1 + f) with 3/4 <= 1 + f < 3/2 and take log(1 + f) from f and a polynomial for the rest,
-so that nothing cancels where k is 0. The inverse hyperbolic functions are logarithms of sums that are known to twice
-the precision.
+All write their argument as 2^k (1 + f) with 3/4 <= 1 + f < 3/2 and take log(1 + f) from f and a polynomial for the
+rest, so that nothing cancels where k is 0. The inverse hyperbolic functions are logarithms of sums that are known to
+twice the precision.
 """
 
 import math
@@ -41,7 +41,7 @@ def log2(x: Expr) -> Expr:
     k, f = decomposed(x)
     high, low = tables.LOG2_E[x.type]
     main, error = two_product(f, high)
-    return _with_poles(x, x, k + (main + fma(_log1p_rest(f), high, fma(f, low, error))))
+    return _with_poles(x, x, (k + main) + fma(_log1p_rest(f), high, fma(f, low, error)))
 
 
 def log1p(x: Expr) -> Expr:
@@ -91,7 +91,6 @@ def atanh(x: Expr) -> Expr:
 
 def exponent(x: Expr) -> Expr:
     """k where x = 2^k m with 3/4 <= m < 3/2, for positive finite x."""
-    f = format_of(x)
     small, lifted = _lifted_normal(x)
     return _exponent(lifted, x.type, small)
 

@@ -67,6 +67,12 @@ def bits_of(x: Any) -> int:
     return int(x.view(f"u{x.dtype.itemsize}"))
 
 
+def decomposed(x: Any) -> tuple[Any, Any]:
+    """k and m, where x = 2^k m with 3/4 <= m < 3/2."""
+    m, k = np.frexp(x)
+    return (k, m) if m >= 0.75 else (k - 1, 2 * m)
+
+
 def in_float64(function: Callable) -> Callable:
     return lambda *xs: xs[0].dtype.type(function(*map(np.float64, xs)))
 
@@ -82,6 +88,7 @@ OPERATIONS: dict[str, Callable] = {
     "min": np.minimum,
     "max": np.maximum,
     "fma": fused,
+    "muladd": lambda x, y, z: x * y + z,
     "sqrt": np.sqrt,
     "floor": np.floor,
     "ceil": np.ceil,
@@ -106,6 +113,8 @@ OPERATIONS: dict[str, Callable] = {
     **{name: in_float64(getattr(np, name)) for name in ("exp", "exp2", "log", "log2", "expm1", "log1p", "sin", "cos")},
     **{name: in_float64(getattr(np, name)) for name in ("tan", "sinh", "cosh", "tanh", "cbrt", "atan2", "pow")},
     **{f"a{name}": in_float64(getattr(np, f"arc{name}")) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    "exponent": in_float64(lambda x: decomposed(x)[0]),
+    "significand": in_float64(lambda x: decomposed(x)[1]),
     "ldexp": in_float64(lambda x, n: np.ldexp(x, int(np.clip(n, -5000, 5000)))),
     "rsqrt": in_float64(lambda x: 1 / np.sqrt(x)),
     "logistic": in_float64(scipy.special.expit),

@@ -197,6 +197,19 @@ def test_donated_memory_is_used() -> None:
     assert compiled.memory_analysis().alias_bytes == 8e5
 
 
+def test_results_do_not_overwrite_what_others_still_read() -> None:
+    """Two results of one kernel: the first may take over an operand that only the second reads."""
+
+    def function(x: Any) -> Any:
+        a, b = jnp.cumsum(x, 0), jnp.cumsum(x * 2, 0)
+        first, second = jnp.sin(a), jnp.cos(a) * b
+        return jnp.cumsum(first, 0) + jnp.cumsum(second, 0)
+
+    expected = np.asarray(function(jnp.asarray(X)))
+    np.testing.assert_allclose(nrx.jit(function)(X), expected, rtol=1e-12)
+    np.testing.assert_allclose(run_program(program_of(function, X), [X])[0], expected, rtol=1e-12)
+
+
 # Many sizes
 
 

@@ -99,6 +99,30 @@ def test_strides(type: str, extent: int, level: str) -> None:
 
 
 @levels
+@pytest.mark.parametrize("extent", [1, 2, 17, 33, 49, 65, 129, 200])
+def test_nothing_is_written_behind_the_end(extent: int, level: str) -> None:
+    """Narrowing stores of a constant number of lanes, at the end of memory: LLVM has written too much there."""
+
+    def build(b: Builder, buffers: list) -> None:
+        x, *out = buffers
+
+        def body(i: Expr) -> None:
+            for buffer in out:
+                b.store(buffer, i, loops.convert(b.load(x, i), buffer.type))
+
+        b.lanes(extent, body)
+        b.lanes(extent, lambda i: b.store(out[0], i, b.load(out[0], i) + 1))
+
+        def last(i: Expr) -> None:
+            value = loops.convert(b.load(x, i) + 1, "i8")
+            b.if_(i >= extent - 1, lambda: b.store(out[0], i, value), lambda: None)
+
+        b.lanes(extent, last)
+
+    check(build, [samples("i32", extent), *[np.zeros(extent, t) for t in ("i1", "i2", bool)]], 3, level)
+
+
+@levels
 @pytest.mark.parametrize("type", ["f32", "i64", "u8", "bool"])
 def test_positions_moved_between_limits(type: str, level: str) -> None:
     """Padding and joining: elements beside each other, and those at the edges."""

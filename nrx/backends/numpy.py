@@ -82,7 +82,7 @@ class NumpyBackend:
         return self._silence()  # inf and NaN are results here, as on any accelerator
 
     def call(self, prim: Primitive, raws: Sequence[Raw], params: dict, device: Device) -> Any:
-        if prim.higher_order and prim.call_program is None:
+        if prim.higher_order and prim.has("lower"):
             return device.runner.run(_program_of(prim, raws, params), raws)
         out = prim.impl(device.runner if prim.higher_order else np, *raws, **params)
         if type(out) is np.ndarray:

@@ -32,8 +32,9 @@ _TYPES = frozenset(MEMORY_BITS)
 _ARITIES = {
     **dict.fromkeys(("neg", "abs", "sqrt", "floor", "ceil", "rint", "trunc", "not", "popcount", "clz"), 1),
     "fma": 3,
+    "muladd": 3,
 }
-_FLOATS_ONLY = frozenset(("sqrt", "floor", "ceil", "rint", "trunc", "copysign", "fma")) | MATH
+_FLOATS_ONLY = frozenset(("sqrt", "floor", "ceil", "rint", "trunc", "copysign", "fma", "muladd")) | MATH
 _INTS_ONLY = frozenset(("rem", "shl", "lshr", "ashr", "popcount", "clz"))
 _BITS_ONLY = frozenset(("and", "or", "xor", "not"))
 

@@ -7,7 +7,7 @@ from nrx.compiler.code import Code
 from nrx.compiler.memory import Memory
 from nrx.compiler.scopes import Scope, Value, whole
 from nrx.core import loops
-from nrx.core.loops import Expr, If, Let, Loop, Store, While
+from nrx.core.loops import Expr, If, Lanes, Let, Loop, Store, While
 
 _MOST_UNROLLED = 4
 _COMPLEX = ("c64", "c128")
@@ -59,7 +59,7 @@ class Control(Memory):
 
     def loop(self, s: Loop) -> None:
         extent, inits = self.value(s.extent), self.values(s.inits)
-        if extent.number is not None and extent.number <= _MOST_UNROLLED:
+        if extent.number is not None and extent.number <= (_MOST_UNROLLED if self._is_simple(s) else 1):
             self._unrolled(s, extent.number, inits)
             return
         if self.is_guarded and extent.number is None:  # it may be nonsense, if no lane is here
@@ -85,6 +85,10 @@ class Control(Memory):
             merged = [(t, x, y) for (_, t, _), x, y in zip(types, finals, starts, strict=True)]
             finals = self.close_branch(runs, merged)
         self.results[s] = [Value(x, self.top, w) for x, w in zip(finals, wide, strict=True)]
+
+    def _is_simple(self, s: Loop) -> bool:
+        """Whether it may be written out: it is inside lanes, or has no loops inside, whose code is long."""
+        return self.lane is not None or not any(isinstance(t, Loop | Lanes | While) for t in s.body)
 
     def _unrolled(self, s: Loop, count: int, values: list[Value]) -> None:
         for index in range(count):

@@ -98,6 +98,11 @@ def _fused(c: Code, type: str, x: str, y: str, z: str) -> str:
     return c.intrinsic("fma", type, x, y, z)
 
 
+def _multiplied_and_added(c: Code, type: str, x: str, y: str, z: str) -> str:
+    """x * y + z rounded as is fastest."""
+    return c.intrinsic("fmuladd", type, x, y, z)
+
+
 def _root(c: Code, type: str, x: str) -> str:
     return c.intrinsic("sqrt", type, x)
 
@@ -199,6 +204,7 @@ _RENDER: dict[str, Callable[..., Any]] = {
     "min": _extreme("olt", "min"),
     "max": _extreme("ogt", "max"),
     "fma": _fused,
+    "muladd": _multiplied_and_added,
     "sqrt": _root,
     "floor": _rounded("floor", "ogt", -1),
     "ceil": _rounded("ceil", "olt", 1),

@@ -68,6 +68,11 @@ class _Vectors:
         body: what is in it.
         lanes: how many.
         inits: of what is accumulated.
+    Fields:
+        native: the lanes of one vector register.
+        masks: the tail is vectors under masks.
+        predicated: everything is.
+        left, right, combined: what `combine` says, for placeholders.
     """
 
     def __init__(self, e: LaneLoops, s: Lanes, body: LaneAnalysis, lanes: int, inits: list[Value]):
@@ -90,11 +95,12 @@ class _Vectors:
             return [v.text for v in self.inits]
         e.lanes = lanes
         totals = [e.spread(v, t) for v, t in zip(self.inits, self.types, strict=True)]
-        if self.masks and (self.predicated or (number or lanes) < lanes) and (number is None or number % lanes):
+        rest = None if number is None else number % lanes
+        short = number is not None and number < lanes
+        if self.masks and rest != 0 and (self.predicated or short):
             return self._reduced(self._loop(whole(0), extent, totals, True), 1)
         full = e.arithmetic("and", extent, whole(-lanes)) if number is None else whole(number - number % lanes)
         totals = self._guarded(whole(0), full, totals, False)
-        rest = None if number is None else number % lanes
         if not self.masks or rest == 1:
             return self._tail(full, extent, self._reduced(totals, 1))
         totals = self._reduced(totals, min(lanes, self.native))
@@ -146,10 +152,9 @@ class _Vectors:
         e, lanes = self.e, self.lanes
         left = e.arithmetic("min", e.arithmetic("sub", stop, index), whole(lanes))
         type = f"i{max(8 if lanes < 128 else 16, min(self.bits, 64))}"  # holds the number of lanes
-        code = e.here()
-        text = left.text
-        if type != "i64":
-            text = code.new(f"trunc i64 {text} to {type}") if left.number is None else text
+        if left.number is not None:
+            left = e.arithmetic("add", e.secret_zero(), left)
+        text = left.text if type == "i64" else e.here().new(f"trunc i64 {left.text} to {type}")
         limit = e.spread(Value(text, e.top), type)
         code = e.here(lanes)
         iota = "<" + ", ".join([f"{type} {n}" for n in range(lanes)]) + ">"

@@ -18,7 +18,7 @@ from nrx.core.errors import BackendMissingError, CompilerError
 
 _INTRINSICS = """
 aarch64.get.fpcr aarch64.hint aarch64.set.fpcr abs assume bitreverse bswap canonicalize ceil copysign ctlz ctpop cttz
-fabs floor fma fptosi.sat fptoui.sat fshl fshr is.fpclass masked.compressstore masked.expandload masked.gather
+fabs floor fma fmuladd fptosi.sat fptoui.sat fshl fshr is.fpclass masked.compressstore masked.expandload masked.gather
 masked.load masked.scatter masked.store maximum maximumnum maxnum memcpy memmove memset minimum minimumnum minnum
 nearbyint prefetch read_register readcyclecounter rint round roundeven sadd.sat sadd.with.overflow smax smin
 smul.with.overflow sqrt ssub.sat ssub.with.overflow stepvector trunc uadd.sat uadd.with.overflow umax umin

@@ -10,7 +10,7 @@ from typing import Any
 from nrx.compiler.code import Code
 from nrx.compiler.control import Control
 from nrx.compiler.lane_analysis import Rewritten
-from nrx.compiler.scopes import Value
+from nrx.compiler.scopes import Value, whole
 from nrx.core.loops import Expr, If, Loop, While
 
 
@@ -62,6 +62,9 @@ class MaskedControl(Control):
     def _both(self, condition: Value) -> Value:
         """The mask of the lanes that take part and in which a condition holds; it belongs to the innermost scope."""
         text = self.spread(condition, "bool")
+        if self.induction.number is not None:
+            secret = self.compute("eq", "i64", (self.secret_zero(), whole(0)))
+            text = self.here(self.lanes).binary("and", "bool", text, self.spread(secret, "bool"))
         if self.mask is not None:
             text = self.here(self.lanes).binary("and", "bool", text, self.mask.text)
         return Value(text, self.top, True)

@@ -106,6 +106,15 @@ class Memory(Values):
 
     # Lanes that take part
 
+    def secret_zero(self) -> Value:
+        """An i64 0 of which LLVM does not know that it is one: the arguments are words.
+
+        LLVM 22 writes all bits of a number that a masked store narrows if the mask is a constant with one lane, so no
+        mask must be a constant.
+        """
+        code = self.here()
+        return Value(code.new(f"and i64 {code.new('ptrtoint ptr %arguments to i64')}, 7"), self.top)
+
     def any_lane(self) -> Value:
         """Whether the mask leaves any lane in."""
         assert self.mask is not None

@@ -6,7 +6,7 @@ column. Few long rows are split: one kernel makes partial results, a second comb
 on the shapes only, so that the number of threads cannot change a bit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from nrx.compiler.accesses import Accesses, space_of
@@ -56,17 +56,20 @@ def schedule(group: Group, fused: Fused) -> list[Launch]:
 
 
 class KernelElements(Elements):
-    """Elements of a kernel: what lies in memory becomes an argument of the kernel when it is first read."""
+    """Elements of a kernel: what lies in memory becomes an argument of the kernel when it is first read.
 
-    def __init__(self, b: Builder, fused: Fused, own: set[Var]):
+    What a result may overwrite is loaded where it is first asked for, in front of the stores; other loads may move.
+    """
+
+    def __init__(self, b: Builder, fused: Fused, own: set[Var], overwritten: Collection[Var] = ()):
         super().__init__(b, fused.made_by, fused.rule_of)
         self.arguments: list[Var] = []
         self.operands: dict[Var, Operand] = {}
-        self._fused, self._own = fused, own
+        self._fused, self._own, self._overwritten = fused, own, overwritten
 
     def _compute(self, var: Var, index: tuple) -> Any:
         if var not in self.sources and var not in self._own and self._fused.in_memory(var, self._own):
-            operand = self.argument(var, readonly=True)
+            operand = self.argument(var, readonly=var not in self._overwritten)
             self.sources[var] = lambda index: operand(*index)
         return super()._compute(var, index)
 
@@ -348,7 +351,7 @@ class _Sweeper:
 def _whole(plan: _Plan) -> Launch:
     """One kernel for the whole group."""
     b = Builder(_name(plan))
-    elements = KernelElements(b, plan.fused, plan.own)
+    elements = KernelElements(b, plan.fused, plan.own, plan.in_place if len(plan.group.outs) > 1 else ())
     sweeper = _Sweeper(plan, b, elements)
     if plan.by_rows:
         kept = plan.unravel(plan.kept, _tasks(b, plan.extent(plan.kept)))

@@ -46,7 +46,7 @@ class _Folder:
             result: Any = None
             for prim, inputs, params in rewrite:
                 operands = [result if atom is None else atom for atom in inputs]
-                result = Var(prim.infer(tuple(atom.aval for atom in operands), params))
+                result = Var(prim.abstract(*(atom.aval for atom in operands), **params))
                 eqns.append(Eqn(prim, operands, [result], params, old.source))
                 self.made_by[result] = eqns[-1]
             self.uses[result] = self.uses[old.outs[0]]

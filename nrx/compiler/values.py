@@ -260,6 +260,9 @@ class Values(Scopes):
             return iota if first.text == "0" else self.compute("add", "i32", (first, iota))
         if e.op == "convert" and e.args[0].type in INT_TYPES:
             return self.cast("convert", self.value(e.args[0]), e.args[0].type, "i32")
+        if e.op == "select":
+            x, y = self._low(e.args[1]), self._low(e.args[2])
+            return None if x is None or y is None else self.choose("i32", self.value(e.args[0]), x, y)
         if e.op not in ("linear", "mul", "floordiv", "mod", "min", "max"):
             return None
         exact = e.op not in ("linear", "mul")  # otherwise the lower bits come from lower bits alone

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from nrx.core import dtypes
+from nrx.core.dims import Dim
 from nrx.core.errors import DifferentiationError
 from nrx.core.shapes import Shape, size
 
@@ -26,7 +27,8 @@ class Aval:
 
     def __new__(cls, shape: Shape, dtype: np.dtype, weak_type: bool = False) -> "Aval":
         key = (shape, dtype, weak_type)
-        found = _INTERNED.get(key)
+        is_open = Dim in map(type, shape)  # equal to the aval of its numbers, which must not be taken for it
+        found = None if is_open else _INTERNED.get(key)
         if found is not None:
             return found
         self = super().__new__(cls)
@@ -34,6 +36,8 @@ class Aval:
         object.__setattr__(self, "dtype", dtype)
         object.__setattr__(self, "weak_type", weak_type)
         object.__setattr__(self, "_hash", hash(key))
+        if is_open:
+            return self
         if len(_INTERNED) >= _MOST_INTERNED:
             _INTERNED.clear()
         return _INTERNED.setdefault(key, self)

@@ -61,7 +61,8 @@ def is_narrow(type: str) -> bool:
 
 #: Operations on operands of one type, which is also that of the result. None is undefined: integers wrap; they divide
 #: towards zero, by 1 where the divisor is 0; shift counts are modulo the bits. min and max give NaN if there is one, and
-#: the second of two equal numbers. Sums and maxima of bools are or, products and minima are and.
+#: the second of two equal numbers. `muladd` rounds once, as `fma` does, or twice, whichever is faster. Sums and maxima of
+#: bools are or, products and minima are and.
 ARITHMETIC = frozenset(
     [
         "add",
@@ -74,6 +75,7 @@ ARITHMETIC = frozenset(
         "min",
         "max",
         "fma",
+        "muladd",
         "sqrt",
         "floor",
         "ceil",
@@ -441,10 +443,12 @@ def _atom_bounds(atom: Expr) -> tuple[float, float]:
         return 0, min(atom.attr - 1, bounds(atom.args[0])[1])
     if atom.op == "floordiv":
         low, high = bounds(atom.args[0])
-        return low // atom.attr, high // atom.attr if math.isfinite(high) else high
+        return max(low, 0) // atom.attr, high // atom.attr if math.isfinite(high) else high
     if atom.op == "select":
         lows, highs = zip(*map(bounds, atom.args[1:]), strict=True)
         return min(lows), max(highs)
+    if atom.op == "dim":
+        return 0, float("inf")
     if atom.op in ("min", "max"):
         choose = min if atom.op == "min" else max
         lows, highs = zip(*map(bounds, atom.args), strict=True)

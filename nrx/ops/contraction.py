@@ -9,6 +9,7 @@ over is first copied to scratch memory, in the order in which it is read, where 
 How the work is cut depends on the axes only, so that the number of threads changes no bit.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,9 +25,11 @@ _ROWS = 8
 """Rows that are computed together: as many vectors of sums stay in registers."""
 _HEIGHT, _WIDTH = 128, 64
 """Of the tile that a task computes."""
+_OPEN_TILES = 16
+"""Tasks one above the other where the number of rows is left open."""
 _COPIED_BYTES = 96 << 10
-_FEWEST_ROWS = 32
-"""That read what was copied."""
+_FEWEST_ROWS = 80
+"""That read what is copied, though it could be read as it lies."""
 
 
 class Axis(NamedTuple):
@@ -91,7 +94,7 @@ def contraction(axes: Sequence[Axis], result: np.dtype, dtype: np.dtype) -> Cont
         turned = [axis.swapped for axis in axes] if is_swapped else axes
         column = copied.swapped if is_swapped else copied
         found = _arranged(turned, _chain(turned, column), is_swapped, True, dtype)
-        if _extent(found.rows) >= _FEWEST_ROWS:
+        if _extent(found.rows) >= (_FEWEST_ROWS if column.y == 1 else _ROWS):
             return found
     column = max((a for a in axes if a.out), key=_fitness_for_lanes)
     is_swapped = column.kind == ROW
@@ -168,7 +171,7 @@ class _Kernel:
     """Builds the kernel of a contraction.
 
     Fields:
-        height, width: of the tile of a task.
+        height, width, tall: of the tile of a task, and how many of them are one above the other.
         block: rows that are computed together.
         run: the length of the innermost axis that is summed, or of the part of it that fits into scratch memory.
         runs: how many of them are copied at once.
@@ -176,9 +179,16 @@ class _Kernel:
 
     def __init__(self, b: Builder, x: Operand, y: Operand, out: Operand, way: Contraction):
         self.b, self.x, self.y, self.out, self.way = b, x, y, out, way
-        self.rows, self.columns = _extent(way.rows), _extent(way.columns)
-        self.block = min(_ROWS, self.rows)
-        self.height, self.width = _at_most(self.rows, _HEIGHT), _at_most(self.columns, _WIDTH)
+        self.rows, self.columns = _extent(way.rows), int(_extent(way.columns))
+        self.block = _at_most(self.rows, _ROWS)
+        self.width = min(self.columns, _WIDTH)
+        if isinstance(self.rows, Dim):  # the number of tasks does not vary with a number of rows that is left open
+            self.tall, blocks = _OPEN_TILES, _pieces(self.rows, self.block)
+            height = loops.floordiv(blocks + (self.tall - 1), self.tall) * self.block
+            self.height = loops.apply("max", height, _HEIGHT // 2)
+        else:
+            self.height = min(_HEIGHT // _ROWS * self.block, self.rows)
+            self.tall = -(-self.rows // self.height)
         *self.outer, self.inner = way.depth or [_NONE]
         self.run, self.runs = self.inner.extent, _extent(self.outer)
         self.scratch = None
@@ -190,13 +200,16 @@ class _Kernel:
             self.scratch = b.scratch(type, self.runs * self.run * self.width)
 
     def build(self) -> None:
-        b, around = self.b, self.way.around
-        tall, wide = _pieces(self.rows, self.height), _pieces(self.columns, self.width)
-        extents = [tall, *(axis.extent for axis in around), wide]
-        i, *index, j = _digits(b.parallel(tall * _extent(around) * wide), extents)
+        b, around, wide = self.b, self.way.around, -(-self.columns // self.width)
+        extents = [self.tall, *(int(axis.extent) for axis in around), wide]
+        i, *index, j = loops.unravel(b.parallel(size(tuple(extents))), extents)
         at, row, column = _positions(around, index), i * self.height, j * self.width
         width = loops.clamp(self.columns - column, self.width)
-        groups = loops.floordiv(loops.clamp(self.rows - row, self.height) + (self.block - 1), self.block)
+        left = self.rows - row
+        height = loops.apply("max", loops.apply("min", left, self.height), 0) if isinstance(self.height, Expr) else (
+            loops.clamp(left, self.height)
+        )
+        groups = loops.floordiv(height + (self.block - 1), self.block)
 
         def chunk(number: Expr) -> None:
             """The products along a part of the depth."""
@@ -216,7 +229,8 @@ class _Kernel:
             chunk(loops.const(0, "i64"))
         else:
             b.loop(self.parts, [], chunk)
-        b.kernel.cost = float(self.height * self.width * _extent(self.way.depth)) / 8
+        products = (self.block if isinstance(self.height, Expr) else self.height) * self.width * _extent(self.way.depth)
+        b.kernel.cost = 2.0 ** round(math.log2(products / 8))  # roughly, to be the same for sizes alike
 
     @property
     def parts(self) -> Any:
@@ -228,7 +242,7 @@ class _Kernel:
     def part(self, number: Expr) -> tuple[Any, Any, Any, Any]:
         """Of a part of the depth: the first of its runs, where they start, how many they are, and how long."""
         if self.run < self.inner.extent:
-            first, piece = _digits(number, (_extent(self.outer), _pieces(self.inner.extent, self.run)))
+            first, piece = loops.unravel(number, (_extent(self.outer), -(-int(self.inner.extent) // self.run)))
             start = piece * self.run
             return first, start, 1, loops.clamp(self.inner.extent - start, self.run)
         first = number * self.runs
@@ -310,21 +324,7 @@ def _added(before: Sequence[Expr], x: Any, y: Any) -> list[Expr]:
 
 
 def _multiply_add(x: Expr, y: Expr, z: Expr) -> Expr:
-    return z + x * y
-
-
-def _digits(number: Expr, extents: Sequence[Any]) -> list[Any]:
-    """`loops.unravel` for extents that may be Exprs or Dims."""
-    digits = []
-    for extent in reversed(extents[1:]):
-        if isinstance(extent, Expr | Dim):
-            divisor = loops.const(0, "i64") + extent
-            digits.append(loops.apply("rem", number, divisor))
-            number = loops.apply("div", number, divisor)
-        else:
-            digits.append(loops.mod(number, extent))
-            number = loops.floordiv(number, extent)
-    return [number, *reversed(digits)]
+    return loops.apply("muladd", x, y, z) if loops.is_float(x.type) else x * y + z
 
 
 def _at_most(extent: int, most: int) -> int:

@@ -66,17 +66,16 @@ def move(b: Builder, boxes: Sequence[Box]) -> None:
     works = [_merged(group) for group in alike.values()]
     if not works:
         return
-    counts = [work.tasks for work in works]
-    task = b.parallel(sum(counts))
-    b.kernel.cost = sum(size(box.extents) for box in boxes) / sum(counts)
+    task = b.parallel(sum(work.units for work in works))
+    b.kernel.cost = float(max(work.elements for work in works))
     first = 0
-    for work, count in zip(works, counts, strict=True):
-        run = functools.partial(work.run, b, task - first)
+    for work in works:
+        run = functools.partial(work.unit, task - first)
         if len(works) == 1:
             run()
         else:
-            b.if_((task >= first) & (task < first + count), run)
-        first += count
+            b.if_((task >= first) & (task < first + work.units), run)
+        first += work.units
 
 
 def move_in_order(b: Builder, box: Box) -> None:
@@ -89,34 +88,17 @@ def move_in_order(b: Builder, box: Box) -> None:
 
 
 class _Work(NamedTuple):
-    """A box in units.
+    """A box in units, each of which is a task.
 
     Fields:
         units: how many.
-        elements: of one.
+        elements: of one, about.
         unit: `unit(number)` moves one.
     """
 
     units: int
     elements: int
     unit: Callable[[Any], None]
-
-    @property
-    def together(self) -> int:
-        """How many units are a task."""
-        return max(1, _TASK_ELEMENTS // self.elements)
-
-    @property
-    def tasks(self) -> int:
-        return -(-self.units // self.together)
-
-    def run(self, b: Builder, task: Expr) -> None:
-        first, count = task * self.together, min(self.together, self.units)
-        if count == 1:
-            self.unit(first)
-        else:
-            left: Any = count if self.units % count == 0 else loops.apply("min", self.units - first, count)
-            b.loop(left, [], lambda i: self.unit(first + i))
 
 
 def _merged(works: Sequence[_Work]) -> _Work:
@@ -155,12 +137,13 @@ def _work(b: Builder, box: Box) -> _Work:
 
 
 def _axes(box: Box) -> list[_Axis]:
-    """The axes longer than 1; neighbours are one where that is possible."""
+    """The axes longer than 1; neighbours are one where that is possible, and tasks need not be counted by symbols."""
     axes: list[_Axis] = []
     for extent, step, source_step in zip(
         box.extents, box.strides, box.source_strides or (0,) * len(box.extents), strict=True
     ):
-        if axes and axes[-1][1:] == (extent * step, extent * source_step):
+        is_one = axes and axes[-1][1:] == (extent * step, extent * source_step)
+        if is_one and not isinstance(axes[-1].extent, Dim):
             axes[-1] = _Axis(axes[-1].extent * extent, step, source_step)
         elif extent != 1:
             axes.append(_Axis(extent, step, source_step))

@@ -151,7 +151,7 @@ def through_float32_lower(prim: Primitive, lower: Callable) -> Callable:
 
         operands = [Var(aval) for aval in avals]
         wide = [converted(x, dtypes.float32) if dtypes.is_narrow(x.aval.dtype) else x for x in operands]
-        out = Var(prim.infer(tuple(x.aval for x in wide), params))
+        out = Var(prim.abstract(*(x.aval for x in wide), **params))
         eqns.append(Eqn(prim, wide, [out], params))
         return Program(operands, eqns, [converted(out, avals[0].dtype)], name=f"{prim.name}_in_float32")
 

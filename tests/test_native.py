@@ -477,7 +477,7 @@ def test_host_functions() -> None:
     assert raised.traceback[-1].name == "fail"
     del table, raised
     gc.collect()
-    assert not runtime._host_functions.keys() & {good, bad}
+    assert not {good, bad}.intersection(runtime._host_functions)
 
 
 def test_exceptions_belong_to_their_thread() -> None:

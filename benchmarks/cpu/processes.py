@@ -64,8 +64,8 @@ class Process:
             raise PeerError(f"took more than {limit:.0f} s") from None
         if not line:
             self._log.seek(0)
-            said = self._log.read().strip().splitlines()[-1:] or ["nothing was said"]
-            raise PeerError(f"ended with {self._process.wait(limit)}: {said[0]}")
+            said = [line for line in self._log.read().splitlines() if line.strip() and not line.startswith(" ")]
+            raise PeerError(f"ended with {self._process.wait(limit)}: {said[-1] if said else 'nothing was said'}")
         reply = json.loads(line)
         if isinstance(reply, dict) and "failure" in reply:
             raise PeerError(reply["failure"])

@@ -33,6 +33,7 @@ _ARITIES = {
     **dict.fromkeys(("neg", "abs", "sqrt", "floor", "ceil", "rint", "trunc", "not", "popcount", "clz"), 1),
     "fma": 3,
     "muladd": 3,
+    "ldexp": 2,
 }
 _FLOATS_ONLY = frozenset(("sqrt", "floor", "ceil", "rint", "trunc", "copysign", "fma", "muladd")) | MATH
 _INTS_ONLY = frozenset(("rem", "shl", "lshr", "ashr", "popcount", "clz"))

@@ -7,10 +7,10 @@ and only code that comes out the same, letter by letter, is used again. A wrong 
 wrong result.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -18,10 +18,10 @@ from nrx.core.aval import Aval
 from nrx.core.dims import Dim, Monomial, made, symbol
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 
-_MOST_REFERENCES = 128
 _MOST_SYMBOLS = 4
 
-_references: "OrderedDict[Any, Program]" = OrderedDict()
+#: The first Program of each kind, as long as somebody else needs it.
+_references: WeakValueDictionary[Any, Program] = WeakValueDictionary()
 _lock = Lock()
 
 
@@ -37,13 +37,9 @@ def generalized(program: Program) -> tuple[Program, tuple[int, ...]]:
     avals = tuple([(a.ndim, a.dtype, a.shape[1:]) for a in program.in_avals])
     key = (program.name, len(program.outs), avals, tuple([eqn.prim for eqn in program.eqns]))
     with _lock:
-        reference = _references.get(key)
-        if reference is None:
-            _references[key] = program
-            while len(_references) > _MOST_REFERENCES:
-                _references.popitem(last=False)
-            return program, ()
-        _references.move_to_end(key)
+        reference = _references.setdefault(key, program)
+    if reference is program:
+        return program, ()
     comparison = _Comparison(reference, program)
     if not comparison.symbols:
         return program, ()

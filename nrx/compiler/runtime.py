@@ -18,6 +18,7 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
+from weakref import WeakValueDictionary
 
 from nrx.compiler import blas, cache, llvm
 from nrx.compiler.loader import Loaded
@@ -33,7 +34,8 @@ HostFunction = Callable[[int], Any]
 """Takes the address of the words that a program passes; whatever it raises is raised by the program's caller."""
 
 _numbers = itertools.count(1)
-_host_functions: dict[int, HostFunction] = {}
+#: Kept alive by the tables of their programs: a function may hold its program, which holds its table.
+_host_functions: WeakValueDictionary[int, HostFunction] = WeakValueDictionary()
 
 
 class RuntimeTable:
@@ -55,16 +57,13 @@ class RuntimeTable:
         symbols: Sequence[int] = (),
         keep: Any = None,
     ):
-        self._keep = keep
-        self._numbers = [next(_numbers) for _ in functions]
-        _host_functions.update(zip(self._numbers, functions, strict=True))
-        words = [*_shared_words(), *constants, *self._numbers, *symbols]
+        own = [functools.partial(function) for function in functions]  # not everything has weak references
+        self._keep = keep, own
+        numbers = [next(_numbers) for _ in own]
+        _host_functions.update(zip(numbers, own, strict=True))
+        words = [*_shared_words(), *constants, *numbers, *symbols]
         self._words = (ctypes.c_int64 * len(words))(*words)
         self.address = ctypes.addressof(self._words)
-
-    def __del__(self) -> None:
-        for number in self._numbers:
-            _host_functions.pop(number, None)
 
 
 def raise_pending() -> NoReturn:

@@ -204,11 +204,7 @@ class _Kernel:
         extents = [self.tall, *(int(axis.extent) for axis in around), wide]
         i, *index, j = loops.unravel(b.parallel(size(tuple(extents))), extents)
         at, row, column = _positions(around, index), i * self.height, j * self.width
-        width = loops.clamp(self.columns - column, self.width)
-        left = self.rows - row
-        height = loops.apply("max", loops.apply("min", left, self.height), 0) if isinstance(self.height, Expr) else (
-            loops.clamp(left, self.height)
-        )
+        width, height = _rest(self.columns, column, self.width), _rest(self.rows, row, self.height)
         groups = loops.floordiv(height + (self.block - 1), self.block)
 
         def chunk(number: Expr) -> None:
@@ -225,10 +221,13 @@ class _Kernel:
 
             b.loop(groups, [], group)
 
+        parts = self.parts
+        if isinstance(height, Expr):  # nothing is copied for a tile without rows
+            parts = loops.select(height > 0, loops.const(0, "i64") + parts, 0)
         if self.scratch is None:
             chunk(loops.const(0, "i64"))
         else:
-            b.loop(self.parts, [], chunk)
+            b.loop(parts, [], chunk)
         products = (self.block if isinstance(self.height, Expr) else self.height) * self.width * _extent(self.way.depth)
         b.kernel.cost = 2.0 ** round(math.log2(products / 8))  # roughly, to be the same for sizes alike
 
@@ -244,9 +243,9 @@ class _Kernel:
         if self.run < self.inner.extent:
             first, piece = loops.unravel(number, (_extent(self.outer), -(-int(self.inner.extent) // self.run)))
             start = piece * self.run
-            return first, start, 1, loops.clamp(self.inner.extent - start, self.run)
+            return first, start, 1, _rest(self.inner.extent, start, self.run)
         first = number * self.runs
-        return first, loops.const(0, "i64"), loops.clamp(_extent(self.outer) - first, self.runs), self.inner.extent
+        return first, loops.const(0, "i64"), _rest(_extent(self.outer), first, self.runs), self.inner.extent
 
     def column(
         self, here: list, places: list, column: Any, lane: Expr, first: Any, runs: Any, length: Any, number: Expr
@@ -330,6 +329,15 @@ def _multiply_add(x: Expr, y: Expr, z: Expr) -> Expr:
 def _at_most(extent: int, most: int) -> int:
     """A length that does not vary with an extent that is left open."""
     return most if isinstance(extent, Dim) else min(extent, most)
+
+
+def _rest(extent: int, start: Any, length: Any) -> Any:
+    """How long the piece is that begins at `start`."""
+    if isinstance(length, Expr):
+        return loops.apply("max", loops.apply("min", extent - start, length), 0)
+    if not isinstance(extent, Dim) and extent % length == 0:
+        return length
+    return loops.clamp(extent - start, length)
 
 
 def _pieces(extent: int, length: int) -> Any:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from nrx.core import loops
-from nrx.core.loops import Builder, Expr, Operand, Value
+from nrx.core.dims import Dim
+from nrx.core.loops import Builder, Operand, Value
 from nrx.core.shapes import Shape, size
 
 SMALL = 1 << 12
@@ -60,9 +61,9 @@ def row_major_strides(shape: Shape) -> Shape:
 
 def move(b: Builder, boxes: Sequence[Box]) -> None:
     """Make the kernel one that moves these boxes, which do not overlap; each is cut into tasks."""
-    alike: dict[int, list[_Work]] = {}
+    alike: dict[Any, list[_Work]] = {}
     for work in [_work(b, box) for box in boxes if size(box.extents)]:
-        alike.setdefault(work.units, []).append(work)
+        alike.setdefault((isinstance(work.units, Dim), work.units), []).append(work)
     works = [_merged(group) for group in alike.values()]
     if not works:
         return
@@ -121,7 +122,9 @@ class _Axis(NamedTuple):
 
 def _work(b: Builder, box: Box) -> _Work:
     """In which units a box is moved: rows, their pieces, or blocks of what is transposed."""
-    axes = _axes(box)
+    *others, last = _axes(box)
+    # Tasks are numbered with what is left open in front: to divide by it takes time.
+    axes = [*sorted(others, key=lambda axis: not isinstance(axis.extent, Dim)), last]
     inner = [axis for axis in axes[:-1] if axis.source_step == 1] if isinstance(box.source, Operand) else []
     if not inner or axes[-1].step != 1 or box.combine is not None:
         return _rows(b, box, axes)
@@ -137,7 +140,7 @@ def _work(b: Builder, box: Box) -> _Work:
 
 
 def _axes(box: Box) -> list[_Axis]:
-    """The axes longer than 1; neighbours are one where that is possible, and tasks need not be counted by symbols."""
+    """The axes longer than 1; neighbours are one where that is possible, unless their lengths are left open."""
     axes: list[_Axis] = []
     for extent, step, source_step in zip(
         box.extents, box.strides, box.source_strides or (0,) * len(box.extents), strict=True
@@ -162,7 +165,8 @@ def _rows(b: Builder, box: Box, axes: Sequence[_Axis]) -> _Work:
     """Along the last of the axes."""
     *outer, row = axes
     extents = tuple(axis.extent for axis in outer)
-    pieces = -(-row.extent // _TASK_ELEMENTS) if row.extent >= 2 * _TASK_ELEMENTS else 1
+    is_open = isinstance(row.extent, Dim)
+    pieces = -(-row.extent // _TASK_ELEMENTS) if row.extent >= 2 * _TASK_ELEMENTS and not is_open else 1
 
     def unit(number: Any) -> None:
         begin: Any = 0
@@ -173,7 +177,7 @@ def _rows(b: Builder, box: Box, axes: Sequence[_Axis]) -> _Work:
         index = loops.unravel(loops.floordiv(number, pieces), extents)
         _move_row(b, box, row, *_positions(box, axes, (*index, begin)), count)
 
-    return _Work(size(extents) * pieces, -(-row.extent // pieces), unit)
+    return _Work(size(extents) * pieces, _TASK_ELEMENTS if is_open else -(-row.extent // pieces), unit)
 
 
 def _move_row(b: Builder, box: Box, row: _Axis, at: Any, source_at: Any, count: Any) -> None:
@@ -190,7 +194,7 @@ def _move_row(b: Builder, box: Box, row: _Axis, at: Any, source_at: Any, count: 
 
 
 def _copy(b: Builder, target: Operand, at: Any, source: Operand, source_at: Any, count: Any) -> None:
-    if not isinstance(count, int) or count * target.aval.dtype.itemsize >= _COPIED_BYTES:
+    if not isinstance(count, int) or isinstance(count, Dim) or count * target.aval.dtype.itemsize >= _COPIED_BYTES:
         b.copy(target.buffer, at, source.buffer, source_at, count)
         return
     parts = 2 if target.type in ("c64", "c128") else 1
@@ -210,7 +214,11 @@ def _blocks(b: Builder, box: Box, outer: Sequence[_Axis], rows: _Axis, columns: 
     """Neighbours along `rows` lie side by side in the target, those along `columns` in the source."""
     target, source = box.target, box.source
     assert isinstance(source, Operand)
-    counts = [max(1, axis.extent // side) for axis, side in zip((rows, columns), sides, strict=True)]
+    is_open = isinstance(rows.extent, Dim) or isinstance(columns.extent, Dim)
+    counts = [
+        1 if isinstance(axis.extent, Dim) else max(1, axis.extent // side)
+        for axis, side in zip((rows, columns), sides, strict=True)
+    ]
     shape = (*(axis.extent for axis in outer), *counts)
 
     def part(axis: _Axis, side: int, count: int, number: Any) -> tuple[Any, Any]:
@@ -226,4 +234,5 @@ def _blocks(b: Builder, box: Box, outer: Sequence[_Axis], rows: _Axis, columns: 
         at, source_at = _positions(box, (*outer, rows, columns), (*index, row, column))
         b.transpose(target.buffer, at, columns.step, source.buffer, source_at, rows.source_step, height, width)
 
-    return _Work(size(shape), rows.extent * columns.extent // (counts[0] * counts[1]), unit)
+    elements = rows.extent * columns.extent // (counts[0] * counts[1])
+    return _Work(size(shape), _TASK_ELEMENTS if is_open else elements, unit)

@@ -446,13 +446,14 @@ def _scatter_build(
     shape, drops = out.aval.shape, mode is GatherScatterMode.FILL_OR_DROP
     if not out.aval.size or not updates.aval.size:
         return
-    numbers, sizes, layout = _scatter_layout(dimension_numbers, shape, indices.aval.shape, updates.aval.shape)
+    numbers, batch_shape = dimension_numbers.for_gather(), indices.aval.shape[:-1]
+    sizes = window_sizes(numbers, shape, updates.aval.shape)
     shared = numbers.start_indices_batching_dims
-    own = without(range(len(layout.batch)), shared)
-    shared_counts, own_counts = (tuple(layout.batch[axis] for axis in axes) for axes in (shared, own))
-    cut, parts = _parts(layout, sizes, updates.aval.size) if size(shared_counts) < _MOST_PARTS else (0, 1)
+    own = without(range(len(batch_shape)), shared)
+    shared_counts, own_counts = (tuple(batch_shape[axis] for axis in axes) for axes in (shared, own))
+    cut, parts = _parts(numbers, shape, sizes, updates.aval.size) if size(shared_counts) < _MOST_PARTS else (0, 1)
     task = b.parallel(size(shared_counts) * parts)
-    b.kernel.cost = 2.0 * updates.aval.size / (size(shared_counts) * parts)
+    b.kernel.cost = 2.0 * min(size(own_counts) * size(sizes) // parts, _PARALLEL_SIZE)
     shared_index, part = loops.unravel(loops.floordiv(task, parts), shared_counts), loops.mod(task, parts)
     axes, update_strides = window_axes(numbers, len(shape)), row_major_strides(updates.aval.shape)
     strides = tuple(update_strides[axes[d]] if d in axes else 0 for d in range(len(shape)))
@@ -478,12 +479,14 @@ def _scatter_build(
     b.loop(size(own_counts), [], update)
 
 
-def _parts(layout: Layout, sizes: Shape, updates: int) -> tuple[int, int]:
+def _parts(numbers: GatherDimensionNumbers, shape: Shape, sizes: Shape, updates: int) -> tuple[int, int]:
     """The axis of the operand along which windows are cut, and into how many parts."""
+    started = {d for d in numbers.start_index_map if sizes[d] != shape[d]}.union(numbers.operand_batching_dims)
+    still = without(range(len(shape)), started)
     most = min(_MOST_PARTS, size(sizes) // _FEWEST_ELEMENTS)
-    if not layout.still or updates < _PARALLEL_SIZE or most < 2:
+    if not still or updates < _PARALLEL_SIZE or most < 2:
         return 0, 1
-    axis = max(layout.still, key=sizes.__getitem__)
+    axis = max(still, key=sizes.__getitem__)
     return axis, next(parts for parts in range(most, 0, -1) if sizes[axis] % parts == 0)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from nrx.core import dtypes, loops
 from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval, Linear, Zero
+from nrx.core.dims import Dim
 from nrx.core.errors import AxisError, DTypeError, ShapeError
 from nrx.core.loops import Builder, Complex, Native, Operand, Pointwise, Reader, Reduction, Value
 from nrx.core.primitive import Primitive
@@ -477,10 +478,14 @@ _TRANSPOSE_VIEW, _TRANSPOSE_NATIVE = Pointwise(_transpose_at, cost=0), Native(_t
 
 
 def _transpose_lower(x: Aval, *, permutation: tuple[int, ...]) -> Any:
-    """A view if neighbours stay neighbours or the array is small; else tiles are transposed."""
+    """A view if neighbours stay neighbours or the array is small; else it is moved in memory, in tiles.
+
+    So it is if a length that is left open goes behind another one: every reader would have to divide by it.
+    """
     last = max((axis for axis, length in enumerate(x.shape) if length != 1), default=-1)
     stays = last == next((axis for axis in reversed(permutation) if x.shape[axis] != 1), -1)
-    return _TRANSPOSE_VIEW if stays or x.size <= SMALL else _TRANSPOSE_NATIVE
+    divides = any(isinstance(x.shape[axis], Dim) for axis in permutation[1:])
+    return _TRANSPOSE_VIEW if x.size <= SMALL or (stays and not divides) else _TRANSPOSE_NATIVE
 
 
 def _rev_at(b: Builder, index: tuple, x: Reader, *, dimensions: tuple[int, ...]) -> Value:

@@ -117,21 +117,19 @@ class Scopes:
                 self.branch_level = max(self.branch_level, level + 1)
 
     def open_inline(self) -> None:
-        """Begin a scope without blocks of its own, which is there to be forgotten."""
-        label = self.scopes[-1].label
-        self.open(is_branch=False).label = label
+        """Begin a scope that runs once, in a basic block of its own: what is moved in front of it may end the last."""
+        self.open(is_branch=False)
 
     def close_inline(self) -> None:
         """End it: its lines join those around it."""
         scope = self.close()
-        self.scopes[-1].lines += scope.lines
+        self.scopes[-1].lines += [f"br label %{scope.first}", f"{scope.first}:", *scope.lines]
         self.scopes[-1].label = scope.label
 
     @contextmanager
     def further_out(self, level: int) -> Iterator[None]:
         """Inside, the scope of that level is the innermost one, and what the others know is not known."""
         inner = self.scopes[level + 1 :]
-        label = self.scopes[level].label
         hidden = [
             ({key: self.numbered.pop(key) for key in s.keys}, {e: self.known.pop(e) for e in s.expressions})
             for s in inner
@@ -144,10 +142,6 @@ class Scopes:
             s.expressions = [e for e in known if e not in self.known]
             self.numbered.update((key, numbered[key]) for key in s.keys)
             self.known.update((e, known[e]) for e in s.expressions)
-        for s in inner:
-            if s.label != label:
-                break
-            s.label = self.scopes[level].label  # an inline scope, whose lines continue that block
         self.scopes += inner
         self._place()
 

@@ -80,6 +80,11 @@ def filled(shape: Shape, value: Any) -> tuple:
     return (value,) * len(shape)
 
 
+def equation(prim: Primitive, inputs: Sequence[Atom], **params: Any) -> Eqn:
+    """An equation of a Program that a lower rule gives, with a variable for its result."""
+    return Eqn(prim, inputs, [Var(prim.infer(tuple(atom.aval for atom in inputs), params))], params)
+
+
 def view_lower(at: Callable) -> Callable:
     """The lower rule of what only moves elements; `at` as in `loops.Pointwise`."""
     rule = Pointwise(at, cost=0)

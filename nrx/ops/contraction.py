@@ -27,6 +27,9 @@ _HEIGHT, _WIDTH = 128, 64
 """Of the tile that a task computes."""
 _OPEN_TILES = 16
 """Tasks one above the other where the number of rows is left open."""
+_SHORT = 16
+"""Too few products for a loop, if there is a longer one."""
+_STREAM_WIDTH = 512
 _COPIED_BYTES = 96 << 10
 _FEWEST_ROWS = 80
 """That read what is copied, though it could be read as it lies."""
@@ -80,7 +83,15 @@ class Contraction(NamedTuple):
     def build(self, b: Builder, operands: Sequence[Operand], results: Sequence[Operand], **params: Any) -> None:
         """Build the kernel; see `loops.Native`."""
         x, y = reversed(operands) if self.is_swapped else operands
-        _Kernel(b, x, y, results[0], self).build()
+        kernel = _Streaming if self.is_streamed else _Tiled
+        kernel(b, x, y, results[0], self).build()
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether y is read once, in the order of memory, and there are few sums: a vector times a matrix."""
+        is_plain = not self.is_copied and not dtypes.is_complex(self.dtype)
+        column = self.columns[-1]
+        return is_plain and _extent(self.rows) < 4 and column.kind == COLUMN and column.y == 1 and column.extent >= _WIDTH
 
 
 def contraction(axes: Sequence[Axis], result: np.dtype, dtype: np.dtype) -> Contraction:
@@ -108,6 +119,9 @@ def _arranged(
     rows, depth = ([a for a in axes if a.kind == kind] for kind in (ROW, DEPTH))
     around = [a for a in axes if a not in (*rows, *columns, *depth)]
     depth.sort(key=lambda axis: (-axis.x, -axis.y))
+    longest = max(depth, key=lambda axis: axis.extent, default=_NONE)
+    if depth and depth[-1].extent < min(_SHORT, longest.extent // 2):
+        depth.append(depth.pop(depth.index(longest)))
     return Contraction(rows, columns, depth, around, is_swapped, is_copied, dtype)
 
 
@@ -167,8 +181,8 @@ def _extent(axes: Sequence[Axis]) -> int:
     return size(tuple(axis.extent for axis in axes))
 
 
-class _Kernel:
-    """Builds the kernel of a contraction.
+class _Tiled:
+    """Builds the kernel that computes tiles, a tile a task.
 
     Fields:
         height, width, tall: of the tile of a task, and how many of them are one above the other.
@@ -229,7 +243,7 @@ class _Kernel:
         else:
             b.loop(parts, [], chunk)
         products = (self.block if isinstance(self.height, Expr) else self.height) * self.width * _extent(self.way.depth)
-        b.kernel.cost = 2.0 ** round(math.log2(products / 8))  # roughly, to be the same for sizes alike
+        b.kernel.cost = _cost(products)
 
     @property
     def parts(self) -> Any:
@@ -287,28 +301,102 @@ class _Kernel:
     def copy(self, here: list, first: Any, runs: Any, length: Any, column: Any, width: Any) -> None:
         """Copy a part of y: what is multiplied together comes to lie together."""
         b, innermost, scratch = self.b, self.way.columns[-1], self.scratch
+        extent = innermost.extent
+        is_transposed = innermost.y != 1 and self.inner.y == 1 and self.y.type == scratch.type
 
         def one_run(r: Expr) -> None:
             origin = here[1] + _positions(self.outer, _unravel(first + r, self.outer))[1]
-            target = r * (self.run * self.width)
-            if innermost.y != 1 and self.inner.y == 1 and self.y.type == scratch.type and len(self.way.columns) == 1:
-                b.transpose(
-                    scratch, target, self.width, self.y.buffer, origin + column * innermost.y, innermost.y,
-                    width, length,
-                )  # fmt: skip
+
+            def some_columns(number: Any, start: Any, count: Any) -> None:
+                """Those from `start` on, which go along the innermost axis; `number` is that of the other axes."""
+                others = _positions(self.way.columns[:-1], _unravel(number, self.way.columns[:-1]))[1]
+                source = origin + others + (start - number * extent) * innermost.y
+                target = r * (self.run * self.width) + (start - column)
+                if is_transposed:
+                    b.transpose(
+                        scratch, target, self.width, self.y.buffer, source, innermost.y, count, length
+                    )  # fmt: skip
+                    return
+
+                def line(k: Expr) -> None:
+                    b.lanes(count, lambda lane: b.store(
+                        scratch, target + k * self.width + lane,
+                        self.read(self.y, source + k * self.inner.y + lane * innermost.y),
+                    ))  # fmt: skip
+
+                b.loop(length, [], line)
+
+            if len(self.way.columns) == 1:
+                some_columns(0, column, width)
                 return
+            begin, end = loops.floordiv(column, extent), column + width
 
-            def line(k: Expr) -> None:
-                def element(lane: Expr) -> None:
-                    place = _positions(self.way.columns, _unravel(column + lane, self.way.columns))[1]
-                    value = self.read(self.y, origin + k * self.inner.y + place)
-                    b.store(scratch, target + k * self.width + lane, value)
+            def piece(i: Expr) -> None:
+                start = loops.apply("max", (begin + i) * extent, column)
+                stop = loops.apply("min", (begin + i + 1) * extent, end)
+                some_columns(begin + i, start, stop - start)
 
-                b.lanes(width, element)
-
-            b.loop(length, [], line)
+            b.loop(loops.floordiv(end + (extent - 1), extent) - begin, [], piece)
 
         b.loop(runs, [], one_run)
+
+
+class _Streaming:
+    """Builds the kernel that reads some rows of y at a time, while sums for wide columns wait in scratch memory."""
+
+    def __init__(self, b: Builder, x: Operand, y: Operand, out: Operand, way: Contraction):
+        self.b, self.x, self.y, self.out, self.way = b, x, y, out, way
+        *self.outer, self.inner = way.depth or [_NONE]
+        (self.column,), (self.type,) = way.columns, types_of(way.dtype)
+        self.width = min(int(self.column.extent), _STREAM_WIDTH)
+        self.scratch = b.scratch(self.type, _extent(way.rows) * self.width)
+
+    def build(self) -> None:
+        b, around, rows = self.b, self.way.around, range(int(_extent(self.way.rows)))
+        wide = -(-int(self.column.extent) // self.width)
+        *index, j = loops.unravel(b.parallel(_extent(around) * wide), (*(axis.extent for axis in around), wide))
+        first = j * self.width
+        at = _sum(_positions(around, index), [first * stride for stride in self.column[1:]])
+        places = [_sum(at, _positions(self.way.rows, _unravel(row, self.way.rows))) for row in rows]
+        width = _rest(self.column.extent, first, self.width)
+        zero = loops.const(0, self.type)
+        b.lanes(width, lambda lane: [b.store(self.scratch, r * self.width + lane, zero) for r in rows] and None)
+
+        def one_run(number: Expr) -> None:
+            here = _positions(self.outer, _unravel(number, self.outer))
+            whole_blocks = loops.floordiv(loops.const(self.inner.extent, "i64"), _ROWS)
+            rest = loops.mod(loops.const(self.inner.extent, "i64"), _ROWS)
+            b.loop(whole_blocks, [], lambda k: self.some(places, here, width, k * _ROWS, _ROWS))
+            b.loop(rest, [], lambda k: self.some(places, here, width, whole_blocks * _ROWS + k, 1))
+
+        b.loop(_extent(self.outer), [], one_run)
+        b.lanes(width, lambda lane: [
+            store(self.out, place[2] + lane * self.column.out, b.load(self.scratch, r * self.width + lane))
+            for r, place in enumerate(places)
+        ] and None)  # fmt: skip
+        b.kernel.cost = _cost(len(rows) * self.width * _extent(self.way.depth))
+
+    def some(self, places: list, here: list, width: Any, first: Any, count: int) -> None:
+        """Add the products of `count` rows of y, from the one numbered `first` on."""
+        b, numbers = self.b, [first + i for i in range(count)]
+
+        def column(lane: Expr) -> None:
+            rights = [
+                computed(self.y.at(places[0][1] + here[1] + k * self.inner.y + lane), self.way.dtype) for k in numbers
+            ]
+            for r, place in enumerate(places):
+                total = b.load(self.scratch, r * self.width + lane)
+                for k, right in zip(numbers, rights, strict=True):
+                    left = computed(self.x.at(place[0] + here[0] + k * self.inner.x), self.way.dtype)
+                    total = _multiply_add(left, right, total)
+                b.store(self.scratch, r * self.width + lane, total)
+
+        b.lanes(width, column)
+
+
+def _cost(products: Any) -> float:
+    """Of a task; roughly, to be the same for sizes alike."""
+    return 2.0 ** round(math.log2(products / 8))
 
 
 def _added(before: Sequence[Expr], x: Any, y: Any) -> list[Expr]:

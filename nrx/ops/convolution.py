@@ -15,7 +15,7 @@ from nrx.core.aval import Aval, Linear
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.loops import Native, Pointwise
 from nrx.core.primitive import Primitive
-from nrx.core.program import Eqn, Literal, Program, Var
+from nrx.core.program import Atom, Eqn, Literal, Program, Var
 from nrx.core.shapes import Shape, inverse_permutation, show, size, without
 from nrx.ops import accumulation
 from nrx.ops.common import NOT_YET_LOWERED, as_arrays, scalar_array
@@ -41,7 +41,7 @@ from nrx.ops.sliding import (
     window_count,
     windows_of,
 )
-from nrx.ops.structural import full, move_axis, reshape, rev
+from nrx.ops.structural import full, move_axis, reshape, rev, transpose_p
 
 conv_general_dilated_p = Primitive("conv_general_dilated")
 
@@ -549,6 +549,8 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
         return Pointwise(lambda b, index, *operands, **params: accumulation.zero(dtype), cost=0)
     if any(map(any, p.padding)) or any(d != 1 for d in p.lhs_dilation):
         return _of_padded(x, kernel, p)
+    if _is_better_with_inputs_last(kernel, out, p):
+        return _of_inputs_last(x, kernel, p)
     axes = _product_axes(x.shape, kernel.shape, out.shape, p)
     return Native(contraction(axes, dtype, computing_dtype(dtype, x.dtype, kernel.dtype)).build)
 
@@ -560,16 +562,33 @@ def _of_padded(x: Aval, kernel: Aval, p: _Params) -> Program:
         config[axis] = (low, high, dilation - 1)
     plain = p._replace(padding=((0, 0),) * len(p.padding), lhs_dilation=(1,) * len(p.padding))
     lhs, rhs, zero = Var(x), Var(kernel), Literal(scalar_array(0, x.dtype))
-    steps = [
-        (pad_p, (lhs, zero), {"padding_config": tuple(config)}),
-        (conv_general_dilated_p, (None, rhs), plain._asdict()),
-    ]  # fmt: skip
-    eqns: list[Eqn] = []
-    for prim, inputs, params in steps:
-        atoms = [eqns[-1].outs[0] if atom is None else atom for atom in inputs]
-        out = prim.infer(tuple(atom.aval for atom in atoms), params)
-        eqns.append(Eqn(prim, atoms, [Var(out)], params))
-    return Program([lhs, rhs], eqns, eqns[-1].outs, name="padded_convolution")
+    spread = _equation(pad_p, [lhs, zero], padding_config=tuple(config))
+    result = _equation(conv_general_dilated_p, [spread.outs[0], rhs], **plain._asdict())
+    return Program([lhs, rhs], [spread, result], result.outs, name="padded_convolution")
+
+
+def _is_better_with_inputs_last(kernel: Aval, out: Aval, p: _Params) -> bool:
+    """Whether the kernels are read along their input features, which the windows have between them."""
+    inputs, *window = p.dimension_numbers.rhs_spec[1:]
+    is_channels_last = all(out.shape[axis] == 1 for axis in range(p.dimension_numbers.out_spec[1] + 1, len(out.shape)))
+    taps = size(tuple(kernel.shape[axis] for axis in window))
+    return not is_channels_last and taps > 1 and kernel.shape[inputs] >= 8 and inputs != len(kernel.shape) - 1
+
+
+def _of_inputs_last(x: Aval, kernel: Aval, p: _Params) -> Program:
+    """The Program that moves the input features of the kernels behind the axes of the window first."""
+    outputs, inputs, *window = p.dimension_numbers.rhs_spec
+    lhs, rhs = Var(x), Var(kernel)
+    moved = _equation(transpose_p, [rhs], permutation=(outputs, *window, inputs))
+    last = len(kernel.shape) - 1
+    numbers = p.dimension_numbers._replace(rhs_spec=(0, last, *range(1, last)))
+    plain = p._replace(dimension_numbers=numbers)
+    result = _equation(conv_general_dilated_p, [lhs, moved.outs[0]], **plain._asdict())
+    return Program([lhs, rhs], [moved, result], result.outs, name="convolution")
+
+
+def _equation(prim: Primitive, inputs: Sequence[Atom], **params: Any) -> Eqn:
+    return Eqn(prim, inputs, [Var(prim.infer(tuple(atom.aval for atom in inputs), params))], params)
 
 
 def _product_axes(x: Shape, kernel: Shape, out: Shape, p: _Params) -> list[Axis]:

@@ -16,7 +16,7 @@ SMALL = 1 << 12
 """Up to so many elements, a view that every reader computes is better than a copy, whatever it costs."""
 
 _TASK_ELEMENTS = 1 << 14
-_COPIED_BYTES = 256  # of this many on, a call of memcpy costs less than vector loads and stores in line
+_COPIED_BYTES = 1 << 14  # of this many on, a call of memcpy costs nothing beside what it copies
 _LEAST_SIDE = 16  # of a matrix that is transposed in tiles
 _BLOCK = 256, 64
 _MOST_JOINED = 8  # rows or columns that are joined to one, element by element

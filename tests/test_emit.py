@@ -99,6 +99,20 @@ def test_strides(type: str, extent: int, level: str) -> None:
 
 
 @levels
+@pytest.mark.parametrize("type", ["f64", "bf16", "bool"])
+@pytest.mark.parametrize("stride", [2, 3, 4, 5])
+def test_nothing_is_read_behind_the_end(stride: int, type: str, level: str) -> None:
+    """Every so many elements up to the last one that there is."""
+    for extent in (64, 67):
+        data = samples(type, stride * (extent - 1) + 1)
+
+        def build(b: Builder, buffers: list, extent: int = extent) -> None:
+            b.lanes(extent, lambda i: b.store(buffers[1], i, b.load(buffers[0], i * stride)))
+
+        check(build, [data, np.zeros(extent, data.dtype)], 1, level)
+
+
+@levels
 @pytest.mark.parametrize("extent", [1, 2, 17, 33, 49, 65, 129, 200])
 def test_nothing_is_written_behind_the_end(extent: int, level: str) -> None:
     """Narrowing stores of a constant number of lanes, at the end of memory: LLVM has written too much there."""

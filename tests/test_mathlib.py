@@ -113,8 +113,8 @@ LN2, PI = math.log(2), math.pi
 FUNCTIONS: dict[str, tuple[Callable, list, list, float]] = {
     "exp": (mp.exp, [(-1, 1), (-30, 30), (-750, 720)], [LN2 / 2, -LN2 / 2, 709.78, -745.1, 88.72], 1.2),
     "exp2": (lambda x: mp.power(2, x), [(-1, 1), (-30, 30), (-1080, 1030)], [0.5, -0.5, 1024, -1074, 128], 1.1),
-    "expm1": (mp.expm1, [(-1.2, 1.2), (-40, 30), (-1, 720)], [LN2 / 2, -LN2 / 2, 709.78, 88.72], 1.5),
-    "sinh": (mp.sinh, [(-1.2, 1.2), (-30, 30), (-711, 711)], [LN2 / 2, 710.47, 89.4], 1.5),
+    "expm1": (mp.expm1, [(-1.2, 1.2), (-40, 30), (-1, 720)], [LN2 / 2, -LN2 / 2, 709.78, 88.72], 1.7),
+    "sinh": (mp.sinh, [(-1.2, 1.2), (-30, 30), (-711, 711)], [LN2 / 2, 710.47, 89.4], 1.7),
     "cosh": (mp.cosh, [(-1.2, 1.2), (-30, 30), (-711, 711)], [LN2 / 2, 710.47, 89.4], 1.9),
     "tanh": (mp.tanh, [(-1.2, 1.2), (-3, 3), (-25, 25)], [LN2 / 4, 3 * LN2 / 4, 9.0, 19.0], 1.8),
     "logistic": (lambda x: 1 / (1 + mp.exp(-x)), [(-1.2, 1.2), (-40, 40), (-750, 50)], [-87.3, -708.4], 1.6),
@@ -211,6 +211,8 @@ def assert_f32_within(name: str, x: np.ndarray) -> None:
     bound = FUNCTIONS[name][3]
     if name in ("lgamma", "digamma"):  # their zeros on the left are another matter
         x = x[x > 0]
+    if not x.size:
+        return
     got = evaluate(name, "f32", x)
     with np.errstate(all="ignore"):
         want = IN_FLOAT64[name](x.astype(np.float64))

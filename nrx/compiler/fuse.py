@@ -344,26 +344,27 @@ class _Fuser:
         steps.sort(key=lambda item: item[0])
         return _depth_first(
             [step for _, step in steps],
-            lambda step: [step_of[var] for var in self._inputs(step, step_of) if var in step_of],
+            lambda step: [step_of[var] for var in self._inputs(step) if var in step_of],
         )
 
-    def _inputs(self, step: Step, stored: dict[Var, Step]) -> list[Var]:
-        """The variables in memory that a step reads, through everything that its kernel repeats."""
+    def _inputs(self, step: Step) -> list[Var]:
+        """The variables that a step reads in memory: those of its accesses, through what its kernel repeats."""
         if isinstance(step, Alias):
             return [step.source]
-        atoms: list[Atom] = [atom for eqn in (step.eqns if isinstance(step, Group) else (step,)) for atom in eqn.inputs]
-        own = {var for eqn in step.eqns for var in eqn.outs} if isinstance(step, Group) else set()
+        if isinstance(step, Eqn):
+            return [atom for atom in step.inputs if isinstance(atom, Var)]
         found, seen = [], set()
-        while atoms:
-            atom = atoms.pop()
-            if not isinstance(atom, Var) or atom in seen or atom in own:
-                continue
-            seen.add(atom)
-            alias = self.aliases.get(atom)
-            if atom not in self.made_by or (atom in stored and (alias is None or alias.source not in own)):
-                found.append(atom)
-            else:
-                atoms.extend(self.made_by[atom].inputs)
+        eqns = list(step.eqns)
+        while eqns:
+            for read in self.accesses_of[eqns.pop()]:
+                group = self.group_of.get(read.var)
+                if group is step or read.var in seen:
+                    continue
+                seen.add(read.var)
+                if group is not None and group.is_open and read.var not in group.outs:
+                    eqns.append(self.made_by[read.var])
+                else:
+                    found.append(read.var)
         return found
 
 

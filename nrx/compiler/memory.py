@@ -9,6 +9,7 @@ from nrx.core import loops
 from nrx.core.loops import Buffer, Expr
 
 _COMPLEX = ("c64", "c128")
+_WIDEST_STRIDE = 4
 
 
 class Position:
@@ -145,11 +146,15 @@ class Memory(Values):
         if at.index is None and at.stride == 0:
             return self._load_one(buffer, at, level)
         level = max(level, self.induction.level, self.mask.level if self.mask else 0)
-        if at.index is not None or at.stride not in (1, -1, 2):
+        if at.index is not None:
             return self._load_clamped(buffer, at, level) or self._gather(buffer, at, level)
-        if at.stride == 2:
+        if abs(at.stride) == 1:
+            return self._load_vector(buffer, at, level)
+        if at.stride == 2 and buffer.type in _COMPLEX:
             return self._load_part(buffer, at, level)
-        return self._load_vector(buffer, at, level)
+        if 2 <= at.stride <= _WIDEST_STRIDE and self.mask is None:
+            return self._load_strided(buffer, at, level)
+        return self._gather(buffer, at, level)
 
     def _load_one(self, buffer: Buffer, at: Position, level: int) -> Value:
         pointer = self.pointer(buffer, at.number, at.terms)
@@ -208,7 +213,7 @@ class Memory(Values):
 
     def _load_part(self, buffer: Buffer, at: Position, level: int) -> Value:
         """The real or imaginary parts of complex numbers, with the others, which are shared."""
-        if buffer.type not in _COMPLEX or any(c % 2 for _, c in at.terms):
+        if any(c % 2 for _, c in at.terms):
             return self._gather(buffer, at, level)
         part = at.number % 2
         pointer = self.pointer(buffer, at.number - part, [*at.terms, (self.induction, 2)])
@@ -224,6 +229,30 @@ class Memory(Values):
         order = _order(range(part, 2 * self.lanes, 2))
         text = self.begin(level, True).new(f"shufflevector {vector} {both.text}, {vector} poison, {order}")
         return Value(text, level, True)
+
+    def _load_strided(self, buffer: Buffer, at: Position, level: int) -> Value:
+        """Every second, third or fourth element, out of vectors that reach from the first to the last one."""
+        lanes, stride = self.lanes, at.stride
+        starts = [*range(0, (stride - 1) * lanes, lanes), (stride - 1) * (lanes - 1)]
+        pointers = [self.pointer(buffer, at.number + n, [*at.terms, (self.induction, stride)]) for n in starts]
+        key = ("strided", buffer, *[pointer.text for pointer in pointers], lanes)
+        found = self.numbered.get(key)
+        if found is not None:
+            return found
+        level = self.placed[max(level, *[pointer.level for pointer in pointers])]
+        code = self.begin(level, True)
+        vector = memory_types(lanes)[element_type(buffer)]
+        text, *others = [self._plain_load(buffer, code, pointer) for pointer in pointers]
+        known = [stride * k if stride * k < lanes else None for k in range(lanes)]
+        for number, other in enumerate(others, 1):
+            order = [
+                lanes + stride * k - starts[number] if min(stride * k // lanes, stride - 1) == number else known[k]
+                for k in range(lanes)
+            ]
+            text = code.new(f"shufflevector {vector} {text}, {vector} {other}, {_order(order)}")
+            known = [None if at is None else k for k, at in enumerate(order)]
+        text = self._from_memory(buffer, code, text)
+        return self.number(key, text, level, True) if buffer.readonly else Value(text, level, True)
 
     def _twice_mask(self) -> str | None:
         """The mask for two elements a lane, or None."""
@@ -362,6 +391,6 @@ def _suffix(type: str, lanes: int) -> str:
     return suffixes(lanes)["u8" if type == "bool" else type]
 
 
-def _order(lanes: range | list[int]) -> str:
-    """The mask of a shufflevector."""
-    return f"<{len(lanes)} x i32> <{', '.join([f'i32 {k}' for k in lanes])}>"
+def _order(lanes: Sequence[int | None]) -> str:
+    """The mask of a shufflevector; None: whatever."""
+    return f"<{len(lanes)} x i32> <{', '.join(['i32 poison' if k is None else f'i32 {k}' for k in lanes])}>"

@@ -4,7 +4,7 @@ A family file reads from top to bottom: public functions, impl, abstract, jvp, t
 registration block at the end.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from nrx.core.aval import Aval
 from nrx.core.backend import cpu
 from nrx.core.errors import DTypeError, ShapeError
 from nrx.core.loops import Elementwise, Pointwise
+from nrx.core.primitive import Primitive
+from nrx.core.program import Atom, Eqn, Var
 from nrx.core.shapes import Shape, show
 
 #: The reason written for the slots that later layers fill from tables of their own.

@@ -2,9 +2,9 @@
 
     out[i, j, …] = sum over k, … of x[i, k, …] * y[k, j, …]
 
-Some rows of a tile are computed at a time, in registers, with columns in vector lanes. What a task reads of `y` over and
-over is first copied to scratch memory, in the order in which it is read, where that pays: K. Goto and R. van de Geijn,
-"Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008.
+Some rows of a tile are computed at a time, in registers, with columns in vector lanes. What a task reads of `y` again
+and again is first copied to scratch memory, in the order in which it is read, where that pays: K. Goto and R. van de
+Geijn, "Anatomy of high-performance matrix multiplication", ACM TOMS 34, 2008.
 
 How the work is cut depends on the axes only, so that the number of threads changes no bit.
 """
@@ -29,7 +29,7 @@ _OPEN_TILES = 16
 """Tasks one above the other where the number of rows is left open."""
 _SHORT = 16
 """Too few products for a loop, if there is a longer one."""
-_STREAM_WIDTH = 512
+_STREAM_ROWS, _STREAM_WIDTH = 4, 512
 _COPIED_BYTES = 96 << 10
 _FEWEST_ROWS = 80
 """That read what is copied, though it could be read as it lies."""
@@ -89,9 +89,11 @@ class Contraction(NamedTuple):
     @property
     def is_streamed(self) -> bool:
         """Whether y is read once, in the order of memory, and there are few sums: a vector times a matrix."""
-        is_plain = not self.is_copied and not dtypes.is_complex(self.dtype)
         column = self.columns[-1]
-        return is_plain and _extent(self.rows) < 4 and column.kind == COLUMN and column.y == 1 and column.extent >= _WIDTH
+        is_wide = column.kind == COLUMN and column.y == 1 and column.extent >= _WIDTH
+        return (
+            is_wide and _extent(self.rows) <= _STREAM_ROWS and not self.is_copied and not dtypes.is_complex(self.dtype)
+        )
 
 
 def contraction(axes: Sequence[Axis], result: np.dtype, dtype: np.dtype) -> Contraction:

@@ -15,10 +15,10 @@ from nrx.core.aval import Aval, Linear
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.loops import Native, Pointwise
 from nrx.core.primitive import Primitive
-from nrx.core.program import Atom, Eqn, Literal, Program, Var
+from nrx.core.program import Literal, Program, Var
 from nrx.core.shapes import Shape, inverse_permutation, show, size, without
 from nrx.ops import accumulation
-from nrx.ops.common import NOT_YET_LOWERED, as_arrays, scalar_array
+from nrx.ops.common import NOT_YET_LOWERED, as_arrays, equation, scalar_array
 from nrx.ops.contraction import Axis, contraction
 from nrx.ops.dot import (
     accumulated,
@@ -26,6 +26,7 @@ from nrx.ops.dot import (
     canonical_precision,
     canonical_preferred,
     computing_dtype,
+    converted_first,
     product_dtype,
 )
 from nrx.ops.moves import row_major_strides
@@ -547,12 +548,16 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
     out, dtype = _conv_abstract(x, kernel, **params), p.preferred_element_type or x.dtype
     if not size(out.shape) or not x.size or not kernel.size:
         return Pointwise(lambda b, index, *operands, **params: accumulation.zero(dtype), cost=0)
+    wide = computing_dtype(dtype, x.dtype, kernel.dtype)
+    if not x.dtype == kernel.dtype == dtype == wide:
+        plain = {name: value for name, value in params.items() if name != "preferred_element_type"}
+        return converted_first(conv_general_dilated_p, x, kernel, wide, dtype, **plain)
     if any(map(any, p.padding)) or any(d != 1 for d in p.lhs_dilation):
         return _of_padded(x, kernel, p)
     if _is_better_with_inputs_last(kernel, out, p):
         return _of_inputs_last(x, kernel, p)
     axes = _product_axes(x.shape, kernel.shape, out.shape, p)
-    return Native(contraction(axes, dtype, computing_dtype(dtype, x.dtype, kernel.dtype)).build)
+    return Native(contraction(axes, dtype, dtype).build)
 
 
 def _of_padded(x: Aval, kernel: Aval, p: _Params) -> Program:
@@ -562,8 +567,8 @@ def _of_padded(x: Aval, kernel: Aval, p: _Params) -> Program:
         config[axis] = (low, high, dilation - 1)
     plain = p._replace(padding=((0, 0),) * len(p.padding), lhs_dilation=(1,) * len(p.padding))
     lhs, rhs, zero = Var(x), Var(kernel), Literal(scalar_array(0, x.dtype))
-    spread = _equation(pad_p, [lhs, zero], padding_config=tuple(config))
-    result = _equation(conv_general_dilated_p, [spread.outs[0], rhs], **plain._asdict())
+    spread = equation(pad_p, [lhs, zero], padding_config=tuple(config))
+    result = equation(conv_general_dilated_p, [spread.outs[0], rhs], **plain._asdict())
     return Program([lhs, rhs], [spread, result], result.outs, name="padded_convolution")
 
 
@@ -579,23 +584,19 @@ def _of_inputs_last(x: Aval, kernel: Aval, p: _Params) -> Program:
     """The Program that moves the input features of the kernels behind the axes of the window first."""
     outputs, inputs, *window = p.dimension_numbers.rhs_spec
     lhs, rhs = Var(x), Var(kernel)
-    moved = _equation(transpose_p, [rhs], permutation=(outputs, *window, inputs))
+    moved = equation(transpose_p, [rhs], permutation=(outputs, *window, inputs))
     last = len(kernel.shape) - 1
     numbers = p.dimension_numbers._replace(rhs_spec=(0, last, *range(1, last)))
     plain = p._replace(dimension_numbers=numbers)
-    result = _equation(conv_general_dilated_p, [lhs, moved.outs[0]], **plain._asdict())
+    result = equation(conv_general_dilated_p, [lhs, moved.outs[0]], **plain._asdict())
     return Program([lhs, rhs], [moved, result], result.outs, name="convolution")
-
-
-def _equation(prim: Primitive, inputs: Sequence[Atom], **params: Any) -> Eqn:
-    return Eqn(prim, inputs, [Var(prim.infer(tuple(atom.aval for atom in inputs), params))], params)
 
 
 def _product_axes(x: Shape, kernel: Shape, out: Shape, p: _Params) -> list[Axis]:
     """The axes of a convolution without padding: of the groups, the result and the window."""
     lhs, rhs, result = p.dimension_numbers
     x_steps, kernel_steps, out_steps = row_major_strides(x), row_major_strides(kernel), row_major_strides(out)
-    by_batch, by_features, inputs, outputs = p.batch_group_count, p.feature_group_count, kernel[rhs[1]], kernel[rhs[0]]
+    by_batch, inputs, outputs = p.batch_group_count, kernel[rhs[1]], kernel[rhs[0]]
     batch, of_each = x[lhs[0]] // by_batch, outputs // p.groups
     group_step = x_steps[lhs[0]] * batch if by_batch > 1 else x_steps[lhs[1]] * inputs
     axes = [

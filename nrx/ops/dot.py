@@ -14,14 +14,15 @@ from nrx.core.aval import Aval, Linear
 from nrx.core.errors import ArgumentError, ArgumentTypeError, AxisError, DTypeError, ShapeError
 from nrx.core.loops import Builder, Expr, Native, Reader
 from nrx.core.primitive import Primitive
+from nrx.core.program import Program, Var
 from nrx.core.shapes import Shape, canonical_axes, inverse_permutation, show, size, without
 from nrx.ops import accumulation
 from nrx.ops.arithmetic import add
-from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype
+from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, equation
 from nrx.ops.contraction import COLUMN, ROW, Axis, computed, contraction
 from nrx.ops.moves import row_major_strides
 from nrx.ops.rules import elementwise_jvp
-from nrx.ops.structural import transpose
+from nrx.ops.structural import convert_element_type_p, transpose
 
 dot_general_p = Primitive("dot_general")
 
@@ -314,13 +315,15 @@ def _shifted(axes: tuple[int, ...], dim: int | None) -> tuple[int, ...]:
 # lower
 
 _FEW_PRODUCTS = 1 << 12
+_MANY_PRODUCTS = 1 << 15
 _SHORT_DEPTH = 4
+_FEW_ROWS = 6
 
 
 def _dot_general_lower(
     x: Aval, y: Aval, *, dimension_numbers: tuple[Pairs, Pairs], precision: Any, preferred_element_type: Any
 ) -> Any:
-    """Small products, and sums along elements side by side, are computed where they are read."""
+    """Small products, and few sums along elements side by side, are computed where they are read."""
     contract, batch = dimension_numbers
     order = sorted(range(len(contract[0])), key=contract[int(x.size < y.size)].__getitem__)
     contract = (tuple(contract[0][i] for i in order), tuple(contract[1][i] for i in order))
@@ -328,13 +331,25 @@ def _dot_general_lower(
     count, results = size(depth), size(tuple(axis.extent for axis in axes if axis.out))
     out = preferred_element_type or x.dtype
     dtype = computing_dtype(out, x.dtype, y.dtype)
-    kinds = {axis.kind for axis in axes if axis.extent > 1}
-    if count * results > _FEW_PRODUCTS and count > _SHORT_DEPTH and kinds & {ROW, COLUMN}:
-        if kinds >= {ROW, COLUMN} or not _is_contiguous(axes, _SHORT_DEPTH):
-            return Native(contraction(axes, out, dtype).build)
+    fewest = min(size(tuple(axis.extent for axis in axes if axis.kind == kind)) for kind in (ROW, COLUMN))
+    is_reduction = results == 1 or (fewest < _FEW_ROWS and _is_contiguous(axes))
+    if count * results > _FEW_PRODUCTS and count > _SHORT_DEPTH and not is_reduction:
+        if count * results > _MANY_PRODUCTS and not out == x.dtype == y.dtype == dtype:
+            return converted_first(dot_general_p, x, y, dtype, out, dimension_numbers=(contract, batch), precision=None)
+        return Native(contraction(axes, out, dtype).build)
     together = accumulation.by(operator.add, 0, dtype)
     products = _products_along(contract, batch, dtype)
-    return (together.over if _is_contiguous(axes, _SHORT_DEPTH) else together.inside)(depth, products)
+    return (together.over if is_reduction else together.inside)(depth, products)
+
+
+def converted_first(prim: Primitive, x: Aval, y: Aval, dtype: np.dtype, out: np.dtype, **params: Any) -> Program:
+    """The Program that converts the operands of a product to `dtype` and the result to `out`."""
+    operands, eqns = [Var(x), Var(y)], []
+    for var in operands:
+        eqns.append(equation(convert_element_type_p, [var], dtype=dtype, weak_type=False))
+    eqns.append(equation(prim, [eqn.outs[0] for eqn in eqns], preferred_element_type=None, **params))
+    eqns.append(equation(convert_element_type_p, eqns[-1].outs, dtype=out, weak_type=False))
+    return Program(operands, eqns, eqns[-1].outs, name=prim.name)
 
 
 def _axes(x: Shape, y: Shape, contract: Pairs, batch: Pairs) -> list[Axis]:
@@ -353,10 +368,10 @@ def _axes(x: Shape, y: Shape, contract: Pairs, batch: Pairs) -> list[Axis]:
     ]
 
 
-def _is_contiguous(axes: Sequence[Axis], shortest: int) -> bool:
-    """Whether the last axis of a certain length that is summed lies side by side in both operands."""
+def _is_contiguous(axes: Sequence[Axis]) -> bool:
+    """Whether the last axis that is summed lies side by side in both operands."""
     last = next((axis for axis in reversed(axes) if not axis.out and axis.extent > 1), None)
-    return last is not None and last.x == last.y == 1 and last.extent >= shortest
+    return last is not None and last.x == last.y == 1 and last.extent >= _SHORT_DEPTH
 
 
 def _products_along(contract: Pairs, batch: Pairs, dtype: np.dtype) -> Callable:

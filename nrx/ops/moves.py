@@ -190,7 +190,7 @@ def _move_row(b: Builder, box: Box, row: _Axis, at: Any, source_at: Any, count: 
     if isinstance(source, Operand) and box.combine is None and row.step == row.source_step == 1:
         _copy(b, target, at, source, source_at, count)
     else:
-        _each(b, count, lambda i: target.put(at + i * row.step, new(i)))
+        _each(b, count, lambda i: target.put(at + i * row.step, new(i)), row.step == 1)
 
 
 def _copy(b: Builder, target: Operand, at: Any, source: Operand, source_at: Any, count: Any) -> None:
@@ -202,12 +202,14 @@ def _copy(b: Builder, target: Operand, at: Any, source: Operand, source_at: Any,
     _each(b, count * parts, lambda i: b.store(target.buffer, at + i, b.load(source.buffer, source_at + i)))
 
 
-def _each(b: Builder, count: Any, body: Callable[[Any], None]) -> None:
-    """`body(i)` for each i below `count`, in vector lanes."""
+def _each(b: Builder, count: Any, body: Callable[[Any], None], in_lanes: bool = True) -> None:
+    """`body(i)` for each i below `count`; not in vector lanes where these would be scattered."""
     if isinstance(count, int) and count == 1:
         body(0)
-    else:
+    elif in_lanes:
         b.lanes(count, body)
+    else:
+        b.loop(count, [], body)
 
 
 def _blocks(b: Builder, box: Box, outer: Sequence[_Axis], rows: _Axis, columns: _Axis, sides: tuple[int, int]) -> _Work:

@@ -270,8 +270,18 @@ def _all_bits(dtype: np.dtype) -> Any:
 # Registration
 
 for _prim, _accepts, _impl, _lower in (
-    (reduce_max_p, ANY, _extremum_impl("max", lowest), _extremum_lower(accumulation.larger, accumulation.greater, lowest)),
-    (reduce_min_p, ANY, _extremum_impl("min", highest), _extremum_lower(accumulation.smaller, accumulation.less, highest)),
+    (
+        reduce_max_p,
+        ANY,
+        _extremum_impl("max", lowest),
+        _extremum_lower(accumulation.larger, accumulation.greater, lowest),
+    ),
+    (
+        reduce_min_p,
+        ANY,
+        _extremum_impl("min", highest),
+        _extremum_lower(accumulation.smaller, accumulation.less, highest),
+    ),
     (reduce_prod_p, NUMBERS, _prod_impl, _reduce_lower(operator.mul, lambda dtype: 1)),
     (reduce_and_p, BITS, _bitwise_impl("bitwise_and", -1), _reduce_lower(operator.and_, _all_bits)),
     (reduce_or_p, BITS, _bitwise_impl("bitwise_or", 0), _reduce_lower(operator.or_, lambda dtype: 0)),

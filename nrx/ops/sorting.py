@@ -138,8 +138,8 @@ def _top_k_batch(axis: Any, args: Any, dims: Any, *, k: int, dimension: int) -> 
     return top_k_p.bind(*args, k=k, dimension=dimension + (dimension >= dim)), [dim, dim]
 
 
-# lower: the places of a row are put in order, then the elements are moved. Runs are sorted by counting, in vector lanes,
-# how many elements go before each one; then they are merged, as long as two lists of places fit into scratch memory.
+# lower: the places of a row are put in order, then the elements are moved. Runs are sorted by counting, in lanes, how
+# many elements go before each one; then they are merged, as long as two lists of places fit into scratch memory.
 
 _RUN = 64
 _LONGEST = 1 << 14

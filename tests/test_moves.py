@@ -59,7 +59,6 @@ def cut_finely(monkeypatch: pytest.MonkeyPatch) -> Callable:
         monkeypatch.setattr(slicing, "SMALL", -1)
         monkeypatch.setattr(structural, "SMALL", -1)
         monkeypatch.setattr(slicing, "_FEW_OPERANDS", 0)
-        monkeypatch.setattr(slicing, "_varies_in_lanes", lambda shape, axes: True)
         monkeypatch.setattr(scatter, "_PARALLEL_SIZE", 0)
         monkeypatch.setattr(scatter, "_FEWEST_ELEMENTS", 1)
 
@@ -94,7 +93,7 @@ def test_copies_keep_every_bit(dtype: np.dtype, run: Callable, cut_finely: Calla
     cut_finely(32)
     x, y, value = any_bits((17, 19), dtype), any_bits((17, 3), dtype, 1), any_bits((), dtype, 2)
     check("transpose", [x], run, True, permutation=(1, 0))
-    check("pad", [x, value], run, True, padding_config=((1, 2, 1), (-2, 3, 0)))
+    check("pad", [x, value], run, True, padding_config=((1, 2, 1), (-2, 3, 1)))
     check("concatenate", [x, y, x], run, True, dimension=1)
     check("dynamic_update_slice", [x, y, np.array(-1, np.int32), np.array(99, np.uint64)], run)
     row, indices = GatherDimensionNumbers((1,), (0,), (0,)), np.array([[3], [0], [3], [16], [5]], np.int16)
@@ -157,10 +156,9 @@ def test_pad_by_copies(data: Any, elements: int) -> None:
     x, value = any_bits(shape, np.dtype("f4")), np.array(7, "f4")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(moves, "_TASK_ELEMENTS", elements)
-        for small in (-1, 10**9):
-            patch.setattr(slicing, "SMALL", small)
-            patch.setattr(slicing, "_varies_in_lanes", lambda shape, axes: True)
-            check("pad", [x, value], loop_machine.run, small < 0, padding_config=config)
+        for rule in (slicing._PAD_VIEW, slicing._PAD_NATIVE):
+            patch.setattr(registry["pad"], "lower", lambda *avals, rule=rule, **params: rule)
+            check("pad", [x, value], loop_machine.run, padding_config=config)
 
 
 @quick

@@ -12,7 +12,6 @@ from nrx.core.loops import Builder, Complex, Elementwise, Expr, Pointwise, Reduc
 from nrx.core.program import Atom, Eqn, Literal, Var
 from nrx.core.shapes import Shape
 
-
 _ZERO = loops.const(0, "i64")
 
 

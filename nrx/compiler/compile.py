@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nrx.compiler import llvm
+from nrx.compiler.check_loops import check_kernel
 from nrx.compiler.driver import DECLARATIONS, emit_entry
 from nrx.compiler.dump import Dump
 from nrx.compiler.emit import emit_kernel
@@ -12,7 +13,6 @@ from nrx.compiler.generalize import generalized
 from nrx.compiler.plan import Action, Block, Control, Run, Shared, nbytes
 from nrx.compiler.targets import Target
 from nrx.core.backend import Constant, Donated, Passed, Stored, place_outputs
-from nrx.core.check import check_program
 from nrx.core.config import config
 from nrx.core.loops import Kernel, Repeat
 from nrx.core.program import Eqn, Literal, Program, Var
@@ -58,7 +58,7 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
     """
     dump = Dump(program.name)
     program, symbols = generalized(program) if config.dynamic_shapes else (program, ())
-    shared = Shared(lambda name, result: _checked(dump, name, result), symbols)
+    shared = Shared(dump, symbols)
     simple = shared.simplified(program)
     outputs: list[Output | None] = [_without_computing(simple, out) for out in simple.outs]
     computed = [out for out, known in zip(simple.outs, outputs, strict=True) if known is None]
@@ -70,7 +70,7 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
     kernels = _Kernels(target, dump)
     entry = emit_entry(block, places, (len(shared.constants), len(shared.host_calls)), kernels.name_of)
     text = kernels.module(entry)
-    dump.write("llvm", text)
+    dump.write("llvm", lambda: text)
     stored = iter(enumerate(places))
     for k, known in enumerate(outputs):
         if known is None:
@@ -80,13 +80,6 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
         simple, text, out_blocks, tuple(outputs), block.temporary_bytes, tuple(shared.constants),  # type: ignore[arg-type]
         tuple(shared.host_calls), symbols, kernels.multiply, _cost(block),
     )  # fmt: skip
-
-
-def _checked(dump: Dump, name: str, program: Program) -> Program:
-    dump.write(name, str(program))
-    if config.debug_checks:
-        check_program(program)
-    return program
 
 
 def _without_computing(program: Program, out: Any) -> Output | None:
@@ -126,6 +119,8 @@ class _Kernels:
 
     def name_of(self, kernel: Kernel) -> str:
         self.multiply = self.multiply or kernel.multiplies
+        if config.debug_checks:
+            check_kernel(kernel)
         text = emit_kernel(kernel, "kernel", self.target)
         if text not in self.names:
             self.names[text] = f"kernel{len(self.names)}"

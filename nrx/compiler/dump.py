@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from nrx.compiler.loop_text import kernel_text
@@ -23,13 +24,12 @@ class Dump:
             self.folder = Path(directory) / f"{os.getpid()}-{next(_numbers):04d}-{plain}"
             self.folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: Callable[[], str]) -> None:
         """Write the result of a pass."""
         if self.folder is not None:
-            (self.folder / f"{self._step:02d}-{name}.txt").write_text(text + "\n")
+            (self.folder / f"{self._step:02d}-{name}.txt").write_text(text() + "\n")
             self._step += 1
 
     def write_kernel(self, name: str, kernel: Kernel) -> None:
         """Write the loop IR of a kernel."""
-        if self.folder is not None:
-            self.write(name, kernel_text(kernel))
+        self.write(name, lambda: kernel_text(kernel))

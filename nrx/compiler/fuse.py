@@ -13,7 +13,7 @@ from nrx.compiler.accesses import Access, Accesses, Space, essential, is_view, s
 from nrx.core import loops
 from nrx.core.errors import CompilerError
 from nrx.core.loops import Pointwise, Reduction
-from nrx.core.program import Atom, Eqn, Program, Var
+from nrx.core.program import Eqn, Program, Var
 from nrx.core.shapes import size
 
 _MOST_EQUATIONS = 100
@@ -49,6 +49,10 @@ class Group:
         self.needs: set[Group] = set()
         self.outs: list[Var] = []
 
+    def __str__(self) -> str:
+        names = ", ".join(eqn.prim.name for eqn in self.eqns)
+        return f"group over {self.space.shape}, reduced {self.space.reduced}: {names} -> {len(self.outs)} in memory"
+
     @property
     def extents(self) -> tuple:
         return tuple(extent for extent in self.space.shape if extent != 1)
@@ -72,6 +76,9 @@ class Alias:
 
     def __init__(self, eqn: Eqn, var: Var, source: Var, offset: int):
         self.eqn, self.var, self.source, self.offset = eqn, var, source, offset
+
+    def __str__(self) -> str:
+        return f"alias {self.eqn.prim.name}, {self.offset} elements from the start"
 
 
 Step = Group | Alias | Eqn

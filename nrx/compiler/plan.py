@@ -7,10 +7,11 @@ one overwrites a dying operand.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nrx.compiler import scalar
+from nrx.compiler.dump import Dump
 from nrx.compiler.fuse import Alias, Fused, Group, Step, fuse
 from nrx.compiler.inline import inline
 from nrx.compiler.schedule import Launch, schedule
@@ -18,6 +19,8 @@ from nrx.compiler.simplify import simplify
 from nrx.compiler.transposes import fold_transposes
 from nrx.core import loops
 from nrx.core.aval import Aval
+from nrx.core.check import check_program
+from nrx.core.config import config
 from nrx.core.dims import Dim
 from nrx.core.dtypes import int64
 from nrx.core.loops import Builder, Kernel, Native, Operand, Repeat, Scan, Switch
@@ -42,12 +45,18 @@ class Place(NamedTuple):
     number: int
     offset: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number}" + f" + {self.offset}" * bool(self.offset)
+
 
 class Run(NamedTuple):
     """Launch a kernel on places."""
 
     kernel: Kernel
     places: list[Place]
+
+    def __str__(self) -> str:
+        return f"run {self.kernel.name} on {', '.join(map(str, self.places))}"
 
 
 class Move(NamedTuple):
@@ -109,7 +118,8 @@ class Block:
 class Shared:
     """What the Blocks of one executable have in common: constants, host calls, what was derived from Programs."""
 
-    def __init__(self, checked: Callable[[str, Program], Program] | None = None, symbols: Sequence[int] = ()):
+    def __init__(self, dump: Dump | None = None, symbols: Sequence[int] = ()):
+        self.dump = dump or Dump("program")
         self.dims = [loops.dim(number) for number in range(len(symbols))]
         self._capacities = [_capacity(value) for value in symbols]
         self.constants: list[Any] = []
@@ -117,7 +127,6 @@ class Shared:
         self._constant_of: dict[Any, int] = {}
         self._rules: dict[Eqn, Any] = {}
         self._simplified: dict[int, tuple[Program, Program]] = {}
-        self._checked = checked or (lambda name, program: program)
 
     def rule_of(self, eqn: Eqn) -> Any:
         """The lowering descriptor of an equation; None: it runs on the host."""
@@ -131,9 +140,17 @@ class Shared:
         """The Program inlined and simplified."""
         found = self._simplified.get(id(program))
         if found is None:
-            flat = fold_transposes(self._checked("inline", inline(program)))
-            found = self._simplified[id(program)] = (program, self._checked("simplify", simplify(flat)))
+            flat = self._checked("inline", inline(program))
+            folded = self._checked("fold transposes", fold_transposes(flat))
+            found = self._simplified[id(program)] = (program, self._checked("simplify", simplify(folded)))
         return found[1]
+
+    def _checked(self, name: str, program: Program) -> Program:
+        """The result of a pass, written and checked if that is asked for."""
+        self.dump.write(name, lambda: str(program))
+        if config.debug_checks:
+            check_program(program)
+        return program
 
     def room(self, nbytes: int) -> int:
         """Bytes of memory for so many bytes; the same for symbols of about the same size."""
@@ -156,7 +173,11 @@ class Shared:
 
     def block(self, program: Program, overwritable: Mapping[int, int] | None = None) -> Block:
         """The Block of a Program; the arguments in `overwritable` may become the results that it maps them to."""
-        return _Planner(self, fuse(self.simplified(program), self.rule_of), overwritable or {}).block
+        fused = fuse(self.simplified(program), self.rule_of)
+        self.dump.write("fuse", lambda: "\n".join(map(str, fused.steps)))
+        block = _Planner(self, fused, overwritable or {}).block
+        self.dump.write("plan", lambda: "\n".join(map(str, block.actions)))
+        return block
 
 
 class _Memory:

@@ -118,7 +118,9 @@ class _Plan:
 
     def _reads(self) -> tuple[list[Expr], set[Var]]:
         """The positions at which memory is read, and what is read at the point of the space only."""
-        accesses = Accesses(self.fused.made_by, self.fused.rule_of, lambda v: v in self.own or self.fused.in_memory(v, self.own))
+        accesses = Accesses(
+            self.fused.made_by, self.fused.rule_of, lambda v: v in self.own or self.fused.in_memory(v, self.own)
+        )
         accesses.symbols = self.fused.symbols
         positions: list[Expr] = []
         same: set[Var] = set()
@@ -386,7 +388,8 @@ def _sweep_rows(plan: _Plan, b: Builder, sweeper: _Sweeper, kept: dict) -> None:
                 sweeper.save(level, kept, reduced, i)
                 return values
 
-            return b.lanes(plan.extent([lane]), body, sweeper.inits(level), combine)
+            inits = sweeper.inits(level)
+            return b.lanes(plan.extent([lane]), body, inits, combine if inits else None)
 
         if outer:
             results = b.loop(

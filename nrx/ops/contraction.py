@@ -29,10 +29,11 @@ _OPEN_TILES = 16
 """Tasks one above the other where the number of rows is left open."""
 _SHORT = 16
 """Too few products for a loop, if there is a longer one."""
-_STREAM_ROWS, _STREAM_WIDTH = 4, 512
+_MOST_STREAMED, _STREAM_WIDTH = 16, 512
+"""Rows, and columns of a task, where y is read once."""
+_NEAR = 256
+"""Elements between rows of y that are read as well in place as from a copy."""
 _COPIED_BYTES = 96 << 10
-_FEWEST_ROWS = 80
-"""That read what is copied, though it could be read as it lies."""
 
 
 class Axis(NamedTuple):
@@ -87,37 +88,40 @@ class Contraction(NamedTuple):
         kernel(b, x, y, results[0], self).build()
 
     @property
+    def fewest_rows(self) -> int:
+        """So many rows must there be for copying to pay."""
+        if self.columns[-1].y != 1:
+            return _ROWS
+        is_near = all(axis.y <= _NEAR for axis in self.depth)
+        return _MOST_STREAMED + 1 if not is_near else _HEIGHT // 2 + 1
+
+    @property
     def is_streamed(self) -> bool:
         """Whether y is read once, in the order of memory, and there are few sums: a vector times a matrix."""
+        rows = _extent(self.rows)
         column = self.columns[-1]
         is_wide = column.kind == COLUMN and column.y == 1 and column.extent >= _WIDTH
-        return (
-            is_wide and _extent(self.rows) <= _STREAM_ROWS and not self.is_copied and not dtypes.is_complex(self.dtype)
-        )
+        is_small = rows == 1 or (rows <= _MOST_STREAMED and not isinstance(rows, Dim))
+        return is_wide and is_small and not self.is_copied and not dtypes.is_complex(self.dtype)
 
 
 def contraction(axes: Sequence[Axis], result: np.dtype, dtype: np.dtype) -> Contraction:
     """The way to compute sums of products in `dtype`, for a result of dtype `result`; no axis may be empty."""
     axes = _merged(axes)
-    copied = None
-    if not dtypes.is_complex(dtype) and result == dtype:
-        copied = next((a for a in axes if a.out == 1 and a.kind in (ROW, COLUMN)), None)
-    if copied is not None:
-        is_swapped = copied.kind == ROW
-        turned = [axis.swapped for axis in axes] if is_swapped else axes
-        column = copied.swapped if is_swapped else copied
-        found = _arranged(turned, _chain(turned, column), is_swapped, True, dtype)
-        if _extent(found.rows) >= (_FEWEST_ROWS if column.y == 1 else _ROWS):
-            return found
-    column = max((a for a in axes if a.out), key=_fitness_for_lanes)
+    inner = next((a for a in axes if a.out == 1 and a.kind in (ROW, COLUMN)), None)
+    if inner is not None and result == dtype and not dtypes.is_complex(dtype):
+        copying = _arranged(axes, inner, True, dtype)
+        if _extent(copying.rows) >= copying.fewest_rows:
+            return copying
+    return _arranged(axes, max((a for a in axes if a.out), key=_fitness_for_lanes), False, dtype)
+
+
+def _arranged(axes: Sequence[Axis], column: Axis, is_copied: bool, dtype: np.dtype) -> Contraction:
+    """The contraction with its columns along an axis, or, if y is copied, along several that end with it."""
     is_swapped = column.kind == ROW
-    turned = [axis.swapped for axis in axes] if is_swapped else axes
-    return _arranged(turned, [column.swapped if is_swapped else column], is_swapped, False, dtype)
-
-
-def _arranged(
-    axes: Sequence[Axis], columns: list[Axis], is_swapped: bool, is_copied: bool, dtype: np.dtype
-) -> Contraction:
+    if is_swapped:
+        axes, column = [axis.swapped for axis in axes], column.swapped
+    columns = _chain(axes, column) if is_copied else [column]
     rows, depth = ([a for a in axes if a.kind == kind] for kind in (ROW, DEPTH))
     around = [a for a in axes if a not in (*rows, *columns, *depth)]
     depth.sort(key=lambda axis: (-axis.x, -axis.y))

@@ -4,7 +4,7 @@
 """
 
 from builtins import slice as python_slice
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from operator import index
 from typing import Any
@@ -295,8 +295,8 @@ def _split_batch(axis: Any, args: Any, dims: Any, *, sizes: Shape, dimension: in
     return split(x, sizes, dimension + (dimension >= dim)), [dim] * len(sizes)
 
 
-# lower. Where elements come from one of several places, a view computes them all and selects. That is for small arrays
-# and for choices that all vector lanes share; else copies in memory are faster, even if it is one pass more.
+# lower. Where elements come from one of several places, a view computes them all and selects. If there are many, or if
+# it takes divisions, copies in memory are faster, though they are one pass more.
 
 _FEW_OPERANDS = 4
 
@@ -307,15 +307,11 @@ def _slice_at(
     return x(*(start + i * step for i, start, step in zip(index, start_indices, strides, strict=True)))
 
 
-def _varies_in_lanes(shape: Shape, axes: Iterable[int]) -> bool:
-    """Whether one of `axes` is the last one that is longer than 1."""
-    return max((axis for axis, length in enumerate(shape) if length != 1), default=-1) in axes
-
-
 def _pad_lower(x: Aval, value: Aval, *, padding_config: PaddingConfig) -> Any:
     shape = _padded_shape(x.shape, padding_config)
-    padded = [axis for axis, (low, high, interior) in enumerate(padding_config) if max(low, high, interior) > 0]
-    return _PAD_NATIVE if size(shape) > SMALL and _varies_in_lanes(shape, padded) else _PAD_VIEW
+    lanes = max((axis for axis, length in enumerate(shape) if length != 1), default=-1)
+    is_dilated = lanes >= 0 and padding_config[lanes][2] > 0
+    return _PAD_NATIVE if is_dilated and size(shape) > SMALL else _PAD_VIEW
 
 
 def _pad_at(b: Builder, index: tuple, x: Reader, value: Reader, *, padding_config: PaddingConfig) -> Value:
@@ -368,9 +364,9 @@ _PAD_VIEW, _PAD_NATIVE = Pointwise(_pad_at, cost=0), Native(_pad_build)
 
 
 def _concatenate_lower(*xs: Aval, dimension: int) -> Any:
-    (shape,) = {_concatenate_abstract(*xs, dimension=dimension).shape}
-    shared = len(xs) <= _FEW_OPERANDS and not _varies_in_lanes(shape, [dimension])
-    return _CONCATENATE_VIEW if shared or size(shape) * len(xs) <= SMALL else _CONCATENATE_NATIVE
+    elements = sum(x.size for x in xs)
+    is_view = len(xs) <= _FEW_OPERANDS or elements * len(xs) <= SMALL
+    return _CONCATENATE_VIEW if is_view else _CONCATENATE_NATIVE
 
 
 def _concatenate_at(b: Builder, index: tuple, *xs: Reader, dimension: int) -> Value:

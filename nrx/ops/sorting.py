@@ -59,9 +59,9 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Array, Array]:
 def _sort_impl(xp: Any, *xs: Any, dimension: int, is_stable: bool, num_keys: int) -> list[Any]:
     if len(xs) == 1 and xs[0].dtype.kind != "c":
         # Only the signs of zeros tell equal elements apart; NumPy's default is much faster than its stable sort.
-        (x,) = xs
-        kind = "stable" if is_stable and x.dtype.kind not in "iub" else None
-        return [xp.sort(widened(x), axis=dimension, kind=kind).astype(x.dtype, copy=False)]
+        wide = widened(xs[0])
+        has_signs = is_stable and wide.dtype.kind == "f" and (xp.signbit(wide) & (wide == 0)).any()
+        return [xp.sort(wide, axis=dimension, kind="stable" if has_signs else None).astype(xs[0].dtype, copy=False)]
     keys = [part for x in xs[:num_keys] for part in ((x.real, x.imag) if x.dtype.kind == "c" else (widened(x),))]
     order = xp.argsort(keys[-1], axis=dimension, kind="stable")
     for key in keys[-2::-1]:
@@ -141,10 +141,10 @@ def _top_k_batch(axis: Any, args: Any, dims: Any, *, k: int, dimension: int) -> 
 # lower: the places of a row are put in order, then the elements are moved. Runs are sorted by counting, in lanes, how
 # many elements go before each one; then they are merged, as long as two lists of places fit into scratch memory.
 
-_RUN = 64
-_LONGEST = 1 << 14
-_FEW = 16
-_MOST_KEPT = 128
+_RUN = 128
+_SHORT, _LONGEST = 64, 1 << 14
+_FEW_ELEMENTS = 256
+_FEW, _MOST_KEPT = 16, 128
 
 Key = Callable[[Expr], Parts]
 """What the element at a place of the row is sorted by."""
@@ -153,7 +153,9 @@ Before = Callable[[Parts, Parts], Expr]
 
 
 def _sort_lower(*xs: Aval, dimension: int, is_stable: bool, num_keys: int) -> Native | None:
-    return Native(_sort_build) if xs[0].shape[dimension] <= _LONGEST else None  # else scratch memory is too small
+    # NumPy sorts one array faster than anything written in scalar loops; of several, scratch memory holds the places.
+    is_alone = len(xs) == 1 and not dtypes.is_complex(xs[0].dtype) and xs[0].size > _FEW_ELEMENTS
+    return Native(_sort_build) if xs[0].shape[dimension] <= (_SHORT if is_alone else _LONGEST) else None
 
 
 def _sort_build(

@@ -20,6 +20,7 @@ from nrx.core.program import Eqn, Var
 from nrx.core.shapes import size
 
 _BLOCK = 4096
+_SHORT_ROW = 256
 _COLUMNS = 1024
 _FEWEST_COLUMNS = 128
 _ROWS = 4
@@ -412,6 +413,9 @@ def _over_lanes(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
     rows, extent = plan.extent(outer), plan.extent([lane])
     block = _COLUMNS if plan.reduced else _BLOCK
     blocks = -(-extent // block) if extent > 2 * block or (plan.reduced and extent > block) else 1
+    if not plan.reduced and extent <= _SHORT_ROW and plan.extent(outer[:-1]) >= _FEWEST_TASKS:
+        _over_short_rows(plan, b, sweeper)
+        return
     task = _tasks(b, rows * blocks)
     row, number = loops.floordiv(task, blocks), loops.mod(task, blocks)
     start = number * block if blocks > 1 else 0
@@ -432,6 +436,19 @@ def _over_lanes(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
     else:
         b.lanes(lanes_extent, lambda i: _columns(plan, b, sweeper, kept(i)))
     b.kernel.cost = plan.cost * plan.extent(plan.reduced) * min(extent, block if blocks > 1 else extent)
+
+
+def _over_short_rows(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
+    """A task runs through many rows, which saves it the divisions that tell where each is."""
+    *outer, row, lane = plan.kept
+    points = plan.unravel(outer, _tasks(b, plan.extent(outer)))
+
+    def run(j: Expr) -> None:
+        kept = {**points, **plan.unravel([row], j)}
+        b.lanes(plan.extent([lane]), lambda i: _columns(plan, b, sweeper, {**kept, **plan.unravel([lane], i)}))
+
+    b.loop(plan.extent([row]), [], run)
+    b.kernel.cost = plan.cost * plan.extent([row, lane])
 
 
 def _run_down(b: Builder, sweeper: _Sweeper, columns: Any, rows: Any, point: Callable, done: Callable) -> None:

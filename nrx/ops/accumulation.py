@@ -155,7 +155,7 @@ def smaller(x: Any, y: Any) -> Any:
     return x & y if x.type == "bool" else loops.apply("min", x, y)
 
 
-def greater(x: Value, y: Value) -> Expr:
+def greater(x: Any, y: Any) -> Expr:
     """Whether x > y, where NaN is greater than all numbers and equal to itself; complex numbers by real, then imag."""
     if isinstance(x, Complex):
         by_parts = (x.real > y.real) | (loops.eq(x.real, y.real) & (x.imag > y.imag))
@@ -163,7 +163,7 @@ def greater(x: Value, y: Value) -> Expr:
     return ~(x <= y) & loops.eq(y, y) if loops.is_float(x.type) else x > y
 
 
-def less(x: Value, y: Value) -> Expr:
+def less(x: Any, y: Any) -> Expr:
     """Whether x < y, where NaN is less than all numbers and equal to itself; complex numbers by real, then imag."""
     if isinstance(x, Complex):
         by_parts = (x.real < y.real) | (loops.eq(x.real, y.real) & (x.imag < y.imag))

@@ -241,11 +241,11 @@ def _complex_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
 
 def _div_element(x: Any, y: Any) -> Any:
     if isinstance(x, Complex):
-        return _complex_quotient(x, y)
+        return complex_quotient(x, y)
     return x / y if loops.is_float(x.type) else loops.select(loops.eq(y, 0), ~loops.const(0, x.type), x / y)
 
 
-def _complex_quotient(x: Complex, y: Complex) -> Complex:
+def complex_quotient(x: Complex, y: Complex) -> Complex:
     """x / y, by NumPy's operations. Source: R. Smith, "Algorithm 116: Complex division", CACM 5, 1962."""
     real_size, imag_size = loops.apply("abs", y.real), loops.apply("abs", y.imag)
     by_real = real_size >= imag_size
@@ -307,7 +307,7 @@ def _integer_pow_element(x: Any, *, y: int) -> Any:
         base, power = (base * base if power > 1 else base), power >> 1
     if y > 0 or result is None:
         return result
-    return _complex_quotient(_complex_of(loops.const(1, x.real.type)), result) if isinstance(x, Complex) else 1 / result
+    return complex_quotient(_complex_of(loops.const(1, x.real.type)), result) if isinstance(x, Complex) else 1 / result
 
 
 def _complex_of(x: Expr) -> Complex:
@@ -320,7 +320,7 @@ def _sign_element(x: Any) -> Any:
         return positive if x.type in loops.UNSIGNED_TYPES else loops.select(x < 0, -1, positive)
     modulus = _modulus(x)
     is_zero = loops.eq(modulus, 0)
-    return loops.select(is_zero, x, _complex_quotient(x, _complex_of(loops.select(is_zero, 1, modulus))))
+    return loops.select(is_zero, x, complex_quotient(x, _complex_of(loops.select(is_zero, 1, modulus))))
 
 
 def _round_element(x: Expr, *, to_even: bool) -> Expr:

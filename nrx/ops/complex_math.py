@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from nrx.core import loops
 from nrx.core.loops import Complex, Expr, const, eq, select
+from nrx.ops.arithmetic import complex_quotient
 
 INF, NAN = math.inf, math.nan
 
@@ -77,9 +78,7 @@ def exp2(z: Complex) -> Complex:
     large, shift = _EXP_LARGE[z.real.type]
     is_large = z.real > large
     factor = _where(is_large, 2.0**shift, const(1.0, z.real.type))
-    return _exp(
-        Complex(z.real, z.imag * math.log(2)), _real("exp2", select(is_large, z.real - shift, z.real)), factor
-    )
+    return _exp(Complex(z.real, z.imag * math.log(2)), _real("exp2", select(is_large, z.real - shift, z.real)), factor)
 
 
 def expm1(z: Complex) -> Complex:
@@ -95,7 +94,8 @@ def logistic(z: Complex) -> Complex:
     """With t = exp(-|x|) and e = 1 - t: e + t q, or t (q - e) on the left, over e² + 2 t q, where q = 2 cos(y/2)²."""
     x, half = z.real, z.imag * 0.5
     t, e = _real("exp", -_size(x)), -_real("expm1", -_size(x))
-    cosine, sine = _real("cos", half), _real("sin", half)
+    undirected = _is_infinite(x) & ~_is_finite(half)
+    cosine, sine = (_where(undirected, 0.0, _real(name, half)) for name in ("cos", "sin"))
     q = cosine * cosine * 2.0
     bottom = _real("fma", t + t, q, e * e)
     top = select(x < 0.0, t * (q - e), _real("fma", t, q, e))
@@ -144,9 +144,10 @@ def tanh(z: Complex) -> Complex:
     x, y = z.real, z.imag
     sine, cosine, sinh_x = _real("sin", y), _real("cos", y), _real("sinh", x)
     bottom = _real("fma", sinh_x, sinh_x, cosine * cosine)
-    is_one = _size(x) > _TANH_LARGE[x.type]
+    is_one = (_size(x) > _TANH_LARGE[x.type]) & (_is_finite(y) | _is_infinite(x))
     real = select(is_one, _real("copysign", const(1.0, x.type), x), sinh_x * _real("cosh", x) / bottom)
-    imag = select(_is_infinite(x) & ~_is_finite(y), _real("copysign", const(0.0, x.type), y), sine * cosine / bottom)
+    imag = select(is_one, sine * cosine / sinh_x / sinh_x, sine * cosine / bottom)
+    imag = select(_is_infinite(x) & ~_is_finite(y), _real("copysign", const(0.0, x.type), y), imag)
     return Complex(select(eq(x, 0.0), x, real), select(eq(y, 0.0), y, imag))
 
 
@@ -210,7 +211,7 @@ def _root(z: Complex) -> _Root:
     x, y = _real("ldexp", a, -shift), _real("ldexp", b, -shift)
     size = _real("sqrt", _real("fma", x, x, y * y))
     large = _real("ldexp", _real("sqrt", (x + size) * 0.5), shift * 0.5)
-    return _Root(large, select(eq(b, 0.0), b, b / (large + large)), size, shift)
+    return _Root(large, select(eq(large, 0.0), b, b / (large + large)), size, shift)
 
 
 def sqrt(z: Complex) -> Complex:
@@ -283,21 +284,28 @@ def pow(z: Complex, w: Complex) -> Complex:
 def asin(z: Complex) -> Complex:
     """atan2(x, Re(sqrt(1 - z) sqrt(1 + z))) and the imaginary part of `_inverse`, after Kahan (see there)."""
     x, y = z.real, z.imag
-    lower, upper, imag = _inverse(z)
+    scale, lower, upper, imag = _inverse(z)
     product = _real("fma", lower.real, upper.real, _size(lower.imag) * _size(upper.imag))
     infinite = _is_infinite(x) | _is_infinite(y)
-    real = _real("atan2", x, select(infinite, _size(y), _unscaled(product, z)))
+    real = _real("atan2", x * scale, select(infinite, _size(y), product))
     return Complex(select(eq(x, 0.0), x, real), _real("copysign", imag, y))
 
 
 def acos(z: Complex) -> Complex:
     """2 atan2(Re sqrt(1 - z), Re sqrt(1 + z)), and the imaginary part of `_inverse`, after Kahan."""
     x, y = z.real, z.imag
-    lower, upper, imag = _inverse(z)
+    _, lower, upper, imag = _inverse(z)
     infinite = _is_infinite(x) | _is_infinite(y)
     angle = _real("atan2", select(infinite, _size(y), lower.real), select(infinite, x, upper.real))
     real = select(infinite, angle, angle + angle)
     return Complex(_where(eq(x, 0.0), math.pi / 2, real), _real("copysign", imag, -y))
+
+
+def atan2(z: Complex, w: Complex) -> Complex:
+    """-i log((w + i z) / sqrt(z² + w²))."""
+    turned = _turned(z)
+    ratio = complex_quotient(w + turned, sqrt(z * z + w * w))
+    return _turned_back(log(ratio))
 
 
 def asinh(z: Complex) -> Complex:
@@ -329,32 +337,33 @@ def atanh(z: Complex) -> Complex:
     ratio = n / m
     real = select(far, _where(infinite, 0.0, a / m / _real("fma", ratio, ratio, 1.0) / m), near)
     top, bottom = b + b, _real("fma", distance, a + 1.0, -(b * b))
-    angle = _real("atan2", _where(far, 1.0, top), _where(far, 0.0, bottom)) * 0.5
-    imag = select(eq(y, y), _real("copysign", angle, y), y)
+    angle = _real("atan2", _where(far, 0.0, top), _where(far, -1.0, bottom)) * 0.5
+    imag = select(eq(y, y) & (eq(x, x) | infinite), _real("copysign", angle, y), const(NAN, x.type))
     return Complex(select(eq(x, 0.0), x, _real("copysign", real, x)), imag)
 
 
-def _inverse(z: Complex) -> tuple[Complex, Complex, Expr]:
-    """sqrt(1 - z) and sqrt(1 + z), and the size of the imaginary part of asin(z) and acos(z), asinh of a sum.
+def _inverse(z: Complex) -> tuple[Expr, Complex, Complex, Expr]:
+    """s, sqrt(1 - s z) and sqrt(1 + s z), and the size of the imaginary part of asin(z) and acos(z), asinh of a sum.
 
-    Of a number so large that 1 is nothing beside it, the roots are those of a fourth.
+    s is 1, or 1/4 where 1 is nothing beside z.
 
     Source: W. Kahan, "Branch cuts for complex elementary functions", 1987.
     """
     x, y = z.real, z.imag
     huge = _ordered(x, y)[0] > _HUGE[x.type]
-    x, y = select(huge, x * 0.25, x), select(huge, y * 0.25, y)
+    scale = select(huge, const(0.25, x.type), 1.0)
+    x, y = x * scale, y * scale
     lower, upper = sqrt(Complex(1.0 - x, -y)), sqrt(Complex(x + 1.0, y))
     size = _real("fma", lower.real, _size(upper.imag), _size(lower.imag) * upper.real)
     imag = _real("asinh", size) + select(huge, const(math.log(4), x.type), 0.0)
-    return lower, upper, _where(_is_infinite(x) | _is_infinite(y), INF, imag)
+    return scale, lower, upper, _where(_is_infinite(x) | _is_infinite(y), INF, imag)
 
 
 FUNCTIONS: dict[str, Callable[..., Complex]] = {
     function.__name__: function
     for function in (
         exp, exp2, expm1, logistic, sinh, cosh, tanh, sin, cos, tan, sqrt, rsqrt, log, log1p, pow, asin, acos, asinh,
-        acosh, atan, atanh,
+        acosh, atan, atanh, atan2,
     )
 }  # fmt: skip
 """By the names of the primitives."""

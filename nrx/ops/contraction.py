@@ -92,8 +92,9 @@ class Contraction(NamedTuple):
         """So many rows must there be for copying to pay."""
         if self.columns[-1].y != 1:
             return _ROWS
-        is_near = all(axis.y <= _NEAR for axis in self.depth)
-        return _MOST_STREAMED + 1 if not is_near else _HEIGHT // 2 + 1
+        if all(axis.y <= _NEAR for axis in self.depth):
+            return _HEIGHT // 2 + 1
+        return _ROWS if isinstance(_extent(self.rows), Dim) else _MOST_STREAMED + 1
 
     @property
     def is_streamed(self) -> bool:
@@ -187,14 +188,27 @@ def _extent(axes: Sequence[Axis]) -> int:
     return size(tuple(axis.extent for axis in axes))
 
 
+class _Part(NamedTuple):
+    """A part of the depth: the number of its first run, where its runs start, how many they are and how long."""
+
+    number: Expr
+    first: Any
+    start: Any
+    runs: Any
+    length: Any
+
+
 class _Tiled:
     """Builds the kernel that computes tiles, a tile a task.
 
     Fields:
-        height, width, tall: of the tile of a task, and how many of them are one above the other.
+        rows, columns: how many there are.
         block: rows that are computed together.
-        run: the length of the innermost axis that is summed, or of the part of it that fits into scratch memory.
+        height, width, tall: of a tile, and how many of them are one above the other.
+        outer, inner: the axes that are summed.
+        run: the length of the innermost one, or of the part of it that fits into scratch memory.
         runs: how many of them are copied at once.
+        scratch: where y is copied to.
     """
 
     def __init__(self, b: Builder, x: Operand, y: Operand, out: Operand, way: Contraction):
@@ -202,54 +216,51 @@ class _Tiled:
         self.rows, self.columns = _extent(way.rows), int(_extent(way.columns))
         self.block = _at_most(self.rows, _ROWS)
         self.width = min(self.columns, _WIDTH)
+        self.height: Any = min(_HEIGHT // _ROWS * self.block, self.rows)
+        self.tall = -(-self.rows // self.height)
         if isinstance(self.rows, Dim):  # the number of tasks does not vary with a number of rows that is left open
-            self.tall, blocks = _OPEN_TILES, _pieces(self.rows, self.block)
-            height = loops.floordiv(blocks + (self.tall - 1), self.tall) * self.block
+            self.tall = _OPEN_TILES
+            height = loops.floordiv(_pieces(self.rows, self.block) + (self.tall - 1), self.tall) * self.block
             self.height = loops.apply("max", height, _HEIGHT // 2)
-        else:
-            self.height = min(_HEIGHT // _ROWS * self.block, self.rows)
-            self.tall = -(-self.rows // self.height)
         *self.outer, self.inner = way.depth or [_NONE]
-        self.run, self.runs = self.inner.extent, _extent(self.outer)
-        self.scratch = None
+        self.run, self.runs, self.scratch = self.inner.extent, _extent(self.outer), None
         if way.is_copied:
-            type = types_of(way.dtype)[0]
+            (type,) = types_of(way.dtype)
             most = _COPIED_BYTES // (self.width * loops.BITS[type] // 8)
             self.run = _at_most(self.inner.extent, most)
             self.runs = 1 if self.run < self.inner.extent else _at_most(self.runs, most // self.run)
-            self.scratch = b.scratch(type, self.runs * self.run * self.width)
+            self.scratch = Operand(b, b.scratch(type, self.runs * self.run * self.width), out.aval)
 
     def build(self) -> None:
-        b, around, wide = self.b, self.way.around, -(-self.columns // self.width)
-        extents = [self.tall, *(int(axis.extent) for axis in around), wide]
+        b, around = self.b, self.way.around
+        extents = [self.tall, *(int(axis.extent) for axis in around), -(-self.columns // self.width)]
         i, *index, j = loops.unravel(b.parallel(size(tuple(extents))), extents)
         at, row, column = _positions(around, index), i * self.height, j * self.width
         width, height = _rest(self.columns, column, self.width), _rest(self.rows, row, self.height)
         groups = loops.floordiv(height + (self.block - 1), self.block)
 
-        def chunk(number: Expr) -> None:
-            """The products along a part of the depth."""
-            first, start, runs, length = self.part(number)
-            here = _sum(at, [start * stride for stride in self.inner[1:]])
+        def sums(part: _Part) -> None:
+            here = _sum(at, [part.start * stride for stride in self.inner[1:]])
             if self.scratch is not None:
-                self.copy(here, first, runs, length, column, width)
+                self.copy(self.scratch, here[1], part, column, width)
 
-            def group(number_of_rows: Expr) -> None:
-                rows = [loops.clamp(row + number_of_rows * self.block + r, self.rows - 1) for r in range(self.block)]
-                places = [_positions(self.way.rows, _unravel(r, self.way.rows)) for r in rows]
-                b.lanes(width, lambda lane: self.column(here, places, column, lane, first, runs, length, number))
+            def group(number: Expr) -> None:
+                rows = [loops.clamp(row + number * self.block + r, self.rows - 1) for r in range(self.block)]
+                places = [_sum(here, _positions(self.way.rows, _unravel(r, self.way.rows))) for r in rows]
+                b.lanes(width, lambda lane: self.compute(places, part, column, lane))
 
             b.loop(groups, [], group)
 
-        parts = self.parts
-        if isinstance(height, Expr):  # nothing is copied for a tile without rows
-            parts = loops.select(height > 0, loops.const(0, "i64") + parts, 0)
         if self.scratch is None:
-            chunk(loops.const(0, "i64"))
+            zero = loops.const(0, "i64")
+            sums(_Part(zero, zero, zero, _extent(self.outer), self.inner.extent))
         else:
-            b.loop(parts, [], chunk)
-        products = (self.block if isinstance(self.height, Expr) else self.height) * self.width * _extent(self.way.depth)
-        b.kernel.cost = _cost(products)
+            parts = self.parts
+            if isinstance(self.height, Expr):  # nothing is copied for a tile without rows
+                parts = loops.select(height > 0, loops.const(0, "i64") + parts, 0)
+            b.loop(parts, [], lambda number: sums(self.part(number)))
+        nominal = self.block if isinstance(self.height, Expr) else self.height
+        b.kernel.cost = _cost(nominal * self.width * _extent(self.way.depth))
 
     @property
     def parts(self) -> Any:
@@ -258,144 +269,142 @@ class _Tiled:
             return _pieces(self.inner.extent, self.run) * _extent(self.outer)
         return _pieces(_extent(self.outer), self.runs)
 
-    def part(self, number: Expr) -> tuple[Any, Any, Any, Any]:
-        """Of a part of the depth: the first of its runs, where they start, how many they are, and how long."""
+    def part(self, number: Expr) -> _Part:
         if self.run < self.inner.extent:
             first, piece = loops.unravel(number, (_extent(self.outer), -(-int(self.inner.extent) // self.run)))
             start = piece * self.run
-            return first, start, 1, _rest(self.inner.extent, start, self.run)
+            return _Part(number, first, start, 1, _rest(self.inner.extent, start, self.run))
         first = number * self.runs
-        return first, loops.const(0, "i64"), _rest(_extent(self.outer), first, self.runs), self.inner.extent
+        runs = _rest(_extent(self.outer), first, self.runs)
+        return _Part(number, first, loops.const(0, "i64"), runs, self.inner.extent)
 
-    def column(
-        self, here: list, places: list, column: Any, lane: Expr, first: Any, runs: Any, length: Any, number: Expr
-    ) -> None:
-        """The sums of one column, in a vector lane, and of a group of rows."""
-        b, c = self.b, column + lane
-        of_column = _positions(self.way.columns, _unravel(c, self.way.columns))
-        targets = [here[2] + place[2] + of_column[2] for place in places]
-        zeros = [loops.const(0, type) for type in types_of(self.way.dtype)]
-        inits = zeros * self.block
+    def compute(self, places: Sequence[list], part: _Part, column: Any, lane: Expr) -> None:
+        """The sums of one column, in a vector lane, and of rows that begin at some places."""
+        b, count = self.b, len(types_of(self.way.dtype))
+        of_column = _positions(self.way.columns, _unravel(column + lane, self.way.columns))
+        targets = [place[2] + of_column[2] for place in places]
+        inits = [loops.const(0, type) for type in types_of(self.way.dtype)] * self.block
         if self.scratch is not None:  # then they are real, and of the result's type
-            inits = [loops.select(loops.eq(number, 0), 0, self.out.at(target)) for target in targets]
+            inits = [loops.select(loops.eq(part.number, 0), 0, self.out.at(target)) for target in targets]
 
         def one_run(r: Any, *known: Expr) -> list[Expr]:
-            outer = _positions(self.outer, _unravel(first + r, self.outer))
-            lefts = [here[0] + outer[0] + place[0] + of_column[0] for place in places]
+            outer = _positions(self.outer, _unravel(part.first + r, self.outer))
 
             def step(k: Expr, *known: Expr) -> list[Expr]:
                 if self.scratch is not None:
-                    right = b.load(self.scratch, (r * self.run + k) * self.width + lane)
+                    right = self.scratch.at((r * self.run + k) * self.width + lane)
                 else:
-                    right = self.read(self.y, here[1] + outer[1] + of_column[1] + k * self.inner.y)
+                    right = self.read(self.y, places[0][1] + outer[1] + of_column[1] + k * self.inner.y)
                 parts: list[Expr] = []
-                for i, left in enumerate(lefts):
-                    before = known[i * len(zeros) : (i + 1) * len(zeros)]
-                    parts += _added(before, self.read(self.x, left + k * self.inner.x), right)
+                for i, place in enumerate(places):
+                    left = self.read(self.x, place[0] + outer[0] + of_column[0] + k * self.inner.x)
+                    parts += _added(known[i * count : (i + 1) * count], left, right)
                 return parts
 
-            return b.loop(length, known, step)
+            return b.loop(part.length, known, step)
 
-        zero = loops.const(0, "i64")
-        totals = one_run(zero, *inits) if _extent(self.outer) == 1 or runs == 1 else b.loop(runs, inits, one_run)
+        is_one = isinstance(part.runs, int) and part.runs == 1
+        totals = one_run(loops.const(0, "i64"), *inits) if is_one else b.loop(part.runs, inits, one_run)
         for i, target in enumerate(targets):
-            store(self.out, target, whole(totals[i * len(zeros) : (i + 1) * len(zeros)]))
+            store(self.out, target, whole(totals[i * count : (i + 1) * count]))
 
     def read(self, operand: Operand, position: Any) -> Any:
         return computed(operand.at(position), self.way.dtype)
 
-    def copy(self, here: list, first: Any, runs: Any, length: Any, column: Any, width: Any) -> None:
-        """Copy a part of y: what is multiplied together comes to lie together."""
-        b, innermost, scratch = self.b, self.way.columns[-1], self.scratch
+    def copy(self, scratch: Operand, here: Any, part: _Part, column: Any, width: Any) -> None:
+        """Copy a part of y so that what is read together lies together: rows of `self.width` columns."""
+        b, (*others, innermost) = self.b, self.way.columns
         extent = innermost.extent
-        is_transposed = innermost.y != 1 and self.inner.y == 1 and self.y.type == scratch.type
 
         def one_run(r: Expr) -> None:
-            origin = here[1] + _positions(self.outer, _unravel(first + r, self.outer))[1]
-
-            def some_columns(number: Any, start: Any, count: Any) -> None:
-                """Those from `start` on, which go along the innermost axis; `number` is that of the other axes."""
-                others = _positions(self.way.columns[:-1], _unravel(number, self.way.columns[:-1]))[1]
-                source = origin + others + (start - number * extent) * innermost.y
-                target = r * (self.run * self.width) + (start - column)
-                if is_transposed:
-                    b.transpose(
-                        scratch, target, self.width, self.y.buffer, source, innermost.y, count, length
-                    )  # fmt: skip
-                    return
-
-                def line(k: Expr) -> None:
-                    b.lanes(count, lambda lane: b.store(
-                        scratch, target + k * self.width + lane,
-                        self.read(self.y, source + k * self.inner.y + lane * innermost.y),
-                    ))  # fmt: skip
-
-                b.loop(length, [], line)
-
-            if len(self.way.columns) == 1:
-                some_columns(0, column, width)
+            origin = here + _positions(self.outer, _unravel(part.first + r, self.outer))[1]
+            target = r * (self.run * self.width)
+            if not others:
+                self.copy_piece(scratch, target, origin + column * innermost.y, width, part.length)
                 return
             begin, end = loops.floordiv(column, extent), column + width
 
             def piece(i: Expr) -> None:
+                """Columns along the innermost axis: the others have the number `begin + i`."""
                 start = loops.apply("max", (begin + i) * extent, column)
                 stop = loops.apply("min", (begin + i + 1) * extent, end)
-                some_columns(begin + i, start, stop - start)
+                place = _positions(others, _unravel(begin + i, others))[1]
+                source = origin + place + (start - (begin + i) * extent) * innermost.y
+                self.copy_piece(scratch, target + (start - column), source, stop - start, part.length)
 
             b.loop(loops.floordiv(end + (extent - 1), extent) - begin, [], piece)
 
-        b.loop(runs, [], one_run)
+        b.loop(part.runs, [], one_run)
+
+    def copy_piece(self, scratch: Operand, target: Any, source: Any, columns: Any, length: Any) -> None:
+        b, stride = self.b, self.way.columns[-1].y
+        if stride != 1 and self.inner.y == 1 and self.y.type == scratch.type:
+            b.transpose(scratch.buffer, target, self.width, self.y.buffer, source, stride, columns, length)
+            return
+
+        def line(k: Expr) -> None:
+            def element(lane: Expr) -> None:
+                value = self.read(self.y, source + k * self.inner.y + lane * stride)
+                scratch.put(target + k * self.width + lane, value)
+
+            b.lanes(columns, element)
+
+        b.loop(length, [], line)
 
 
 class _Streaming:
-    """Builds the kernel that reads some rows of y at a time, while sums for wide columns wait in scratch memory."""
+    """Builds the kernel that reads y once, some rows at a time, while sums for wide columns wait in scratch memory."""
 
     def __init__(self, b: Builder, x: Operand, y: Operand, out: Operand, way: Contraction):
         self.b, self.x, self.y, self.out, self.way = b, x, y, out, way
         *self.outer, self.inner = way.depth or [_NONE]
         (self.column,), (self.type,) = way.columns, types_of(way.dtype)
         self.width = min(int(self.column.extent), _STREAM_WIDTH)
-        self.scratch = b.scratch(self.type, _extent(way.rows) * self.width)
+        self.rows = range(int(_extent(way.rows)))
+        self.scratch = b.scratch(self.type, len(self.rows) * self.width)
 
     def build(self) -> None:
-        b, around, rows = self.b, self.way.around, range(int(_extent(self.way.rows)))
+        b, around = self.b, self.way.around
         wide = -(-int(self.column.extent) // self.width)
         *index, j = loops.unravel(b.parallel(_extent(around) * wide), (*(axis.extent for axis in around), wide))
         first = j * self.width
         at = _sum(_positions(around, index), [first * stride for stride in self.column[1:]])
-        places = [_sum(at, _positions(self.way.rows, _unravel(row, self.way.rows))) for row in rows]
-        width = _rest(self.column.extent, first, self.width)
-        zero = loops.const(0, self.type)
-        b.lanes(width, lambda lane: [b.store(self.scratch, r * self.width + lane, zero) for r in rows] and None)
+        places = [_sum(at, _positions(self.way.rows, _unravel(row, self.way.rows))) for row in self.rows]
+        width, depth = _rest(self.column.extent, first, self.width), loops.const(self.inner.extent, "i64")
+        blocks = loops.floordiv(depth, _ROWS)
+
+        def start(lane: Expr) -> None:
+            for row in self.rows:
+                b.store(self.scratch, row * self.width + lane, loops.const(0, self.type))
 
         def one_run(number: Expr) -> None:
-            here = _positions(self.outer, _unravel(number, self.outer))
-            whole_blocks = loops.floordiv(loops.const(self.inner.extent, "i64"), _ROWS)
-            rest = loops.mod(loops.const(self.inner.extent, "i64"), _ROWS)
-            b.loop(whole_blocks, [], lambda k: self.some(places, here, width, k * _ROWS, _ROWS))
-            b.loop(rest, [], lambda k: self.some(places, here, width, whole_blocks * _ROWS + k, 1))
+            here = [_sum(place, _positions(self.outer, _unravel(number, self.outer))) for place in places]
+            b.loop(blocks, [], lambda k: self.add(here, width, k * _ROWS, _ROWS))
+            b.loop(loops.mod(depth, _ROWS), [], lambda k: self.add(here, width, blocks * _ROWS + k, 1))
 
+        def finish(lane: Expr) -> None:
+            for row, place in zip(self.rows, places, strict=True):
+                total = b.load(self.scratch, row * self.width + lane)
+                store(self.out, place[2] + lane * self.column.out, total)
+
+        b.lanes(width, start)
         b.loop(_extent(self.outer), [], one_run)
-        b.lanes(width, lambda lane: [
-            store(self.out, place[2] + lane * self.column.out, b.load(self.scratch, r * self.width + lane))
-            for r, place in enumerate(places)
-        ] and None)  # fmt: skip
-        b.kernel.cost = _cost(len(rows) * self.width * _extent(self.way.depth))
+        b.lanes(width, finish)
+        b.kernel.cost = _cost(len(self.rows) * self.width * _extent(self.way.depth))
 
-    def some(self, places: list, here: list, width: Any, first: Any, count: int) -> None:
-        """Add the products of `count` rows of y, from the one numbered `first` on."""
+    def add(self, places: Sequence[list], width: Any, first: Any, count: int) -> None:
+        """Add the products with `count` rows of y, from the one numbered `first` on."""
         b, numbers = self.b, [first + i for i in range(count)]
 
         def column(lane: Expr) -> None:
-            rights = [
-                computed(self.y.at(places[0][1] + here[1] + k * self.inner.y + lane), self.way.dtype) for k in numbers
-            ]
-            for r, place in enumerate(places):
-                total = b.load(self.scratch, r * self.width + lane)
+            rights = [computed(self.y.at(places[0][1] + k * self.inner.y + lane), self.way.dtype) for k in numbers]
+            for row, place in zip(self.rows, places, strict=True):
+                total = b.load(self.scratch, row * self.width + lane)
                 for k, right in zip(numbers, rights, strict=True):
-                    left = computed(self.x.at(place[0] + here[0] + k * self.inner.x), self.way.dtype)
-                    total = _multiply_add(left, right, total)
-                b.store(self.scratch, r * self.width + lane, total)
+                    total = _multiply_add(
+                        computed(self.x.at(place[0] + k * self.inner.x), self.way.dtype), right, total
+                    )
+                b.store(self.scratch, row * self.width + lane, total)
 
         b.lanes(width, column)
 

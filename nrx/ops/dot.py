@@ -361,7 +361,7 @@ def _axes(x: Shape, y: Shape, contract: Pairs, batch: Pairs) -> list[Axis]:
         *((x[i], x_steps[i], 0) for i in x_free),
         *((y[j], 0, y_steps[j]) for j in y_free),
     ]
-    out_steps = row_major_strides([extent for extent, *_ in axes])
+    out_steps = row_major_strides(tuple(extent for extent, *_ in axes))
     return [
         *(Axis(*axis, step) for axis, step in zip(axes, out_steps, strict=True)),
         *(Axis(x[i], x_steps[i], y_steps[j], 0) for i, j in zip(*contract, strict=True)),

@@ -221,13 +221,17 @@ def _norm_square(x: Any, y: Any) -> Any:
 # lower
 
 
-def _real_lower(element: Callable, cost: float) -> Callable:
-    """The lower rule of real elements; complex ones are left to the host."""
+def _lower(name: str, element: Callable, cost: float) -> Callable:
+    """The lower rule of real elements by `element`, and of complex ones by `complex_math`."""
     rule = Elementwise(element, cost)
-    return lambda *avals: None if dtypes.is_complex(avals[0].dtype) else rule
+    function = complex_math.FUNCTIONS.get(name)
+    complex_rule = Elementwise(function, 5 * cost) if function else None
+    return lambda *avals: complex_rule if dtypes.is_complex(avals[0].dtype) else rule
 
 
-def _pow_element(x: Expr, y: Expr) -> Expr:
+def _pow_element(x: Any, y: Any) -> Any:
+    if isinstance(x, Complex):
+        return complex_math.pow(x, y)
     if loops.is_float(y.type):
         return loops.apply("pow", x, y)
     return loops.convert(loops.apply("pow", loops.convert(x, "f64"), loops.convert(y, "f64")), x.type)

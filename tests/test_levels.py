@@ -1,0 +1,141 @@
+"""Compiled code on every level of this processor and with several threads: the bits of one are those of the other."""
+
+import gc
+import os
+import resource
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from cases.base import Case
+from hypothesis import given, settings
+from oracles import assert_as_eager
+from test_primitives import draw, each_case, each_case_and_dtype, results
+from test_random_programs import COMMON, PROGRAMS, RandomProgram
+
+import nrx
+from nrx.backends import llvm_cpu
+from nrx.backends.op_by_op import compile_op_by_op
+from nrx.compiler import driver
+from nrx.compiler.targets import describe, host_levels
+from nrx.core.array import asarray
+from nrx.core.program import Program
+from nrx.transforms.staging import stage
+
+LEVELS = [level for level in host_levels() if level != "x86-64-v2"]  # the same vectors as x86-64
+THREADS = (1, 2, 5)
+DEVICE = nrx.devices()[0]
+
+
+@pytest.fixture(autouse=True)
+def eager_to_share(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Even the smallest kernel is shared between threads, one task at a time."""
+    monkeypatch.setattr(driver, "_SERIAL_COST", 0.0)
+    monkeypatch.setattr(driver, "_GRAIN_COST", 1.0)
+    before = nrx.get_num_threads()
+    yield
+    nrx.set_num_threads(before)
+
+
+def compiled_results(program: Program, arrays: Sequence[np.ndarray], level: str) -> list[np.ndarray]:
+    """The results on a level, which are the same for each number of threads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(llvm_cpu, "host", lambda: describe(level))
+        executable = llvm_cpu.compile_native(program, DEVICE)
+    answers = []
+    for count in THREADS:
+        nrx.set_num_threads(count)
+        answers.append([np.array(x) for x in executable(arrays)])
+    for other in answers[1:]:
+        assert [x.tobytes() for x in other] == [x.tobytes() for x in answers[0]]
+    return answers[0]
+
+
+def check(program: Program, arrays: Sequence[np.ndarray], levels: Sequence[str] = LEVELS) -> None:
+    with np.errstate(all="ignore"):
+        eager = compile_op_by_op(program, DEVICE)(arrays)
+    for level in levels:
+        for got, expected in zip(compiled_results(program, arrays, level), eager, strict=True):
+            assert_as_eager(program, got, np.asarray(expected))
+
+
+def check_case(case: Case, dtype: str) -> None:
+    args = [asarray(x) for x in draw(case, dtype)]
+    program = stage(lambda *xs: results(case.function(*xs)), [x.aval for x in args], case.name)
+    closed, consts = program.closed()
+    check(closed, [np.asarray(x) for x in (*consts, *args)])
+
+
+@each_case(lambda case: not case.marks)
+def test_case(case: Case) -> None:
+    check_case(case, case.dtypes[0])
+
+
+@pytest.mark.slow
+@each_case_and_dtype()
+def test_case_in_every_dtype(case: Case, dtype: str) -> None:
+    check_case(case, dtype)
+
+
+def programs_of(program: RandomProgram) -> list[tuple[Program, list[np.ndarray]]]:
+    """A random program, and the gradient of one, with arguments."""
+    values = program.draw()
+    avals = [asarray(x).aval for x in values]
+
+    def gradient(*inputs: Any) -> Any:
+        out, pull = nrx.vjp(lambda *xs: program(*xs), *inputs)
+        return pull(out)
+
+    functions = [lambda *xs: program(*xs), *([gradient] if program.reversible else [])]
+    found = []
+    for function in functions:
+        closed, consts = stage(function, avals, "random").closed()
+        found.append((closed, [np.asarray(x) for x in (*consts, *values)]))
+    return found
+
+
+def check_program(program: RandomProgram, levels: Sequence[str]) -> None:
+    """Within 1e-9 of eager evaluation: rounding may be amplified by what follows."""
+    for staged, arrays in programs_of(program):
+        with np.errstate(all="ignore"):
+            eager = compile_op_by_op(staged, DEVICE)(arrays)
+        for level in levels:
+            for got, expected in zip(compiled_results(staged, arrays, level), eager, strict=True):
+                assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
+                size = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+                np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9 * (1 + size))
+
+
+@settings(max_examples=40, derandomize=True, **COMMON)
+@given(PROGRAMS)
+def test_random_programs(program: RandomProgram) -> None:
+    check_program(program, LEVELS)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, **COMMON)
+@given(PROGRAMS)
+def test_soak(program: RandomProgram) -> None:
+    """2,000 programs and their gradients in one process: memory stays bounded, nothing crashes."""
+    check_program(program, LEVELS[-1:])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 << 20, "more than 4 GiB (ru_maxrss counts KiB)"
+
+
+def test_code_is_freed() -> None:
+    """Compiling function after function does not keep their code."""
+
+    def resident() -> int:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def compile_some(first: int) -> None:
+        for number in range(first, first + 100):
+            nrx.jit(lambda x, n=number: x * n + nrx.numpy.sin(x))(np.arange(8.0))
+        gc.collect()
+
+    compile_some(0)
+    before = resident()
+    compile_some(1000)
+    compile_some(2000)
+    assert resident() - before < 16 << 20

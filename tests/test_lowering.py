@@ -34,7 +34,7 @@ EXACT = {
     for prim in vars(family).values()
     if isinstance(prim, Primitive) and prim.elementwise
 } | {"sqrt", "rsqrt"}
-ROUNDED = {"abs", "sign"}
+ROUNDED = {"abs", "sign", "sqrt", "rsqrt"}
 
 
 def is_exact(prim: Primitive, raws: Sequence[np.ndarray]) -> bool:

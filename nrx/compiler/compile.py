@@ -77,9 +77,17 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
             number, place = next(stored)
             outputs[k] = Donated(block.overwrites[number]) if number in block.overwrites else place
     return Compiled(
-        simple, text, out_blocks, tuple(outputs), block.temporary_bytes, tuple(shared.constants),  # type: ignore[arg-type]
-        tuple(shared.host_calls), symbols, kernels.multiply, _cost(block),
-    )  # fmt: skip
+        program=simple,
+        text=text,
+        out_blocks=out_blocks,
+        outputs=tuple(output for output in outputs if output is not None),
+        arena_bytes=block.temporary_bytes,
+        constants=tuple(shared.constants),
+        host_calls=tuple(shared.host_calls),
+        symbols=symbols,
+        multiplies=kernels.multiply,
+        cost=_cost(block),
+    )
 
 
 def _without_computing(program: Program, out: Any) -> Output | None:

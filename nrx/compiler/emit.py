@@ -120,10 +120,10 @@ class _Emitter(LaneLoops):
         processor = self.code.target
         rows, columns, target_step, source_step = map(_number, (s.rows, s.columns, s.target_step, s.source_step))
         n = lanes(bits, processor)
-        if rows is not None and rows == target_step <= MOST_JOINED and loops.bounds(s.columns)[0] >= n:
+        if rows is not None and rows == target_step and rows <= MOST_JOINED and loops.bounds(s.columns)[0] >= n:
             name = f"shared.join{rows}.{bits}"
             return name, joining(name, bits, rows, processor), (s.source_step, s.columns)
-        if columns is not None and columns == source_step <= MOST_JOINED and loops.bounds(s.rows)[0] >= n:
+        if columns is not None and columns == source_step and columns <= MOST_JOINED and loops.bounds(s.rows)[0] >= n:
             name = f"shared.part{columns}.{bits}"
             return name, parting(name, bits, columns, processor), (s.target_step, s.rows)
         name = f"shared.transpose{bits}"

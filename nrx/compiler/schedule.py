@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from nrx.compiler.accesses import Accesses, space_of
-from nrx.compiler.elements import Elements
+from nrx.compiler.elements import Elements, Source
 from nrx.compiler.fuse import Fused, Group
 from nrx.core import loops
 from nrx.core.aval import Aval
 from nrx.core.dtypes import from_short_name
-from nrx.core.loops import Builder, Elementwise, Expr, Kernel, Operand, Reduction
+from nrx.core.loops import Builder, Elementwise, Expr, Kernel, Operand, Reduction, Value
 from nrx.core.program import Eqn, Var
 from nrx.core.shapes import size
 
@@ -300,7 +300,7 @@ class _Sweeper:
             rule = self.plan.fused.rule_of(eqn)
             end = start + len(rule.inits)
             value = self._rounded(rule.finish(results[start:end]), eqn.outs[0])
-            self.elements.sources[eqn.outs[0]] = lambda index, value=value: value
+            self.elements.sources[eqn.outs[0]] = _always(value)
             start = end
 
     def complete(self, results: Sequence[Expr], kept: dict) -> None:
@@ -348,7 +348,16 @@ class _Sweeper:
         """From here on, what was kept before `level` is read back at `position`."""
         for var, scratch in self.saved.items():
             if self.level_of(var) < level:
-                self.elements.sources[var] = lambda index, scratch=scratch: scratch.at(position)
+                self.elements.sources[var] = _always_at(scratch, position)
+
+
+def _always(value: Value) -> Source:
+    """The same element at every index."""
+    return lambda index: value
+
+
+def _always_at(memory: Operand, position: Any) -> Source:
+    return lambda index: memory.at(position)
 
 
 def _whole(plan: _Plan) -> Launch:

@@ -265,17 +265,22 @@ def _log_of_size(x: Expr, y: Expr, square_less_one: Expr) -> Expr:
     return _where(_is_infinite(x) | _is_infinite(y), INF, value)
 
 
-def pow(z: Complex, w: Complex) -> Complex:
-    """exp(w log(z)), for f32 in f64; of zero, only powers with positive real exponents are numbers."""
-    if z.real.type == "f32":
-        wide = pow(*(Complex(loops.convert(a.real, "f64"), loops.convert(a.imag, "f64")) for a in (z, w)))
-        return Complex(loops.convert(wide.real, "f32"), loops.convert(wide.imag, "f32"))
-    result = exp(w * log(z))
-    zero = eq(z.real, 0.0) & eq(z.imag, 0.0)
+def pow(z: Complex, w: Complex | Expr) -> Complex:
+    """exp(w log(z)), in f64, also of integers w; of zero, only powers with positive real exponents are numbers."""
+    if isinstance(w, Expr):
+        w = Complex(w, const(0, w.type))
+    z_wide, w = _converted(z, "f64"), _converted(w, "f64")
+    power = exp(w * log(z_wide))
+    is_zero = eq(z_wide.real, 0.0) & eq(z_wide.imag, 0.0)
     vanishes = (w.real > 0.0) & eq(w.imag, 0.0)
-    result = Complex(*(select(zero, select(vanishes, const(0.0, "f64"), NAN), x) for x in (result.real, result.imag)))
-    one = eq(w.real, 0.0) & eq(w.imag, 0.0)
-    return Complex(_where(one, 1.0, result.real), _where(one, 0.0, result.imag))
+    of_zero = select(vanishes, const(0.0, "f64"), NAN)
+    is_one = eq(w.real, 0.0) & eq(w.imag, 0.0)
+    real, imag = (select(is_zero, of_zero, x) for x in (power.real, power.imag))
+    return _converted(Complex(_where(is_one, 1.0, real), _where(is_one, 0.0, imag)), z.real.type)
+
+
+def _converted(z: Complex, type: str) -> Complex:
+    return Complex(loops.convert(z.real, type), loops.convert(z.imag, type))
 
 
 # --- Inverse functions ------------------------------------------------------------------------------------------------

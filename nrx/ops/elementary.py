@@ -14,6 +14,7 @@ from nrx.core.array import Array
 from nrx.core.aval import Aval
 from nrx.core.loops import Elementwise, Expr
 from nrx.core.primitive import Primitive
+from nrx.ops import complex_math
 from nrx.ops.arithmetic import add, div, mul, neg, square, sub
 from nrx.ops.common import FLOATING, INEXACT, INTEGERS, as_arrays, check_dtype, check_same_dtype, check_same_shape
 from nrx.ops.logic import bitwise_and, eq, select
@@ -229,9 +230,7 @@ def _lower(name: str, element: Callable, cost: float) -> Callable:
     return lambda *avals: complex_rule if dtypes.is_complex(avals[0].dtype) else rule
 
 
-def _pow_element(x: Any, y: Any) -> Any:
-    if isinstance(x, Complex):
-        return complex_math.pow(x, y)
+def _pow_element(x: Expr, y: Expr) -> Expr:
     if loops.is_float(y.type):
         return loops.apply("pow", x, y)
     return loops.convert(loops.apply("pow", loops.convert(x, "f64"), loops.convert(y, "f64")), x.type)
@@ -254,7 +253,7 @@ def _analytic(
     """
     impl = function if callable(function) else lambda xp, *xs: getattr(xp, function)(*xs)
     prim = elementwise(name, through_float32(impl), accepts)
-    prim.define(lower=_real_lower(element or (lambda *xs: loops.apply(name, *xs)), cost))
+    prim.define(lower=_lower(name, element or (lambda *xs: loops.apply(name, *xs)), cost))
     return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))
 
 

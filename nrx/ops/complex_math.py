@@ -23,6 +23,8 @@ _HUGE = {"f32": 2.0**60, "f64": 2.0**500}
 """Squares of larger numbers, or nearly so, are out of range; beside them 1 is nothing."""
 _CLOSE = {"f32": (2.0**-60, 24), "f64": (2.0**-400, 64)}
 """Squares of distances below the first one are out of range; twice their inverses are not, less that power of two."""
+_LOG_2 = {"f32": (0.6931471824645996, -1.904654299957768e-09), "f64": (0.6931471805599453, 2.3190468138462996e-17)}
+"""log(2) as a sum of two numbers."""
 
 
 # --- Real numbers -----------------------------------------------------------------------------------------------------
@@ -76,9 +78,12 @@ def exp(z: Complex) -> Complex:
 
 def exp2(z: Complex) -> Complex:
     large, shift = _EXP_LARGE[z.real.type]
+    log2, log2_low = _LOG_2[z.real.type]
     is_large = z.real > large
-    factor = _where(is_large, 2.0**shift, const(1.0, z.real.type))
-    return _exp(Complex(z.real, z.imag * math.log(2)), _real("exp2", select(is_large, z.real - shift, z.real)), factor)
+    power = _real("exp2", select(is_large, z.real - shift, z.real))
+    angle = z.imag * log2
+    error = _real("fma", z.imag, log2_low, _real("fma", z.imag, log2, -angle))
+    return _exp(Complex(z.real, angle), power, _where(is_large, 2.0**shift, const(1.0, z.real.type)), error)
 
 
 def expm1(z: Complex) -> Complex:
@@ -109,12 +114,15 @@ def _split(x: Expr) -> tuple[Expr, Expr]:
     return _real("exp", select(is_large, x - shift, x)), _where(is_large, math.exp(shift), const(1.0, x.type))
 
 
-def _exp(z: Complex, power: Expr, factor: Expr) -> Complex:
-    """power * factor * (cos(y) + i sin(y)), where the factors are an exponential of x."""
+def _exp(z: Complex, power: Expr, factor: Expr, error: Expr | None = None) -> Complex:
+    """power * factor * (cos(y + error) + i sin(y + error)), where the factors are an exponential of x."""
     x, y = z.real, z.imag
     undirected = _is_infinite(x) & ~_is_finite(y)
-    cosine = select(undirected, select(x > 0.0, const(1.0, x.type), 0.0), _real("cos", y))
-    sine = _where(undirected & (x < 0.0), 0.0, _real("sin", y))
+    cosine, sine = _real("cos", y), _real("sin", y)
+    if error is not None:
+        cosine, sine = _real("fma", -error, sine, cosine), _real("fma", error, cosine, sine)
+    cosine = select(undirected, select(x > 0.0, const(1.0, x.type), 0.0), cosine)
+    sine = _where(undirected & (x < 0.0), 0.0, sine)
     return Complex(power * cosine * factor, select(eq(y, 0.0), y, power * sine * factor))
 
 
@@ -359,7 +367,7 @@ def _inverse(z: Complex) -> tuple[Expr, Complex, Complex, Expr]:
     scale = select(huge, const(0.25, x.type), 1.0)
     x, y = x * scale, y * scale
     lower, upper = sqrt(Complex(1.0 - x, -y)), sqrt(Complex(x + 1.0, y))
-    size = _real("fma", lower.real, _size(upper.imag), _size(lower.imag) * upper.real)
+    size = lower.real * _size(upper.imag) + _size(lower.imag) * upper.real  # the same for -z
     imag = _real("asinh", size) + select(huge, const(math.log(4), x.type), 0.0)
     return scale, lower, upper, _where(_is_infinite(x) | _is_infinite(y), INF, imag)
 

@@ -133,7 +133,7 @@ SIGNATURES = {
     "float": {
         "v v": "canonicalize ceil fabs floor nearbyint rint round roundeven sqrt trunc vector.reverse",
         "v v v": "copysign maximum maximumnum maxnum minimum minimumnum minnum",
-        "v v v v": "fma",
+        "v v v v": "fma fmuladd",
         "s v": "vector.reduce.fmax vector.reduce.fmaximum vector.reduce.fmin vector.reduce.fminimum",
         "s s v": "vector.reduce.fadd vector.reduce.fmul",
     },

@@ -267,7 +267,7 @@ def check_values(program: RandomProgram) -> None:
     compiled = nrx.jit(program)(*inputs)
     for got, expected in zip(compiled, outs, strict=True):
         assert got.aval == expected.aval
-        assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+        assert_same(got, expected, rtol=1e-9, atol=1e-9)  # exp and sums round in their own way; test_levels has bounds
     recorded = nrx.make_jaxpr(program)(*inputs)
     check_program(recorded)
     assert str(recorded)

@@ -18,7 +18,7 @@ from nrx.compiler.mathlib.kit import (
     with_sign,
 )
 from nrx.compiler.mathlib.logarithmic import decomposed
-from nrx.core.loops import Expr, apply, const, convert, eq, ne, select
+from nrx.core.loops import Expr, apply, const, convert, eq, ne, rarely, select
 
 _EXPONENT_RANGE = {"f32": 200.0, "f64": 1100.0}
 """Where powers of two are infinite, and their inverses 0, with a margin."""
@@ -49,9 +49,15 @@ def cbrt(x: Expr) -> Expr:
 
 
 def pow(x: Expr, y: Expr) -> Expr:
-    """x^y as C's Annex F and NumPy define it where x is not positive or something is not finite."""
+    """x^y as C's Annex F and NumPy define it; where x is not positive or something is not finite, by a branch."""
     a = absolute(x)
-    magnitude = _pow_f32(a, y) if x.type == "f32" else _pow_f64(a, y)
+    magnitude = _pow_f32 if x.type == "f32" else _pow_f64
+    regular = (x > 0.0) & (x < INF) & (absolute(y) < INF)
+    return rarely(~regular, _special_power(x, y, magnitude(a, y, True)), magnitude(a, y, False))
+
+
+def _special_power(x: Expr, y: Expr, magnitude: Expr) -> Expr:
+    """x^y, given |x|^y."""
     is_integer, is_even = eq(apply("trunc", y), y), eq(apply("trunc", y * 0.5), y * 0.5)
     signed = negated_if(is_negative(x) & is_integer & ~is_even, magnitude)
     no_power = (x < 0.0) & ne(x, -INF) & ~is_integer
@@ -59,22 +65,23 @@ def pow(x: Expr, y: Expr) -> Expr:
     return select(one, const(1.0, x.type), select(no_power, const(NAN, x.type), signed))
 
 
-def _pow_f32(a: Expr, y: Expr) -> Expr:
-    """a^y for a >= 0, in f64."""
+def _pow_f32(a: Expr, y: Expr, limits: bool) -> Expr:
+    """a^y in f64, for a > 0; with limits, for a >= 0 and infinite ones too."""
     wide = convert(a, "f64")
     k, f = decomposed(wide)
     s = f / (f + 2.0)
-    log2 = _with_limits(wide, fma(s, polynomial(s * s, tables.LOG2_SHORT), k))
-    product = _within(convert(y, "f64") * log2, _EXPONENT_RANGE["f32"])
+    log2 = fma(s, polynomial(s * s, tables.LOG2_SHORT), k)
+    product = _within(convert(y, "f64") * (_with_limits(wide, log2) if limits else log2), _EXPONENT_RANGE["f32"])
     n, bits = nearest(product)
     r = product - n
     return convert(fma(polynomial(r, tables.EXP2["f32"]), r, 1.0) * power_of_two(bits, "f64"), "f32")
 
 
-def _pow_f64(a: Expr, y: Expr) -> Expr:
-    """a^y for a >= 0: 2^(y log2(a)) with a product of which the rounding errors are known."""
+def _pow_f64(a: Expr, y: Expr, limits: bool) -> Expr:
+    """a^y for a > 0: 2^(y log2(a)) with a product of which the rounding errors are known. Limits as above."""
     high, low = _log2_twofold(a)
-    high = _with_limits(a, high)
+    if limits:
+        high = _with_limits(a, high)
     product, error = two_product(y, high)
     limit = _EXPONENT_RANGE["f64"]
     error = select(absolute(product) < limit, fma(y, low, error), 0.0)

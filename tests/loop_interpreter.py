@@ -183,6 +183,8 @@ class Interpreter:
         if op in ("select", "rarely"):
             assert args[0].dtype == np.bool_
             return args[1] if args[0] else args[2]
+        if op == "call":
+            return self.evaluate(x.attr(*x.args))
         if op == "table":
             return constant(x.attr[int(args[0])], x.type)
         if op == "convert":

@@ -113,6 +113,7 @@ class _Checker:
             "mod": lambda: (e.type, types) == ("i64", ["i64"]) and e.attr > 0,
             "select": lambda: types == ["bool", e.type, e.type],
             "rarely": lambda: types == ["bool", e.type, e.type],
+            "call": lambda: bool(types) and set(types) == {e.type},
             "table": lambda: len(types) == 1 and types[0] in loops.UNSIGNED_TYPES and len(e.attr) > 0,
             "convert": lambda: len(types) == 1,
             "bitcast": lambda: len(types) == 1 and MEMORY_BITS[types[0]] == MEMORY_BITS[e.type],

@@ -332,8 +332,13 @@ class _Fuser:
         cost = sum(self.rule_of(eqn).cost for eqn in group.eqns)
         count = size(group.space.shape)
         using = set().union(*(readers.get(var, set()) for var in group.full))
-        repeated = sum(cost * size(reader.space.shape) for reader in using)
+        repeated = sum(cost * size(reader.space.shape) * self._reads_of(reader) for reader in using)
         return repeated <= cost * count + _MEMORY_COST * count + _LAUNCH_COST
+
+    def _reads_of(self, group: Group) -> int:
+        """How many elements of an operand a group may read at each of its points."""
+        rules = map(self.rule_of, group.eqns)
+        return max((rule.reads for rule in rules if isinstance(rule, Pointwise)), default=1)
 
     def _ordered(self, groups: list[Group]) -> list[Step]:
         """Steps sorted so that what is needed comes first; ties in the order of the Program."""

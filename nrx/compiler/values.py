@@ -51,6 +51,7 @@ class Values(Scopes):
             "var": self._lane_numbers,
             "result": self._result,
             "rarely": self._rarely,
+            "call": self._call,
             "table": self._table,
         }
 
@@ -373,21 +374,29 @@ class Values(Scopes):
 
     def _function(self, e: Expr) -> Value | None:
         """A call, where the kernel has the same function with the same type many times."""
-        operands = [self.known[a] for a in e.args]
-        level, wide = self.place(operands)
-        lanes = self.lanes if wide else 1
-        kind = (e.op, e.type, lanes)
+        _, wide = self.place([self.known[a] for a in e.args])
+        kind = (e.op, e.type, self.lanes if wide else 1)
         if e not in self._expansions:
             self._uses[kind] = self._uses.get(kind, 0) + 1
         if self._uses.get(kind, 0) <= _MOST_INLINED or loops.is_narrow(e.type):
             return None
+        return self._subroutine(e, e.op, None)
+
+    def _call(self, e: Expr) -> Value:
+        return self._subroutine(e, f"{e.attr.__module__.rpartition('.')[2]}.{e.attr.__name__}", e.attr)
+
+    def _subroutine(self, e: Expr, name: str, function: Callable[..., Expr] | None) -> Value:
+        """A call of a function of Exprs, by default of the math library's."""
+        operands = [self.known[a] for a in e.args]
+        level, wide = self.place(operands)
+        lanes = self.lanes if wide else 1
         texts = [self.spread(v, e.type) if wide else v.text for v in operands]
-        key = (e.op, e.type, *texts)
+        key = (name, e.type, *texts)
         found = self.numbered.get(key)
         if found is not None:
             return found.at(level)
-        name = f"shared.{e.op}.{suffixes(lanes)[e.type]}"
-        functions, declared = _function_text(name, e.op, e.type, len(e.args), lanes, self.code.target)
+        name = f"shared.{name}.{suffixes(lanes)[e.type]}"
+        functions, declared = _function_text(name, function or e.op, e.type, len(e.args), lanes, self.code.target)
         self.functions.update(functions)
         self.code.declared.update(declared)
         code = self.begin(level, wide)
@@ -396,15 +405,21 @@ class Values(Scopes):
 
 
 @functools.cache
-def _function_text(name: str, op: str, type: str, arity: int, lanes: int, target: Target) -> tuple[dict, dict]:
-    """The text of a function that computes `op` of its parameters, with what it needs, and what it declares."""
+def _function_text(
+    name: str, function: str | Callable[..., Expr], type: str, arity: int, lanes: int, target: Target
+) -> tuple[dict, dict]:
+    """The text of a function, by name one of the math library, with what it needs, and what it declares."""
     inner = Values(Code(target))
     inner.lanes = lanes
     entry = inner.open(is_branch=False)
     parameters = [Expr("parameter", type) for _ in range(arity)]
     for number, parameter in enumerate(parameters):
         inner.define(parameter, Value(f"%x{number}", 0, lanes > 1))
-    result = inner.value(mathlib.expand(Expr(op, type, tuple(parameters))))
+    if isinstance(function, str):
+        body = mathlib.expand(Expr(function, type, tuple(parameters)))
+    else:
+        body = function(*parameters)
+    result = inner.value(body)
     t = llvm_types(lanes)[type]
     text = inner.spread(result, type) if lanes > 1 else result.text
     heads = ", ".join(f"{t} %x{number}" for number in range(arity))

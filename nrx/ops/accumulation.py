@@ -61,7 +61,7 @@ class Accumulator:
                     total = self.combine(total, some(loops.const(position, "i64"))) if position else some(position)
             return self.finish(total)
 
-        return Pointwise(at, cost=max(count, 1))
+        return Pointwise(at, cost=max(count, 1), reads=max(count, 1))
 
 
 def _merged(kept: tuple, reduced: tuple, axes: tuple[int, ...]) -> tuple:

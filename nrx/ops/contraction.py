@@ -114,7 +114,8 @@ def contraction(axes: Sequence[Axis], result: np.dtype, dtype: np.dtype) -> Cont
         copying = _arranged(axes, inner, True, dtype)
         if _extent(copying.rows) >= copying.fewest_rows:
             return copying
-    return _arranged(axes, max((a for a in axes if a.out), key=_fitness_for_lanes), False, dtype)
+    column = max((a for a in axes if a.out), key=_fitness_for_lanes, default=_NONE)
+    return _arranged(axes, column, False, dtype)
 
 
 def _arranged(axes: Sequence[Axis], column: Axis, is_copied: bool, dtype: np.dtype) -> Contraction:

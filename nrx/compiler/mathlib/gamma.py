@@ -10,7 +10,7 @@ from collections.abc import Callable
 from nrx.compiler.mathlib import tables
 from nrx.compiler.mathlib.kit import INF, NAN, absolute, fma, polynomial
 from nrx.compiler.mathlib.trigonometric import sin_bounded, tan_bounded
-from nrx.core.loops import Expr, apply, const, convert, eq, rarely, select
+from nrx.core.loops import Expr, apply, call, const, convert, eq, rarely, select
 
 _HALF_LOG_2PI_E = (math.log(2 * math.pi) - 1) / 2
 
@@ -29,7 +29,7 @@ def _in_f64(function: Callable[[Expr], Expr], x: Expr) -> Expr:
 
 def _lgamma(x: Expr) -> Expr:
     reflected = x < -0.3
-    y = rarely(reflected, _lgamma_reflected(x), _lgamma_right(x))
+    y = rarely(reflected, call(_lgamma_reflected, x), _lgamma_right(x))
     return select((x <= 0.0) & eq(apply("floor", x), x), const(INF, "f64"), y)
 
 
@@ -67,7 +67,7 @@ def _stirling(y: Expr, log: Expr) -> Expr:
 
 def _digamma(x: Expr) -> Expr:
     reflected = x < -0.5
-    y = rarely(reflected, _digamma_reflected(x), _digamma_right(x))
+    y = rarely(reflected, call(_digamma_reflected, x), _digamma_right(x))
     return select((x < 0.0) & eq(apply("floor", x), x), const(NAN, "f64"), y)
 
 

@@ -18,7 +18,7 @@ from nrx.compiler.mathlib.kit import (
     with_sign,
 )
 from nrx.compiler.mathlib.logarithmic import decomposed
-from nrx.core.loops import Expr, apply, const, convert, eq, ne, rarely, select
+from nrx.core.loops import Expr, apply, call, const, convert, eq, ne, rarely, select
 
 _EXPONENT_RANGE = {"f32": 200.0, "f64": 1100.0}
 """Where powers of two are infinite, and their inverses 0, with a margin."""
@@ -50,14 +50,12 @@ def cbrt(x: Expr) -> Expr:
 
 def pow(x: Expr, y: Expr) -> Expr:
     """x^y as C's Annex F and NumPy define it; where x is not positive or something is not finite, by a branch."""
-    a = absolute(x)
-    magnitude = _pow_f32 if x.type == "f32" else _pow_f64
     regular = (x > 0.0) & (x < INF) & (absolute(y) < INF)
-    return rarely(~regular, _special_power(x, y, magnitude(a, y, True)), magnitude(a, y, False))
+    return rarely(~regular, call(_pow_anywhere, x, y), _MAGNITUDE[x.type](x, y, False))
 
 
-def _special_power(x: Expr, y: Expr, magnitude: Expr) -> Expr:
-    """x^y, given |x|^y."""
+def _pow_anywhere(x: Expr, y: Expr) -> Expr:
+    magnitude = _MAGNITUDE[x.type](absolute(x), y, True)
     is_integer, is_even = eq(apply("trunc", y), y), eq(apply("trunc", y * 0.5), y * 0.5)
     signed = negated_if(is_negative(x) & is_integer & ~is_even, magnitude)
     no_power = (x < 0.0) & ne(x, -INF) & ~is_integer
@@ -89,6 +87,9 @@ def _pow_f64(a: Expr, y: Expr, limits: bool) -> Expr:
     n, _ = nearest(product)
     r = (product - n) + error
     return apply("ldexp", fma(polynomial(r, tables.EXP2["f64"]), r, 1.0), n)
+
+
+_MAGNITUDE = {"f32": _pow_f32, "f64": _pow_f64}
 
 
 def _log2_twofold(a: Expr) -> tuple[Expr, Expr]:

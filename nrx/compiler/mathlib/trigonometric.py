@@ -21,7 +21,7 @@ from nrx.compiler.mathlib.kit import (
     two_product,
     two_sum,
 )
-from nrx.core.loops import Expr, apply, bitcast, const, convert, eq, rarely, select, table
+from nrx.core.loops import Expr, apply, bitcast, call, const, convert, eq, rarely, select, table
 
 _LARGEST = {"f32": 2.0**17, "f64": 2.0**30}
 
@@ -30,15 +30,18 @@ Reduced = tuple[Expr, Expr, Expr]
 
 
 def sin(x: Expr) -> Expr:
-    return _with_sign_of(x, _by_size(x, _sine, _reduced))
+    a = absolute(x)
+    return _with_sign_of(x, _by_size(a, _sine(*_reduced(a)), _sin_large))
 
 
 def cos(x: Expr) -> Expr:
-    return _by_size(x, lambda r, error, n: _sine(r, error, n + 1), _reduced)
+    a = absolute(x)
+    return _by_size(a, _cosine(*_reduced(a)), _cos_large)
 
 
 def tan(x: Expr) -> Expr:
-    return _with_sign_of(x, _by_size(x, _tangent, _reduced_twofold))
+    a = absolute(x)
+    return _with_sign_of(x, _by_size(a, _tangent(*_reduced_twofold(a)), _tan_large))
 
 
 def sin_bounded(x: Expr) -> Expr:
@@ -51,10 +54,20 @@ def tan_bounded(x: Expr) -> Expr:
     return _with_sign_of(x, _tangent(*_reduced_twofold(absolute(x))))
 
 
-def _by_size(x: Expr, function: Callable[..., Expr], reduced: Callable[[Expr], Reduced]) -> Expr:
-    """The function of what |x| is reduced to."""
-    a = absolute(x)
-    return rarely(a > _LARGEST[x.type], function(*_REDUCED_LARGE[x.type](a)), function(*reduced(a)))
+def _by_size(a: Expr, small: Expr, large: Callable[[Expr], Expr]) -> Expr:
+    return rarely(a > _LARGEST[a.type], call(large, a), small)
+
+
+def _sin_large(a: Expr) -> Expr:
+    return _sine(*_REDUCED_LARGE[a.type](a))
+
+
+def _cos_large(a: Expr) -> Expr:
+    return _cosine(*_REDUCED_LARGE[a.type](a))
+
+
+def _tan_large(a: Expr) -> Expr:
+    return _tangent(*_REDUCED_LARGE[a.type](a))
 
 
 def _sine(r: Expr, _: Expr, n: Expr) -> Expr:
@@ -63,6 +76,11 @@ def _sine(r: Expr, _: Expr, n: Expr) -> Expr:
     sine = fma(r, z * polynomial(z, tables.SINE[r.type]), r)
     cosine = fma(z, polynomial(z, tables.COSINE[r.type]), 1.0)
     return _negated_if_odd(n >> 1, select(eq(n & 1, 0), sine, cosine))
+
+
+def _cosine(r: Expr, error: Expr, n: Expr) -> Expr:
+    """cos(n pi/2 + r)."""
+    return _sine(r, error, n + 1)
 
 
 def _tangent(r: Expr, error: Expr, n: Expr) -> Expr:

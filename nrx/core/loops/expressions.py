@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, reduce
 from typing import Any
 
@@ -122,7 +122,7 @@ class Expr:
     """One scalar value.
 
     Fields:
-        op: an operation above, or const, var, load, linear, result, select, rarely, table, convert, bitcast.
+        op: an operation above, or const, var, load, linear, result, select, rarely, call, table, convert, bitcast.
         type: of the value.
         args: operand Exprs.
         attr: const: the Python or NumPy number; var: its `Var`; load: the `Buffer`, with the position as operand;
@@ -295,6 +295,11 @@ def select(condition: Expr, on_true: Any, on_false: Any) -> Any:
 def rarely(condition: Expr, slow: Any, fast: Any) -> Expr:
     """As `select`, for a condition that hardly ever holds: `slow` is computed only where it does in some lane."""
     return Expr("rarely", fast.type, (condition, slow, fast))
+
+
+def call(function: Callable[..., Expr], *args: Expr) -> Expr:
+    """`function(*args)`, all of one type, as a subroutine: for what is long and rarely computed."""
+    return Expr("call", args[0].type, args, function)
 
 
 def table(index: Expr, values: tuple, type: str) -> Expr:

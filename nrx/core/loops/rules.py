@@ -25,13 +25,15 @@ class Pointwise:
             are Readers. A list of elements with multiple results, or, where these differ in shape, a tuple of such
             functions, one for each result.
         cost: elementary operations an element takes; 0 for those that only move data.
+        reads: elements of an operand that an element takes.
     """
 
-    __slots__ = ("at", "cost")
+    __slots__ = ("at", "cost", "reads")
 
-    def __init__(self, at: Callable | tuple[Callable, ...], cost: float = 1):
+    def __init__(self, at: Callable | tuple[Callable, ...], cost: float = 1, reads: int = 1):
         self.at = at
         self.cost = cost
+        self.reads = reads
 
 
 class Elementwise(Pointwise):

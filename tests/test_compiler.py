@@ -1,6 +1,10 @@
 """The compiler's passes: what they make of Programs, and that a plan computes what the Program does."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -273,3 +277,68 @@ def test_a_function_that_looks_at_the_size_stays_right(compilations: list[str]) 
     for size in range(1, 20):
         x = np.arange(float(size))
         np.testing.assert_array_equal(function(x), x * 2 if size % 3 else x + size**2)
+
+
+def test_column_sums_of_many_sizes(compilations: list[str]) -> None:
+    total = nrx.jit(lambda x: x.sum(0))
+    for size in (64, 32, 17, 18, 19, 20, 600, 700, 800, 900, 1000, 5000):
+        x = np.random.default_rng(size).normal(size=(size, 128))
+        np.testing.assert_allclose(total(x), x.sum(0), rtol=1e-10, atol=1e-10)
+    assert len([text for text in compilations if "@entry" in text]) <= 6
+
+
+# What reviewers found
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a: (a, a + 1),
+        lambda a: (a + 1, a),
+        lambda a: (a * 1, a + 1),
+        lambda a: (a.at[0].set(0), a),
+        lambda a: (a.T.T, a + 1, a),
+    ],
+)
+def test_a_donated_argument_may_be_a_result(function: Callable) -> None:
+    expected = [np.asarray(x) for x in function(jnp.array([1, 2, 3]))]
+    compiled = nrx.jit(function, donate_argnums=0)
+    for _ in range(3):
+        for got, want in zip(compiled(jnp.array([1, 2, 3])), expected, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_long_sums_are_exact_to_a_few_units() -> None:
+    for size in (10**4, 10**6, 10**7):
+        x = np.full(size, 0.1, np.float32)
+        np.testing.assert_allclose(nrx.jit(jnp.sum)(x), x.astype(float).sum(), rtol=3e-6)
+
+
+INTERRUPTED = """
+import os, signal, threading, nrx
+from nrx import lax
+
+def inner(c):
+    return lax.while_loop(lambda d: d[0] < 10**7, lambda d: (d[0] + 1, d[1] * 0.5 + 1), (0, c))[1]
+
+loops = [
+    lambda x: lax.while_loop(lambda c: c >= 0, inner, x),
+    lambda x: lax.scan(lambda c, _: (inner(c), None), x, None, length=10**6)[0],
+    lambda x: lax.while_loop(lambda c: c >= 0, lambda c: c * 0.5 + 1, x),
+]
+for loop in loops:
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        nrx.jit(loop)(1.0)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+def test_nested_loops_can_be_interrupted() -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    found = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=True, cwd=Path(__file__).parent.parent,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert found.stdout.split() == ["interrupted"] * 3

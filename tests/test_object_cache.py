@@ -316,3 +316,15 @@ def test_nobody_is_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(cache, "_user_folder", homeless)
     assert cache._disk_cache.__wrapped__("", "").status == cache.Status(None, "Could not determine home directory.")
+
+
+def test_an_entry_with_the_content_of_another_is_damaged(tmp_path: Path) -> None:
+    """Both are sound; but one in the other's place would be run as it."""
+    disk = cache.DiskCache(tmp_path)
+    disk.put("a" * 64, b"first")
+    disk.put("b" * 64, b"second")
+    paths = sorted(tmp_path.glob("*/*"))
+    paths[0].write_bytes(paths[1].read_bytes())
+    assert disk.get("a" * 64) is None
+    assert disk.get("b" * 64) == b"second"
+    assert disk.status.damaged == 1

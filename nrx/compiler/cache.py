@@ -78,7 +78,7 @@ class DiskCache:
             self._count(misses=1)
             return None
         content = data[len(_MAGIC) + 32 :]
-        if data[: len(_MAGIC) + 32] != _MAGIC + hashlib.sha256(content).digest():
+        if data[: len(_MAGIC) + 32] != _MAGIC + _digest(key, content):
             self.discard(key)
             return None
         self._count(hits=1)
@@ -96,7 +96,7 @@ class DiskCache:
         try:
             for folder in (path.parent.parent, path.parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary.write_bytes(_MAGIC + hashlib.sha256(content).digest() + content)
+            temporary.write_bytes(_MAGIC + _digest(key, content) + content)
             os.replace(temporary, path)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -175,6 +175,11 @@ def load(text: str, target: Target, symbols: Mapping[str, int] | None = None) ->
         if len(_kept) > _KEPT:
             _kept.popitem(last=False)
     return code
+
+
+def _digest(key: str, content: bytes) -> bytes:
+    """What tells content from damaged content, and from that of another key."""
+    return hashlib.sha256(key.encode() + content).digest()
 
 
 def _load(name: str, text: str, target: Target, symbols: Mapping[str, int] | None) -> Loaded:

@@ -60,7 +60,7 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
     program, symbols = generalized(program) if config.dynamic_shapes else (program, ())
     shared = Shared(dump, symbols)
     simple = shared.simplified(program)
-    outputs: list[Output | None] = [_without_computing(simple, out) for out in simple.outs]
+    outputs: list[Output | None] = [_without_computing(simple, out, donated) for out in simple.outs]
     computed = [out for out, known in zip(simple.outs, outputs, strict=True) if known is None]
     core = Program(simple.invars, simple.eqns, computed, simple.constvars, simple.consts, simple.name)
     shared.adopt(core)
@@ -90,12 +90,13 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
     )
 
 
-def _without_computing(program: Program, out: Any) -> Output | None:
-    """Where a result is that is an argument or a constant."""
+def _without_computing(program: Program, out: Any, donated: Sequence[bool]) -> Output | None:
+    """Where a result is that is a constant, or an argument that the caller keeps."""
     if isinstance(out, Literal):
         return Constant(out.array)
     if out in program.invars:
-        return Passed(program.invars.index(out))
+        number = program.invars.index(out)
+        return None if donated and donated[number] else Passed(number)
     if out in program.constvars:
         return Constant(program.consts[program.constvars.index(out)])
     return None

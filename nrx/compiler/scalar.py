@@ -134,11 +134,22 @@ class _Scalars:
                     result.put(step * len(values) + position, value)
             return _Flat(outs[: rule.carry]).flat
 
-        carry = inits.nested(self._loop(rule.length, inits.flat, body))
+        carry = inits.nested(self._loop(rule.length, inits.flat, body, self._has_loops(rule.body)))
         return [*carry, *([] for _ in rule.body.outs[rule.carry :])]
 
-    def _loop(self, length: Any, inits: list[Expr], body: Callable[..., list[Expr]]) -> list[Expr]:
-        """A loop that can be interrupted, if it is long."""
+    def _loop(self, length: Any, inits: list[Expr], body: Callable[..., list[Expr]], has_loops: bool) -> list[Expr]:
+        """A loop that can be interrupted, if it is long or has others inside."""
+        zero = loops.const(0, "i64")
+        if has_loops:
+
+            def step(i: Expr, status: Expr, *carried: Expr) -> list[Expr]:
+                outs = body(i, *carried)
+                return [i + 1, self._status(i), *outs]
+
+            _, _, *outs = self.b.while_(
+                [zero, zero, *inits], lambda i, status, *_: (i < length) & loops.eq(status, 0), step
+            )
+            return outs
         if length <= _STEPS:
             return self.b.loop(length, inits, body)
 
@@ -147,7 +158,6 @@ class _Scalars:
             outs = self.b.loop(count, carried, lambda i, *values: body(start + i, *values))
             return [start + count, self._poll(), *outs]
 
-        zero = loops.const(0, "i64")
         _, _, *outs = self.b.while_(
             [zero, zero, *inits], lambda i, status, *_: (i < length) & loops.eq(status, 0), steps
         )
@@ -158,11 +168,15 @@ class _Scalars:
         self.b.if_(loops.ne(status, 0), lambda: self.b.store(self.status, 0, status))
         return status
 
-    def _sometimes(self, step: Expr) -> Expr:
-        """The status, asked for once in many steps."""
+    def _status(self, step: Expr) -> Expr:
+        """The status after a step: what loops inside have been told counts, and once in many steps Python is asked."""
         is_time = loops.eq(step & (_STEPS - 1), _STEPS - 1)
-        (status,) = self.b.if_(is_time, lambda: [self._poll()], lambda: [loops.const(0, "i64")])
-        return status
+        self.b.if_(is_time, lambda: [self._poll()], lambda: [loops.const(0, "i64")])
+        return self.b.load(self.status, 0)
+
+    def _has_loops(self, program: Program) -> bool:
+        """Whether there is control flow in a Program."""
+        return any(isinstance(self.rule_of(eqn), Scan | Repeat | Switch) for eqn in self.simplified(program).eqns)
 
     def _repeat(self, rule: Repeat, operands: list[Source], shapes: list[Shape]) -> list[list[Value]]:
         first = rule.cond_consts + rule.body_consts
@@ -177,7 +191,8 @@ class _Scalars:
             return wanted & loops.eq(status, 0)
 
         def body(step: Expr, status: Expr, *values: Expr) -> list[Expr]:
-            return [step + 1, self._sometimes(step), *_Flat(self.run(rule.body, [*body_consts, *carry(values)])).flat]
+            outs = _Flat(self.run(rule.body, [*body_consts, *carry(values)])).flat
+            return [step + 1, self._status(step), *outs]
 
         zero = loops.const(0, "i64")
         _, _, *outs = self.b.while_([zero, zero, *inits.flat], condition, body)

@@ -14,6 +14,7 @@ from nrx.compiler.elements import Elements, Source
 from nrx.compiler.fuse import Fused, Group
 from nrx.core import loops
 from nrx.core.aval import Aval
+from nrx.core.dims import Dim
 from nrx.core.dtypes import from_short_name
 from nrx.core.loops import Builder, Elementwise, Expr, Kernel, Operand, Reduction, Value
 from nrx.core.program import Eqn, Var
@@ -26,8 +27,8 @@ _FEWEST_COLUMNS = 128
 _ROWS = 4
 _FEWEST_TASKS = 8
 _SPLIT_SIZE = 1 << 16
-_CHUNK = 1 << 14
-_MOST_CHUNKS = 64
+_CHUNK = 1 << 12  # short, since each lane adds up its part in order
+_MOST_CHUNKS = 1 << 12
 _SAVED_COST = 8
 _LONGEST_SAVED = 1 << 12
 
@@ -487,6 +488,7 @@ def _run_down(b: Builder, sweeper: _Sweeper, columns: Any, rows: Any, point: Cal
         return b.lanes(columns, body)
 
     b.lanes(columns, begin)
+    rows = loops.const(rows, "i64") if isinstance(rows, Dim) else rows
     whole = loops.floordiv(rows, _ROWS)
     b.loop(whole, [], lambda j: add_rows(j * _ROWS, _ROWS))
     b.loop(loops.mod(rows, _ROWS), [], lambda j: add_rows(j + whole * _ROWS, 1))
@@ -520,16 +522,13 @@ def _split(plan: _Plan) -> list[Launch]:
     inits, combine = sweeper.inits(0), sweeper.combine(0)
     rows, reduced = plan.extent(plan.kept), plan.extent(plan.reduced)
     wanted = max(1, min(_MOST_CHUNKS, size(plan.space.shape) // _CHUNK))
-    chunk = -(-reduced // wanted)
-    chunks = -(-reduced // chunk)
+    chunk, chunks, extent_of = _chunks(reduced, wanted)
     partial = [Var(Aval((chunks, rows), from_short_name(init.type))) for init in inits]
     targets = [elements.argument(var) for var in partial]
     task = _tasks(first, chunks * (rows if plan.by_rows else 1))
     number, row = (loops.floordiv(task, rows), loops.mod(task, rows)) if plan.by_rows else (task, None)
     start = number * chunk
-    extent: Any = chunk
-    if reduced % chunk:
-        extent = loops.apply("min", loops.const(chunk, "i64"), loops.const(reduced, "i64") - start)
+    extent = extent_of(start)
 
     def point(kept: dict, i: Any) -> list[Expr]:
         return sweeper.point(0, kept, plan.unravel(plan.reduced, i + start))
@@ -550,9 +549,22 @@ def _split(plan: _Plan) -> list[Launch]:
             keep(first.loop(extent, inits, lambda j, *acc: combine(acc, point(points, j))), i)
 
         first.lanes(rows, column)
-    first.kernel.cost = plan.cost * chunk * (1 if plan.by_rows else rows)
+    first.kernel.cost = plan.cost * -(-int(reduced) // chunks) * (1 if plan.by_rows else rows)
     writes = {*partial, *sweeper.outs}
     return [Launch(first.kernel, elements.arguments, writes, set()), _combination(plan, partial, chunks, rows)]
+
+
+def _chunks(reduced: Any, wanted: int) -> tuple[Any, int, Callable[[Any], Any]]:
+    """The length of a chunk, the number of chunks, and the length of the one that starts at a position."""
+    if not isinstance(reduced, Dim):
+        chunk = -(-reduced // wanted)
+        if reduced % chunk == 0:
+            return chunk, reduced // chunk, lambda start: chunk
+        return chunk, -(-reduced // chunk), lambda start: loops.apply("min", loops.const(reduced, "i64") - start, chunk)
+    count = 1 << (wanted.bit_length() - 1)  # the same for sizes of about the same magnitude
+    length = loops.const(reduced, "i64")
+    chunk = loops.floordiv(length + (count - 1), count)
+    return chunk, count, lambda start: loops.apply("max", loops.apply("min", length - start, chunk), 0)
 
 
 def _combination(plan: _Plan, partial: list[Var], chunks: int, rows: int) -> Launch:
@@ -569,7 +581,9 @@ def _combination(plan: _Plan, partial: list[Var], chunks: int, rows: int) -> Lau
         sweeper.store_rows(plan.unravel(plan.kept, row))
 
     if rows == 1:
-        column(loops.const(0, "i64"))
+        zero = loops.const(0, "i64")
+        sums = b.lanes(chunks, lambda c: [source(c, zero) for source in sources], sweeper.inits(0), combine)
+        sweeper.complete(sums, plan.unravel(plan.kept, zero))
     else:
         b.lanes(rows, column)
     b.kernel.cost = 4.0 * chunks * rows

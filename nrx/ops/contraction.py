@@ -29,7 +29,7 @@ _OPEN_TILES = 16
 """Tasks one above the other where the number of rows is left open."""
 _SHORT = 16
 """Too few products for a loop, if there is a longer one."""
-_MOST_STREAMED, _STREAM_WIDTH = 16, 512
+_MOST_STREAMED, _STREAM_WIDTH = 8, 512
 """Rows, and columns of a task, where y is read once."""
 _NEAR = 256
 """Elements between rows of y that are read as well in place as from a copy."""

@@ -1,4 +1,4 @@
-"""Computes the tables of `nrx/compiler/mathlib/tables.py`. Needs mpmath; takes a few minutes.
+"""Computes the tables of `nrx/compiler/mathlib/tables.py`. Needs mpmath; takes about a minute.
 
     python docs/design/scripts/minimax.py > nrx/compiler/mathlib/tables.py
     python docs/design/scripts/minimax.py EXP LOG        # only these
@@ -298,7 +298,7 @@ FITS = {
         for type, largest, degree in (("f32", 3.93, 6), ("f64", 5.95, 18))
     },
     "ERFC": Fit(
-        "(F - F(0)) / t for F = (x + 3) exp(x²) erfc(x) in t = (x - 3) / (x + 3), for x >= 13/16",
+        "(F - F(0)) / t, F = (x + 3) exp(x²) erfc(x), in t = (x - 3) / (x + 3) for x >= 13/16",
         lambda t: (erfc_scaled(t) - ERFC_MIDDLE) / t,
         (mpf(13) / 16 - 3) / (mpf(13) / 16 + 3),
         mpf("24.5") / mpf("30.5"),
@@ -429,6 +429,10 @@ def coefficients(c: Sequence[float], type: str, indent: int) -> str:
     return f"(\n{textwrap.indent(numbers, ' ' * (indent + 4))}\n{' ' * indent})"
 
 
+def comment(text: str) -> str:
+    return textwrap.fill(text, 120, initial_indent="#: ", subsequent_indent="#: ", break_on_hyphens=False)
+
+
 def fit_table(name: str) -> Iterator[str]:
     fit = FITS[name]
     tables, errors = {}, []
@@ -437,7 +441,7 @@ def fit_table(name: str) -> Iterator[str]:
         points = [z for z in chebyshev_extrema(fit.low, fit.high, 500) if z]
         largest = max(abs(horner(c, z) - fit.f(z)) * fit.weight(z) for z in points)
         errors.append(f"2^{mp.nstr(mp.log(largest, 2), 3)} ({type})")
-    yield f"#: {fit.formula}: within {', '.join(errors)}."
+    yield comment(f"{fit.formula}: within {', '.join(errors)}.")
     if len(tables) == 1:
         yield f"{name} = {coefficients(tables[type], type, 0)}"
         return

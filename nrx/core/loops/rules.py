@@ -1,4 +1,7 @@
-"""What a primitive's `lower` rule gives: how its results come from its operands."""
+"""What a primitive's `lower` rule gives: how its results come from its operands.
+
+Besides the classes below, a rule may give a Program of other primitives to run instead, or None: the host computes it.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

@@ -575,14 +575,17 @@ def _combination(plan: _Plan, partial: list[Var], chunks: int, rows: int) -> Lau
     sources = [elements.argument(var, readonly=True) for var in partial]
     combine = sweeper.combine(0)
 
+    def parts(chunk: Any, row: Any) -> list[Any]:
+        return [source(chunk, row) for source in sources]
+
     def column(row: Any) -> None:
-        results = b.loop(chunks, sweeper.inits(0), lambda c, *acc: combine(acc, [source(c, row) for source in sources]))
+        results = b.loop(chunks, sweeper.inits(0), lambda c, *acc: combine(acc, parts(c, row)))
         sweeper.finish(0, results)
         sweeper.store_rows(plan.unravel(plan.kept, row))
 
     if rows == 1:
         zero = loops.const(0, "i64")
-        sums = b.lanes(chunks, lambda c: [source(c, zero) for source in sources], sweeper.inits(0), combine)
+        sums = b.lanes(chunks, lambda c: parts(c, zero), sweeper.inits(0), combine)
         sweeper.complete(sums, plan.unravel(plan.kept, zero))
     else:
         b.lanes(rows, column)

@@ -7,7 +7,9 @@ A primitive is an operation that transformations know by its rules. A rule eithe
     jvp(primals, tangents, **params)       (result, tangent); a tangent may be a `Zero`
     transpose(ct, *args, **params)         cotangents of the args that are `Linear`, None for the others
     batch(axis, args, dims, **params)      (result, dim): the operation over one more axis, at `dims` of the args
-    lower, onnx                            for the compiler and for export
+    lower(*avals, **params)                a descriptor of `core.loops.rules` for compilers: how elements of the result
+                                           come from those of the operands; None: run `impl` on the host
+    onnx                                   for export
 
 No param may be called `axis`, `args`, `dims`, `ct`, `primals` or `tangents`, the names above.
 A primitive with `multiple_results` gives and takes lists where the above says "the result", "tangent", "ct" and "dim".

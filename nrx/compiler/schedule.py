@@ -155,6 +155,8 @@ class _Plan:
         return max((a for a in range(axis) if self.space.shape[a] != 1), default=-1)
 
     def _are_one(self, outer: int, inner: int) -> bool:
+        if isinstance(self.space.shape[outer], Dim):  # the number of blocks of both would not be a polynomial
+            return False
         a, b = self.symbols[outer], self.symbols[inner]
         for position in self.positions:
             _, terms = loops.linear_terms(position)

@@ -270,11 +270,6 @@ class Interpreter:
             return self.block(s.then, {}, s.then_values)
         return self.block(s.otherwise, {}, s.otherwise_values)
 
-    def _gemm(self, s: loops.Gemm) -> None:
-        m, n, k = (int(self.evaluate(x)) for x in (s.m, s.n, s.k))
-        a, b = self.matrix(s.a, m, k), self.matrix(s.b, k, n)
-        self.matrix(s.c, m, n)[...] = a @ b + (self.matrix(s.c, m, n) if s.accumulate else 0)
-
     def matrix(self, where: tuple, rows: int, columns: int) -> np.ndarray:
         """The part of a buffer that is a matrix, as a view."""
         buffer, position, leading, transposed = where

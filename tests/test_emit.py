@@ -383,40 +383,6 @@ def test_copies(type: str, level: str) -> None:
     check(build, [np.arange(20).astype(dtype), np.zeros(20, dtype)], 1, level)
 
 
-@pytest.mark.parametrize("type", ["f32", "f64"])
-@pytest.mark.parametrize("accumulate", [False, True])
-@pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True)])
-def test_products(type: str, accumulate: bool, transposed: tuple) -> None:
-    dtype = from_short_name(type)
-    real = {"f32": ctypes.c_float, "f64": ctypes.c_double}[type]
-    i32, i64, ptr = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
-
-    @ctypes.CFUNCTYPE(None, i32, i32, i32, i64, i64, i64, real, ptr, i64, ptr, i64, real, ptr, i64)
-    def gemm(order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):  # type: ignore[no-untyped-def]
-        def matrix(at: int, rows: int, columns: int, leading: int) -> np.ndarray:
-            flat = np.ctypeslib.as_array(ctypes.cast(at, ctypes.POINTER(real)), (rows * leading,))
-            return flat.reshape(rows, leading)[:, :columns]
-
-        assert (order, alpha, beta) == (101, 1, int(accumulate))
-        x = matrix(a, k, m, lda).T if ta == 112 else matrix(a, m, k, lda)
-        y = matrix(b, n, k, ldb).T if tb == 112 else matrix(b, k, n, ldb)
-        out = matrix(c, m, n, ldc)
-        out[...] = x @ y + beta * out
-
-    address = ctypes.cast(gemm, ptr).value
-    assert address is not None
-
-    def build(b: Builder, buffers: list) -> None:
-        n = buffers[3]
-        a = (buffers[0], 0, 3 if transposed[0] else 4, transposed[0])
-        other = (buffers[1], 0, 4 if transposed[1] else n, transposed[1])
-        b.gemm(type, 3, n, 4, a, other, (buffers[2], 0, n, False), accumulate)
-
-    rng = np.random.default_rng(0)
-    memory = [rng.integers(-9, 9, size).astype(dtype) for size in (12, 20, 15)]
-    check(build, memory, 1, LEVELS[-1], [5], table=[0, 0, *([address, 0] if type == "f32" else [0, address])])
-
-
 # --- The math library -------------------------------------------------------------------------------------------------
 
 

@@ -596,3 +596,11 @@ def test_vmap_of_grad() -> None:
         expected = np.zeros((3, 4))
         np.add.at(expected, (p, [0, 1]), 2 * CUBE[p, [0, 1], 0])
         np.testing.assert_allclose(row, expected)
+
+
+def test_the_highest_unsigned_positions_are_out_of_bounds() -> None:
+    """They are not the negative numbers of the same bits: reads take the last element, updates are dropped."""
+    x = asarray(np.arange(5.0))
+    for i in (np.array([2**64 - 1, 2**63], np.uint64), np.array([2**32 - 1, 2**31], np.uint32)):
+        np.testing.assert_array_equal(jit(lambda x, i: x[i])(x, i), [4, 4])
+        np.testing.assert_array_equal(jit(lambda x, i: x.at[i].add(9))(x, i), np.arange(5))

@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import gc
-import os
 import re
 import signal
 import struct
@@ -18,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nrx.compiler import avx512, blas, llvm, runtime, targets
+from nrx.compiler import avx512, llvm, runtime, targets
 from nrx.compiler.loader import AARCH64, Image, Loaded
 from nrx.compiler.pool_ir import pool_text
 from nrx.compiler.python_ir import python_text
@@ -555,35 +554,3 @@ def test_signals_reach_native_loops() -> None:
 def test_runtime_has_machine_code_for_every_system(target: Target) -> None:
     image = Image(llvm.assemble(pool_text(target) + python_text(), target))
     assert {"parfor", "worker", "stop", "host", "poll", "ticks_per_second"} <= image.functions.keys()
-
-
-# ---- BLAS -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("type", "dtype", "scalar"), [("f32", "f4", ctypes.c_float), ("f64", "f8", ctypes.c_double)])
-def test_matrix_product(type: str, dtype: str, scalar: Any) -> None:
-    address = blas.gemm(type)
-    if address is None:
-        pytest.skip("this NumPy has no OpenBLAS")
-    rng = np.random.default_rng(1)
-    a, b = rng.integers(-9, 9, (5, 7)).astype(dtype), rng.integers(-9, 9, (7, 3)).astype(dtype)
-    c = np.ones((5, 3), dtype)
-    row_major, no_transpose = ctypes.c_int(101), ctypes.c_int(111)
-    gemm = ctypes.CFUNCTYPE(
-        None, ctypes.c_int, ctypes.c_int, ctypes.c_int, WORD, WORD, WORD, scalar, POINTER, WORD, POINTER, WORD, scalar,
-        POINTER, WORD,
-    )(address)  # fmt: skip
-    gemm(row_major, no_transpose, no_transpose, 5, 3, 7, 2, a.ctypes.data, 7, b.ctypes.data, 3, 1, c.ctypes.data, 3)
-    np.testing.assert_array_equal(c, 2 * (a.astype(int) @ b.astype(int)) + 1)
-
-
-def test_blas_uses_one_thread() -> None:
-    if blas.threads() is None:
-        pytest.skip("this NumPy has no OpenBLAS")
-    blas.single_threaded()
-    assert blas.threads() == 1
-
-
-def test_blas_without_openblas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blas, "_libraries", lambda: iter([ctypes.CDLL(None)] if os.name == "posix" else []))
-    assert blas._address.__wrapped__("openblas_set_num_threads") is None

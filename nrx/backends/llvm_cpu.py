@@ -8,7 +8,7 @@ import numpy as np
 
 from nrx.backends.numpy import NumpyBackend
 from nrx.backends.op_by_op import compile_op_by_op
-from nrx.compiler import blas, cache, llvm, runtime
+from nrx.compiler import cache, llvm, runtime
 from nrx.compiler.compile import Compiled, compile_program
 from nrx.compiler.targets import host
 from nrx.core.array import view_of
@@ -40,8 +40,6 @@ class NativeExecutable:
         self._consts = list(consts)
         self._target = host()
         self._compiled = compile_program(program, self._target, donated if not consts else ())
-        if self._compiled.multiplies:
-            blas.single_threaded()
         self._loaded = cache.load(self._compiled.text, self._target)
         self._table = _table(self._compiled)
         self._function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self._loaded.address("entry"))

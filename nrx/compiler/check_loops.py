@@ -16,7 +16,6 @@ from nrx.core.loops import (
     Buffer,
     Copy,
     Expr,
-    Gemm,
     If,
     Kernel,
     Lanes,
@@ -205,14 +204,6 @@ class _Checker:
             otherwise = self.block(s.otherwise, s.otherwise_values)
         self.need(then == otherwise, "branches of {} and {}", then, otherwise)
         self.give(s, len(then))
-
-    def _gemm(self, s: Gemm) -> None:
-        for extent in (s.m, s.n, s.k):
-            self.position(extent)
-        for buffer, position, leading, *_ in (s.a, s.b, s.c):
-            self.need(self.access(buffer, position) == s.type, "a matrix of {} in {}", s.type, buffer)
-            self.position(leading)
-        self.need(not s.c[0].readonly, "a matrix product in the readonly buffer {}", s.c[0])
 
     def _poll(self, s: Poll) -> None:
         self.give(s, 1)

@@ -32,7 +32,6 @@ class Compiled:
         constants: Arrays whose addresses the runtime table holds.
         host_calls: equations that run on the host, whose numbers follow in the runtime table.
         symbols: the values of the symbols, which follow these.
-        multiplies: whether it calls BLAS.
         cost: of everything, in elementary operations; infinite where a loop's length is not known.
     """
 
@@ -44,7 +43,6 @@ class Compiled:
     constants: tuple[Any, ...]
     host_calls: tuple[Eqn, ...]
     symbols: tuple[int, ...]
-    multiplies: bool
     cost: float
 
 
@@ -85,7 +83,6 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
         constants=tuple(shared.constants),
         host_calls=tuple(shared.host_calls),
         symbols=symbols,
-        multiplies=kernels.multiply,
         cost=_cost(block),
     )
 
@@ -124,10 +121,8 @@ class _Kernels:
     def __init__(self, target: Target, dump: Dump):
         self.target, self.dump = target, dump
         self.names: dict[str, str] = {}
-        self.multiply = False
 
     def name_of(self, kernel: Kernel) -> str:
-        self.multiply = self.multiply or kernel.multiplies
         if config.debug_checks:
             check_kernel(kernel)
         text = emit_kernel(kernel, "kernel", self.target)

@@ -5,8 +5,6 @@
 The arguments are words: the runtime's table, one pointer per buffer, one number per symbolic dimension.
 """
 
-from typing import Any
-
 from nrx.compiler.code import MEMORY_BITS, Code, memory_types
 from nrx.compiler.lanes import LaneLoops
 from nrx.compiler.memory import element_type
@@ -14,13 +12,12 @@ from nrx.compiler.scopes import Value, whole
 from nrx.compiler.targets import Target
 from nrx.compiler.transposition import MOST_JOINED, joining, lanes, parting, transposition
 from nrx.core import loops
-from nrx.core.loops import Buffer, Copy, Expr, Gemm, Kernel, Poll, Transpose
+from nrx.core.loops import Buffer, Copy, Expr, Kernel, Poll, Transpose
 
 MAX_SCRATCH = 128 * 1024
 """Bytes of scratch memory a kernel may have."""
 
-_RUNTIME_SGEMM, _RUNTIME_DGEMM, _RUNTIME_POLL = 2, 3, 5
-_ROW_MAJOR, _NOT_TRANSPOSED, _TRANSPOSED = 101, 111, 112
+_RUNTIME_POLL = 5
 
 
 def emit_kernel(kernel: Kernel, name: str, target: Target) -> str:
@@ -36,7 +33,6 @@ class _Emitter(LaneLoops):
     def __init__(self, kernel: Kernel, name: str, target: Target):
         super().__init__(Code(target))
         self.kernel, self.name = kernel, name
-        self.statements[Gemm] = self._gemm
         self.statements[Copy] = self._copy
         self.statements[Poll] = self._poll
         self.statements[Transpose] = self._transpose
@@ -133,24 +129,6 @@ class _Emitter(LaneLoops):
         code = self.here()
         function = code.new(f"load ptr, ptr {code.new(f'getelementptr i64, ptr {self._runtime}, i64 {_RUNTIME_POLL}')}")
         self.results[s] = [Value(code.new(f"call i64 {function}()"), self.top)]
-
-    def _gemm(self, s: Gemm) -> None:
-        extents = [self.value(x).text for x in (s.m, s.n, s.k)]
-        operands: list[Any] = []
-        for buffer, position, leading, *_ in (s.a, s.b, s.c):
-            operands.append((self._at(buffer, position), self.arithmetic("max", self.value(leading), whole(1)).text))
-        code = self.here()
-        word = _RUNTIME_SGEMM if s.type == "f32" else _RUNTIME_DGEMM
-        function = code.new(f"load ptr, ptr {code.new(f'getelementptr i64, ptr {self._runtime}, i64 {word}')}")
-        orders = [_TRANSPOSED if operand[3] else _NOT_TRANSPOSED for operand in (s.a, s.b)]
-        t = code.types[s.type]
-        one, beta = code.constant(1, s.type), code.constant(1 if s.accumulate else 0, s.type)
-        (a, lda), (b, ldb), (c, ldc) = operands
-        arguments = [
-            f"i32 {_ROW_MAJOR}", *[f"i32 {order}" for order in orders], *[f"i64 {x}" for x in extents],
-            f"{t} {one}", f"ptr {a}", f"i64 {lda}", f"ptr {b}", f"i64 {ldb}", f"{t} {beta}", f"ptr {c}", f"i64 {ldc}",
-        ]  # fmt: skip
-        code.lines.append(f"call void {function}({', '.join(arguments)})")
 
 
 def _number(x: Expr) -> int | None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nrx.core.loops import Buffer, Copy, Expr, Gemm, If, Kernel, Lanes, Let, Loop, Poll, Store, Transpose, While
+from nrx.core.loops import Buffer, Copy, Expr, If, Kernel, Lanes, Let, Loop, Poll, Store, Transpose, While
 
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^", "shl": "<<",
@@ -178,14 +178,6 @@ class _Printer:
             self.line("else")
             self.inside(s.otherwise, names, s.otherwise_values)
 
-    def _gemm(self, s: Gemm) -> None:
-        a, b, c = (
-            f"{self.buffer(m[0])}[{self.text(m[1])}, leading {self.text(m[2])}]{'.T' * bool(m[3:] and m[3])}"
-            for m in (s.a, s.b, s.c)
-        )
-        sizes = ", ".join(self.text(x) for x in (s.m, s.n, s.k))
-        self.line(f"{c} {'+=' if s.accumulate else '='} {a} @ {b}: {s.type}, m, n, k = {sizes}")
-
     def _poll(self, s: Poll) -> None:
         self.names[(s, 0)] = self.fresh("v")
         self.line(f"{self.names[(s, 0)]} = poll")
@@ -249,5 +241,3 @@ def _roots(statements: Sequence[Any]) -> Iterator[Expr]:
             yield from (s.target_position, s.source_position, s.count)
         elif isinstance(s, Transpose):
             yield from (s.target_position, s.target_step, s.source_position, s.source_step, s.rows, s.columns)
-        elif isinstance(s, Gemm):
-            yield from (s.m, s.n, s.k, *[x for matrix in (s.a, s.b, s.c) for x in matrix[1:3]])

@@ -2,7 +2,7 @@
 
     0  parfor(ptr pool, ptr function, ptr args, i64 tasks, i64 grain) -> i64 status
     1  the pool
-    2  cblas_sgemm, 3  cblas_dgemm, with 64-bit integers; 0 where NumPy has no OpenBLAS
+    2, 3  reserved
     4  host(i64 number, ptr words) -> i64 status
     5  poll() -> i64 status
     6  ticks of the processor's clock after which a loop should call poll
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
-from nrx.compiler import blas, cache, llvm
+from nrx.compiler import cache, llvm
 from nrx.compiler.loader import Loaded
 from nrx.compiler.pool import Pool
 from nrx.compiler.pool_ir import SYSTEM_SYMBOLS, pool_text
@@ -92,7 +92,7 @@ def _native_functions() -> Loaded:
 def _shared_words() -> list[int]:
     code, pool = native_functions(), Pool.instance
     assert pool is not None
-    words = [code.address("parfor"), pool.address, blas.gemm("f32") or 0, blas.gemm("f64") or 0]
+    words = [code.address("parfor"), pool.address, 0, 0]
     words += [code.address("host"), code.address("poll"), pool.poll_period]
     return words + [0] * (FIRST_OWN - len(words))
 

@@ -59,6 +59,11 @@ def _roomy(positions: Any, *lengths: int) -> Any:
     """Positions in int32, or in int64 if they or these lengths may need it."""
     narrow = positions.dtype.itemsize < 4 or positions.dtype == dtypes.int32
     dtype = dtypes.int32 if narrow and all(n <= np.iinfo(np.int32).max for n in lengths) else dtypes.int64
+    if positions.dtype == dtypes.uint64:  # the highest are out of bounds, and no negative numbers
+        highest = np.iinfo(np.int64).max
+        if not isinstance(positions, Array):
+            return np.minimum(positions, highest).astype(dtype)
+        positions = arithmetic.min(positions, full_like(positions, highest))
     return convert_element_type(positions, dtype) if isinstance(positions, Array) else positions.astype(dtype)
 
 

@@ -105,21 +105,6 @@ class If:
         self.otherwise_values: list[Expr] = []
 
 
-class Gemm:
-    """c = alpha * op(a) @ op(b) + beta * c of row-major float matrices, by the platform's library.
-
-    Args:
-        type: "f32" or "f64".
-        m, n, k: i64 extents.
-        a, b, c: (buffer, position, leading dimension, transposed); c is not transposed.
-        accumulate: whether c is added to instead of overwritten.
-    """
-
-    def __init__(self, type: str, m: Any, n: Any, k: Any, a: tuple, b: tuple, c: tuple, accumulate: bool):
-        self.type, self.m, self.n, self.k = type, m, n, k
-        self.a, self.b, self.c, self.accumulate = a, b, c, accumulate
-
-
 class Poll:
     """Lets the host handle what interrupts long loops; a status that is not 0 asks to stop."""
 
@@ -157,7 +142,6 @@ class Kernel:
         tasks: the number of tasks, an int or an i64 Expr.
         task: the task's number, an Expr.
         body: statements.
-        multiplies: whether it calls the platform's library.
         cost: of one task, in elementary operations; decides how many tasks one thread claims at a time.
     """
 
@@ -169,7 +153,6 @@ class Kernel:
         self.task = Expr("var", "i64", (), Var("task", 1))
         self.body: list[Any] = []
         self.cost: float = 1.0
-        self.multiplies = False
 
 
 class Builder:
@@ -279,14 +262,6 @@ class Builder:
         """Let the host handle interrupts: an i64 that is not 0 if the kernel should stop."""
         self._block.append(statement := Poll())
         return Expr("result", "i64", (), (statement, 0))
-
-    def gemm(self, type: str, m: Any, n: Any, k: Any, a: tuple, b: tuple, c: tuple, accumulate: bool = False) -> None:
-        """See `Gemm`."""
-        self.kernel.multiplies = True
-        task = self.kernel.task
-        operands = [(buffer, lifted(at, task), lifted(ld, task), *rest) for buffer, at, ld, *rest in (a, b, c)]
-        extents = [lifted(x, task) for x in (m, n, k)]
-        self._block.append(Gemm(type, *extents, *operands, accumulate))  # type: ignore[arg-type, call-arg]
 
     def _results(self, statement: Any, like: Sequence[Expr]) -> list[Expr]:
         self._block.append(statement)

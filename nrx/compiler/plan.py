@@ -157,7 +157,8 @@ class Shared:
         if not isinstance(nbytes, Dim):
             return nbytes
         factors = self._capacities
-        return sum(c * math.prod(factors[number] for number in m) for m, c in nbytes.terms.items())
+        most = sum(c * math.prod(factors[number] for number in m) for m, c in nbytes.terms.items() if c > 0)
+        return max(most, int(nbytes))
 
     def adopt(self, program: Program) -> None:
         """Take a Program as simplified already."""

@@ -214,6 +214,17 @@ def test_results_do_not_overwrite_what_others_still_read() -> None:
     np.testing.assert_allclose(run_program(program_of(function, X), [X])[0], expected, rtol=1e-12)
 
 
+def test_results_do_not_overwrite_aliases_that_others_still_read() -> None:
+    """As above, for an operand that is read through a view which lies in the same memory."""
+
+    def function(x: Any) -> Any:
+        a = jnp.abs(x).reshape(6, 8)
+        return nrx.grad(lambda v: jnp.sum(lax.cumlogsumexp(jnp.abs(v), 1, reverse=True) * jnp.sin(v)))(a[::-1]).T
+
+    expected = np.asarray(function(jnp.asarray(X)))
+    np.testing.assert_allclose(nrx.jit(function)(X), expected, rtol=1e-9, atol=1e-12)
+
+
 # Many sizes
 
 

@@ -103,6 +103,10 @@ class Fused:
         self.stored = stored | set(fuser.aliases)
         self._owner = {var: alias.source for var, alias in fuser.aliases.items()}
 
+    def owner(self, var: Var) -> Var:
+        """The variable in whose memory this one lies."""
+        return self._owner.get(var, var)
+
     def in_memory(self, var: Var, own: Container[Var] = ()) -> bool:
         """Whether the variable is an argument, or stored by a step, seen from the one that computes `own`."""
         return var not in self.made_by or (var in self.stored and self._owner.get(var, var) not in own)

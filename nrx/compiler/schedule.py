@@ -67,11 +67,11 @@ class KernelElements(Elements):
         super().__init__(b, fused.made_by, fused.rule_of)
         self.arguments: list[Var] = []
         self.operands: dict[Var, Operand] = {}
-        self._fused, self._own, self._overwritten = fused, own, overwritten
+        self._fused, self._own, self._overwritten = fused, own, set(map(fused.owner, overwritten))
 
     def _compute(self, var: Var, index: tuple) -> Any:
         if var not in self.sources and var not in self._own and self._fused.in_memory(var, self._own):
-            operand = self.argument(var, readonly=var not in self._overwritten)
+            operand = self.argument(var, readonly=self._fused.owner(var) not in self._overwritten)
             self.sources[var] = lambda index: operand(*index)
         return super()._compute(var, index)
 

@@ -12,7 +12,7 @@ from cases.base import Case
 from hypothesis import given, settings
 from oracles import assert_as_eager
 from test_primitives import draw, each_case, each_case_and_dtype, results
-from test_random_programs import COMMON, PROGRAMS, RandomProgram
+from test_random_programs import COMMON, PROGRAMS, RandomProgram, Step
 
 import nrx
 from nrx.backends import llvm_cpu
@@ -111,6 +111,12 @@ def check_program(program: RandomProgram, levels: Sequence[str]) -> None:
 @given(PROGRAMS)
 def test_random_programs(program: RandomProgram) -> None:
     check_program(program, LEVELS)
+
+
+def test_results_beside_aliases_of_what_they_overwrite() -> None:
+    """Found by the soak: a result took over memory that the same kernel read through a view, after the store."""
+    names = [("abs", 1, 0, 0), ("transpose", 0, 0, 1), ("abs", 0, 0, 0), ("cumulative", 1, 0, 3)]
+    check_program(RandomProgram(tuple(Step(*step) for step in names), ((3, 1), ()), 0), LEVELS[-1:])
 
 
 @pytest.mark.slow

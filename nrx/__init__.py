@@ -17,6 +17,8 @@ from nrx.core.array import Array
 from nrx.core.backend import Device
 from nrx.core.config import config
 from nrx.core.dtypes import float0
+from nrx.core.primitive import mark_built_in
+from nrx.ops import threefry  # noqa: F401  so that all primitives are registered
 from nrx.transforms import (
     ShapeDtypeStruct,
     checkpoint,
@@ -40,6 +42,8 @@ from nrx.transforms import (
 )  # fmt: skip
 
 __version__ = "0.1.0"
+
+mark_built_in()
 
 #: Imported when they are first used, so that `import nrx` stays quick.
 _LAZY = ("data", "io", "nn", "optim", "random", "testing")

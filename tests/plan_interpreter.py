@@ -35,6 +35,8 @@ class _Interpreter:
             if place.kind == "constant":
                 constant = self.shared.constants[place.number].numpy()
                 return np.atleast_1d(constant).reshape(-1).view(np.uint8)[place.offset :]
+            if place.kind == "watch":
+                return np.zeros(16, np.uint8)
             return (inputs if place.kind == "in" else outs)[place.number][place.offset :]
 
         for action in block.actions:

@@ -65,7 +65,7 @@ def everything(b: Builder, x: loops.Buffer, y: loops.Buffer) -> None:
 
     (last,) = b.loop(3, [total], step)
     (last,) = b.while_([last], lambda c: c < 100.0, lambda c: [c * 2.0 + 1.0])
-    (last,) = b.if_(loops.eq(b.poll(), 0), lambda: [last], lambda: [last + 1.0])
+    (last,) = b.if_(task < 3, lambda: [last], lambda: [last + 1.0])
     b.store(y, task * 8, last)
 
 
@@ -87,8 +87,7 @@ def test_text() -> None:
         "  while, s2 = s1",
         "    break unless (s2 < 100.0)",
         "    s2 = ((s2 * 2.0) + 1.0)",
-        "  v2 = poll",
-        "  if (v2 == 0)",
+        "  if (task < 3)",
         "    s3 = s2",
         "  else",
         "    s3 = (s2 + 1.0)",

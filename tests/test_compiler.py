@@ -225,6 +225,37 @@ def test_results_do_not_overwrite_aliases_that_others_still_read() -> None:
     np.testing.assert_allclose(nrx.jit(function)(X), expected, rtol=1e-9, atol=1e-12)
 
 
+def test_functions_with_rules_of_their_own_are_compiled() -> None:
+    """They were interpreted on the host."""
+    by_jvp = nrx.custom_jvp(lambda x: jnp.sin(x) * 2)
+    by_jvp.defjvp(lambda primals, tangents: (by_jvp(*primals), 5 * tangents[0]))
+    by_vjp = nrx.custom_vjp(lambda x: jnp.cos(x) * 3)
+    by_vjp.defvjp(lambda x: (by_vjp(x), None), lambda _, ct: (7 * ct,))
+
+    def function(x: Any) -> Any:
+        return lax.scan(lambda c, row: (c + by_jvp(row), by_vjp(c)), x[0], x)
+
+    shared = Shared()
+    shared.block(program_of(function, X))
+    assert not shared.host_calls
+    total, rows = np.array(X[0]), []
+    for row in X:
+        rows.append(np.cos(total) * 3)
+        total = total + np.sin(row) * 2
+    for got, want in zip(nrx.jit(function)(X), (total, np.array(rows)), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    assert nrx.jit(nrx.grad(lambda x: by_jvp(x) + by_vjp(x)))(1.0) == 12
+
+
+def test_functions_with_rules_of_their_own_may_close_over_arrays() -> None:
+    factors = jnp.asarray(X[0])
+    scaled = nrx.custom_jvp(lambda x: x * factors)
+    scaled.defjvp(lambda primals, tangents: (scaled(*primals), tangents[0] * factors))
+    for length in (2, 3):
+        found = nrx.jit(lambda x, n=length: lax.scan(lambda c, _: (scaled(c), None), x, None, length=n)[0])(X[1])
+        np.testing.assert_allclose(found, X[1] * X[0] ** length, rtol=1e-14)
+
+
 # Many sizes
 
 

@@ -131,7 +131,7 @@ def test_vmap_is_a_loop(problem: Problem, in_axes: tuple[int | None, int | None]
         close(got, np.stack([np.asarray(row) for row in rows]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(problems(zeros=False))
 def test_values_and_gradients_are_those_of_jax(problem: Problem) -> None:
     jax = pytest.importorskip("jax")

@@ -1,6 +1,5 @@
 """Kernels of the loop IR as machine code, against an interpreter in NumPy's scalars, bit for bit."""
 
-import ctypes
 from collections.abc import Sequence
 
 import loop_machine
@@ -51,6 +50,30 @@ def test_every_extent(level: str, symbolic: bool) -> None:
                 b.store(totals, number, total)
 
         check(build, memory, 3, level, [extent] if symbolic else [])
+
+
+@levels
+@pytest.mark.parametrize("symbolic", [False, True])
+def test_every_extent_of_long_bodies(level: str, symbolic: bool) -> None:
+    """Several vectors at a time, then single ones for what is left."""
+    for extent in (0, 1, 2, 7, 15, 16, 17, 31, 33, 47, 63, 64, 65, 127, 129, 200):
+        memory = [samples("f32", extent, 1), samples("i32", extent, 2), np.zeros(extent, "f4"), np.zeros(1, "i4")]
+
+        def build(b: Builder, buffers: list, extent: int = extent) -> None:
+            x, y, out, total, *dims = buffers
+
+            def body(i: Expr) -> list[Expr]:
+                v, n = b.load(x, i), b.load(y, i)
+                for k in range(20):
+                    v, n = v * 0.75 + (k - 3.0), n * 5 + k
+                b.store(out, i, v)
+                return [n]
+
+            extent_or_dim = dims[0] if dims else extent
+            (result,) = b.lanes(extent_or_dim, body, [b.const(0, "i32")], lambda a, v: [a[0] + v[0]])
+            b.store(total, 0, result)
+
+        check(build, memory, 2, level, [extent] if symbolic else [])
 
 
 @levels
@@ -431,27 +454,6 @@ def test_functions_used_many_times(level: str) -> None:
     assert "@shared.exp." in text
 
 
-def test_polls() -> None:
-    polled = []
-
-    @ctypes.CFUNCTYPE(ctypes.c_int64)
-    def poll() -> int:
-        polled.append(1)
-        return len(polled) // 3
-
-    b = Builder("poll")
-    y = b.buffer("y", "i64")
-    (status, count) = b.while_(
-        [b.const(0, "i64"), b.const(0, "i64")], lambda status, _: loops.eq(status, 0), lambda _, n: [b.poll(), n + 1]
-    )
-    b.store(y, 0, status + count * 10)
-    out = np.zeros(1, "i8")
-    address = ctypes.cast(poll, ctypes.c_void_p).value
-    assert address is not None
-    loop_machine.run(b.kernel, [out], table=[0, 0, 0, 0, 0, address])
-    assert out[0] == 31
-
-
 # --- The text ---------------------------------------------------------------------------------------------------------
 
 
@@ -485,6 +487,54 @@ def test_text_depends_on_the_kernel_only() -> None:
         return emit_kernel(b.kernel, "kernel", targets.describe("x86-64-v4", "linux"))
 
     assert text() == text()
+
+
+def chain_text(operations: int, extent: int = 4096, step: int = 1, source: str = "argument") -> str:
+    """A loop over lanes that applies so many operations to each element."""
+    b = Builder("chain")
+    x, y = b.buffer("x", "f32", True), b.buffer("y", "f32")
+    memory = x if source == "argument" else b.scratch("f32", extent)
+
+    def body(i: Expr) -> None:
+        v = b.load(memory, i * step if step > 0 else (extent - 1) - i)
+        for k in range(operations):
+            v = v + float(k + 1)
+        b.store(y, i, v)
+
+    b.lanes(extent, body)
+    return emit_kernel(b.kernel, "kernel", targets.describe("x86-64-v4", "linux"))
+
+
+@pytest.mark.parametrize(
+    ("operations", "extent", "lanes"),
+    [
+        (2, 4096, 64),
+        (8, 4096, 32),
+        (30, 4096, 64),
+        (30, 64, 64),
+        (30, 63, 32),
+        (30, 17, 16),
+        (200, 4096, 64),
+        (900, 64, 16),
+    ],
+)
+def test_vectors_at_a_time(operations: int, extent: int, lanes: int) -> None:
+    """Four of 16 lanes, two of middling bodies, and no more than the extent fills or compiles quickly."""
+    text = chain_text(operations, extent)
+    assert f"fadd <{lanes} x float>" in text
+    assert f"fadd <{2 * lanes} x float>" not in text
+
+
+def test_long_bodies_ask_for_what_they_load_later() -> None:
+    """One request for a cache line: a vector of 64 f32 takes four. Nothing is left over that could ask again."""
+    assert chain_text(30).count("call void @llvm.prefetch") == 4
+    assert chain_text(30, 4096 + 16).count("call void @llvm.prefetch") == 4
+
+
+def test_what_asks_for_nothing() -> None:
+    """Short bodies, for which the processor sees ahead; walks backwards or in steps; scratch memory."""
+    for text in (chain_text(4), chain_text(30, step=-1), chain_text(30, step=2), chain_text(30, source="scratch")):
+        assert "prefetch" not in text
 
 
 def test_scratch_memory_is_limited() -> None:

@@ -44,6 +44,7 @@ from nrx.core.errors import (
 
 mistake = Table()
 A, B, V = jnp.ones((2, 3)), jnp.ones((2, 4)), jnp.arange(3.0)
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
 
 
 # Shapes
@@ -130,6 +131,26 @@ def unknown_dtype():
 @mistake(DTypeError, TypeError, "dtype object", fix="float32")
 def array_of_objects():
     return jnp.asarray(np.array([object()]))  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "sin: argument 0 is a masked array", fix=r"x\.filled\(0\)")
+def masked_array():
+    return jnp.sin(MASKED)  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "argument x of", "masked array", fix=r"x\.filled\(0\)")
+def masked_array_under_jit():
+    return nrx.jit(lambda x: x + 1)(MASKED)  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "masked array", fix=r"x\.filled\(0\)")
+def list_with_a_masked_array():
+    return jnp.array([MASKED, np.ones(2)])  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "an index is a masked array", fix=r"x\.filled\(0\)")
+def masked_index():
+    return V[MASKED.astype(int)]  # here
 
 
 @mistake(DTypeError, TypeError, "64 bits", fix="float")

@@ -4,7 +4,11 @@ import asyncio
 import functools
 import gc
 import inspect
+import os
+import subprocess
+import sys
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +22,7 @@ import nrx
 import nrx.numpy as jnp
 from nrx import lax
 from nrx.core import backend
-from nrx.core.errors import LeakedTracerError
+from nrx.core.errors import LeakedTracerError, NestingError
 from nrx.core.trace import current_trace, is_evaluating, new_trace
 from nrx.transforms.staging import StagingTrace
 
@@ -334,10 +338,57 @@ def test_control_flow_keeps_nothing_alive() -> None:
     assert dead() is None
 
 
+# Functions jitted within each other
+
+
+def nested(depth: int) -> Any:
+    f = lambda x: x
+    for _ in range(depth):
+        f = nrx.jit(lambda x, f=f: f(x) + 1)
+    return f
+
+
+def on_a_new_stack(function: Any, *args: Any, limit: int = 1000) -> Any:
+    """The result of a call in a thread of its own, with Python's recursion limit."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(function, *args).result()
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="JAX's depths were measured where calls in C count too")
+def test_as_many_as_in_jax() -> None:
+    """JAX 0.10 takes 122, and 96 if they are differentiated."""
+    assert float(on_a_new_stack(nested(118), 1.0)) == 119
+    assert float(on_a_new_stack(nrx.grad(nested(94)), 1.0)) == 1
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, nrx.grad, nrx.vmap])
+def test_too_many(transform: Any) -> None:
+    f, x = transform(nested(400)), np.ones(3) if transform is nrx.vmap else 1.0
+    with pytest.raises(NestingError, match=r"too deep for Python's recursion limit of 1000") as caught:
+        on_a_new_stack(f, x)
+    assert "sys.setrecursionlimit" in str(caught.value)
+    assert len(np.unique(np.asarray(on_a_new_stack(f, x, limit=20_000)))) == 1
+
+
+def test_endless_recursion_of_the_users_own_is_left_alone() -> None:
+    def f(x: Any) -> Any:
+        return f(x)
+
+    with pytest.raises(RecursionError) as caught:
+        on_a_new_stack(nrx.jit(f), 1.0)
+    assert type(caught.value) is RecursionError
+
+
 # Several threads, several tasks
 
 
 def test_threads_do_not_see_each_other() -> None:
+    """The factors are below 1, so that eager and compiled sines, which round differently, do not drift apart."""
     barrier = threading.Barrier(8)
 
     def work(k: int) -> list[float]:
@@ -380,6 +431,74 @@ def test_one_jitted_function_in_many_threads() -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda n: float(f(jnp.ones(n % 5 + 1, "float64"))), range(80)))
     np.testing.assert_allclose(results, [np.sin(1.0) * (n % 5 + 1) for n in range(80)])
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, lambda f: nrx.jit(nrx.grad(f)), lambda f: nrx.vmap(f)])
+def test_threads_that_come_at_once_trace_and_compile_once(monkeypatch: pytest.MonkeyPatch, transform: Any) -> None:
+    compiled, cpu = [], backend.get_backend("cpu")
+    compile_one = cpu.compile
+    monkeypatch.setattr(cpu, "compile", lambda *args: (compiled.append(args), compile_one(*args))[1], raising=False)
+    barrier = threading.Barrier(6)
+    inner = nrx.jit(lambda x: (time.sleep(0.05), jnp.sum(jnp.sin(x) * x))[1])
+    f, x = transform(inner), np.ones(4)
+
+    def work(_: int) -> np.ndarray:
+        barrier.wait(timeout=20)
+        return np.asarray(f(x if transform is not nrx.vmap else x[None]))
+
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(work, range(6)))
+    assert all(np.array_equal(results[0], other) for other in results)
+    assert (inner.trace_count, len(compiled)) == (1, 1)
+
+
+def test_threads_trace_different_functions_at_once() -> None:
+    """Each waits, in the middle of tracing, for the other."""
+    barrier = threading.Barrier(2)
+    functions = [nrx.jit(lambda x, k=k: (barrier.wait(timeout=20), x * k)[1]) for k in (2, 3)]
+    with ThreadPoolExecutor(2) as pool:
+        assert [float(x) for x in pool.map(lambda f: f(1.0), functions)] == [2, 3]
+
+
+def test_a_failed_trace_is_tried_again() -> None:
+    tries = iter([ValueError("the first"), None])
+
+    @nrx.jit
+    def f(x: Any) -> Any:
+        if (error := next(tries)) is not None:
+            raise error
+        return x + 1
+
+    with pytest.raises(ValueError, match="the first"):
+        f(1.0)
+    assert float(f(1.0)) == 2
+
+
+def test_a_function_that_calls_itself() -> None:
+    factorial = nrx.jit(lambda n, x: x if n == 0 else n * factorial(n - 1, x), static_argnums=0)
+    assert float(factorial(5, 1.0)) == 120
+
+
+FORK = """
+import os, threading, nrx
+tracing, go_on = threading.Event(), threading.Event()
+f = nrx.jit(lambda x: (tracing.set(), go_on.wait(20), x + 1)[2])
+thread = threading.Thread(target=f, args=(1.0,))
+thread.start()
+assert tracing.wait(20)
+child = os.fork()
+go_on.set()
+if child == 0:
+    os._exit(0 if float(f(1.0)) == 2 else 1)
+thread.join()
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_of_a_process_whose_threads_are_tracing() -> None:
+    """It does not wait for threads that it does not have."""
+    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], check=True, timeout=50)
 
 
 def test_tasks_trace_while_others_wait() -> None:

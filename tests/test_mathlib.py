@@ -181,23 +181,13 @@ def assert_within(bound: float, errors: np.ndarray, *operands: np.ndarray) -> No
     assert errors[worst] <= bound, f"{errors[worst]:.3f} ulp at {[float(x[worst]) for x in operands]}"
 
 
-def sweep(name: str, type: str, count: int) -> None:
+@types
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_error_in_ulp(name: str, type: str, count: int) -> None:
     oracle, ranges, centres, bound = FUNCTIONS[name]
     x = points(type, ranges, centres, count)
     assert_within(bound, ulp_errors(evaluate(name, type, x), exact(oracle, x)), x)
-
-
-@types
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_error_in_ulp(name: str, type: str) -> None:
-    sweep(name, type, 400)
-
-
-@pytest.mark.slow
-@types
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_error_in_ulp_densely(name: str, type: str) -> None:
-    sweep(name, type, 10_000)
 
 
 def every(stride: int, start: int = 0, count: int = 1 << 22) -> np.ndarray:
@@ -278,24 +268,14 @@ def angle_operands(type: str, count: int) -> tuple[np.ndarray, np.ndarray]:
 BINARY = {"pow": (mp.power, power_operands, {"f32": 0.7, "f64": 1.3}), "atan2": (mp.atan2, angle_operands, 1.8)}
 
 
-def sweep_binary(name: str, type: str, count: int) -> None:
+@types
+@pytest.mark.parametrize("count", [700, pytest.param(40_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", BINARY)
+def test_error_of_two_operands_in_ulp(name: str, type: str, count: int) -> None:
     oracle, operands, bound = BINARY[name]
     x, y = operands(type, count)
     errors = ulp_errors(evaluate(name, type, x, y), exact(oracle, x, y))
     assert_within(bound[type] if isinstance(bound, dict) else bound, errors, x, y)
-
-
-@types
-@pytest.mark.parametrize("name", BINARY)
-def test_error_of_two_operands_in_ulp(name: str, type: str) -> None:
-    sweep_binary(name, type, 700)
-
-
-@pytest.mark.slow
-@types
-@pytest.mark.parametrize("name", BINARY)
-def test_error_of_two_operands_in_ulp_densely(name: str, type: str) -> None:
-    sweep_binary(name, type, 40_000)
 
 
 @types

@@ -553,4 +553,4 @@ def test_signals_reach_native_loops() -> None:
 @ALL_TARGETS
 def test_runtime_has_machine_code_for_every_system(target: Target) -> None:
     image = Image(llvm.assemble(pool_text(target) + python_text(), target))
-    assert {"parfor", "worker", "stop", "host", "poll", "ticks_per_second"} <= image.functions.keys()
+    assert {"parfor", "worker", "stop", "host", "poll", "look", "ticks_per_second"} <= image.functions.keys()

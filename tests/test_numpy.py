@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import cupy as fake
+from known_differences import GRADIENT_NOT_AS_JAX, NOT_AS_JAX
 
 import nrx
 import nrx.lax
@@ -190,20 +191,6 @@ MADE = [
 ALL = [*ELEMENTWISE, *INTEGER, *REDUCTIONS, *SHAPES, *PRODUCTS, *EINSUMS, *MADE]
 #: What depends on values in its shape, or takes no traced operands.
 NOT_TRACED = ("nonzero", "argwhere", "unique", "where(c)", "a[a > 0]", "b'abcd'")
-#: Where JAX differs on purpose, with the reason.
-NOT_AS_JAX = {
-    "xp.array([2**40, 1]) * 0 + 1": "64-bit integers need no switch here",
-    "xp.heaviside(i, 0.5)": "weak, as any other function of integers and a Python float",
-    "xp.linspace(2, 8, 4, retstep=True)[1]": "weak, as the numbers it is made of",
-    "xp.round(i, -1)": "JAX does not round integers",
-    "xp.split(v, [1, 6])[2]": "JAX does not split beyond the end",
-}
-
-GRADIENT_NOT_AS_JAX = {
-    "xp.nextafter": "JAX has no derivative of it; ours is zero",
-    "xp.sign(z)": "JAX gives zero; the sign of a complex number varies with its angle",
-    "xp.split(v, [1, 6])[2]": "JAX does not split beyond the end",
-}
 
 
 def operands(convert: Callable[[np.ndarray], Any], wide: bool = False) -> dict[str, Any]:

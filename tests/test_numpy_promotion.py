@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_differences import PROMOTION_NOT_AS_JAX
 
 import nrx
 import nrx.numpy as nnp
@@ -42,16 +43,6 @@ INEXACT = frozenset((
     "average", "angle",
     "linalg.norm",
 ))  # fmt: skip
-FORGETFUL = ("heaviside", "hypot", "logaddexp")
-#: (function, kind of an operand): where JAX differs, and why.
-DIFFERENCES = {
-    ("copysign", "c"): "the sign of a complex number makes no sense",
-    ("hypot", "c"): "JAX raises only then the function runs",
-    ("argmax", "c"): "not offered",
-    ("round", "b"): "JAX refuses booleans",
-    **{(name, kind): "JAX forgets that the result is weak" for name in FORGETFUL for kind in "iub"},
-    ("power", "b"): "JAX's result is int32 in any mode",
-}
 
 
 @pytest.fixture
@@ -98,7 +89,7 @@ def differences(jax: Any, name: str, combinations: list[tuple]) -> list[tuple]:
     """The combinations of operands for which nrx and JAX disagree, but for those where they should."""
     found = []
     for kinds in combinations:
-        expected = any((name, np.dtype(kind).kind) in DIFFERENCES for kind in kinds)
+        expected = any((name, np.dtype(kind).kind) in PROMOTION_NOT_AS_JAX for kind in kinds)
         if not expected and (ours := signature(nrx, name, *kinds)) != (theirs := signature(jax, name, *kinds)):
             found.append((*kinds, ours, theirs))
     return found

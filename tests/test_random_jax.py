@@ -78,10 +78,8 @@ def drawn_by_jax(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("dtype", NARROW)
 @pytest.mark.parametrize(("low", "high"), LIMITS)
 def test_jax_uniform_between_limits(drawn_by_jax: Path, dtype: str, low: float, high: float) -> None:
-    given = {
-        "scalar": (MANY, low, high),
-        "arrays": ((50, 3), np.full((50, 1), low, dtypes.canonical_dtype(dtype)), high),
-    }
+    full = lambda shape, value: np.full(shape, value, dtypes.canonical_dtype(dtype))
+    given = {"scalar": (MANY, low, high), "arrays": ((50, 3), full((50, 1), low), full(3, high))}
     for name, (shape, *limits) in given.items():
         ours = np.asarray(random.uniform(random.PRNGKey(7), shape, dtype, *limits)).astype("float32")
         np.testing.assert_array_equal(ours, np.load(drawn_by_jax / f"{dtype}_{low}_{high}_{name}.npy"))

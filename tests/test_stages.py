@@ -175,6 +175,18 @@ def test_work_of_a_network_as_jax_counts_it() -> None:
     np.testing.assert_allclose(got["flops"], expected["flops"], rtol=1e-3)
 
 
+def test_the_cost_of_what_is_lowered() -> None:
+    """2 k x 10 operations of each product, and 10 of the addition and each sum; tanh counts by itself."""
+    inner = nrx.jit(lambda w, x: jnp.tanh(x @ w))
+    lowered = nrx.jit(lambda w, x: jnp.sum(inner(w, x) + 1)).lower(S((20, 10), "float32"), S((1, 20), "float32"))
+    cost = lowered.cost_analysis()
+    assert (cost["flops"], cost["transcendentals"]) == (2 * 20 * 10 + 10 + 9, 10)
+    read = 4 * (200 + 20) + 4 * 10 + 4 * (10 + 1) + 4 * 10
+    written = 4 * 10 + 4 * 10 + 4 * 10 + 4
+    assert cost["bytes accessed"] == pytest.approx(read + written, rel=0.1)  # scalars may be broadcast first
+    assert set(cost) == set(lowered.compile().cost_analysis())
+
+
 def test_analyses(compiler: str) -> None:
     f = nrx.jit(lambda x, y: jnp.sum((x * y) @ (x + y).T, axis=0))
     compiled = f.lower(S((20, 30), "float32"), S((20, 30), "float32")).compile()

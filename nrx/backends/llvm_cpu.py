@@ -8,8 +8,9 @@ import numpy as np
 
 from nrx.backends.numpy import NumpyBackend
 from nrx.backends.op_by_op import compile_op_by_op
-from nrx.compiler import cache, llvm, runtime
-from nrx.compiler.compile import Compiled, compile_program
+from nrx.compiler import llvm, runtime
+from nrx.compiler.layout import Layout
+from nrx.compiler.programs import CompiledProgram
 from nrx.compiler.targets import host
 from nrx.core.array import view_of
 from nrx.core.backend import Device, Donated, Executable, MemoryAnalysis, NativeEntry, Passed, Raw, Stored
@@ -38,35 +39,34 @@ class NativeExecutable:
 
     def __init__(self, program: Program, consts: Sequence[np.ndarray], donated: tuple[bool, ...]):
         self._consts = list(consts)
-        self._target = host()
-        self._compiled = compile_program(program, self._target, donated if not consts else ())
-        self._loaded = cache.load(self._compiled.text, self._target)
-        self._table = _table(self._compiled)
-        self._function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self._loaded.address("entry"))
+        self._program, self._target = program, host()
+        self._compiled = CompiledProgram(program, self._target, donated if not consts else ())
+        self._table = _table(self._compiled.layout)
+        self._function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self._compiled.code.address("entry"))
         self.native = None if consts else self._entry()
 
     def _entry(self) -> NativeEntry:
-        compiled = self._compiled
+        layout, code = self._compiled.layout, self._compiled.code
         return NativeEntry(
-            address=self._loaded.address("entry"),
+            address=code.address("entry"),
             runtime_address=self._table.address,
-            out_blocks=compiled.out_blocks,
-            arena_bytes=compiled.arena_bytes,
-            outputs=compiled.outputs,
+            out_blocks=layout.out_blocks,
+            arena_bytes=layout.arena_bytes,
+            outputs=layout.outputs,
             raise_pending=runtime.raise_pending,
-            keep_alive=(self._loaded, self._table),
-            brief=compiled.cost < _BRIEF_COST and not compiled.host_calls,
+            keep_alive=(code, self._table),
+            brief=layout.cost < _BRIEF_COST and not layout.host_calls,
         )
 
     def __call__(self, raws: Sequence[Raw]) -> list[Raw]:
         inputs = [np.require(raw, requirements=("C", "A")) for raw in (*self._consts, *raws)]
-        compiled = self._compiled
+        layout = self._compiled.layout
         results: dict[int, np.ndarray] = {}
-        for output in compiled.outputs:  # donated memory is not this caller's to give: the results get their own
+        for output in layout.outputs:  # donated memory is not this caller's to give: the results get their own
             if isinstance(output, Donated):
                 results[output.input] = inputs[output.input] = inputs[output.input].copy()
-        blocks = [allocate(size) if size else None for size in compiled.out_blocks]
-        arena = allocate(compiled.arena_bytes) if compiled.arena_bytes else None
+        blocks = [allocate(size) if size else None for size in layout.out_blocks]
+        arena = allocate(layout.arena_bytes) if layout.arena_bytes else None
         addresses = [block.address if block is not None else 0 for block in blocks] or [0]
         words = [
             self._table.address, addresses[0], arena.address if arena is not None else 0,
@@ -75,7 +75,7 @@ class NativeExecutable:
         if self._function((_WORD * len(words))(*words)):
             runtime.raise_pending()
         outs = []
-        for output, atom in zip(compiled.outputs, compiled.program.outs, strict=True):
+        for output, atom in zip(layout.outputs, self._program.outs, strict=True):
             if isinstance(output, Stored):
                 block = blocks[output.block]
                 address = 0 if block is None else block.address
@@ -88,32 +88,32 @@ class NativeExecutable:
 
     def as_text(self) -> str:
         """The assembly language of the native code."""
-        return llvm.assembly(self._compiled.text, self._target)
+        return llvm.assembly(self._compiled.text(), self._target)
 
     def cost_analysis(self) -> dict[str, float]:
         """Work of one call, counted from the Program."""
-        return program_cost(self._compiled.program)
+        return program_cost(self._compiled.simplified())
 
     def memory_analysis(self) -> MemoryAnalysis:
         """Memory of one call."""
-        compiled = self._compiled
-        sizes = [out.aval.size * out.aval.dtype.itemsize for out in compiled.program.outs]
-        donated = [isinstance(output, Donated) for output in compiled.outputs]
+        layout, program = self._compiled.layout, self._program
+        sizes = [out.aval.size * out.aval.dtype.itemsize for out in program.outs]
+        donated = [isinstance(output, Donated) for output in layout.outputs]
         return MemoryAnalysis(
-            argument_bytes=sum(a.size * a.dtype.itemsize for a in compiled.program.in_avals),
+            argument_bytes=sum(a.size * a.dtype.itemsize for a in program.in_avals),
             output_bytes=sum(sizes),
-            temporary_bytes=compiled.arena_bytes,
+            temporary_bytes=layout.arena_bytes,
             alias_bytes=sum(n for n, is_donated in zip(sizes, donated, strict=True) if is_donated),
-            code_bytes=self._loaded.size,
+            code_bytes=self._compiled.code.size,
         )
 
 
-def _table(compiled: Compiled) -> runtime.RuntimeTable:
+def _table(layout: Layout) -> runtime.RuntimeTable:
     """What the native code of a Program finds outside itself."""
-    constants = [np.require(array.numpy(), requirements=("C", "A")) for array in compiled.constants]
+    constants = [np.require(array.numpy(), requirements=("C", "A")) for array in layout.constants]
     addresses = [x.__array_interface__["data"][0] for x in constants]
-    calls = [_HostCall(eqn) for eqn in compiled.host_calls]
-    return runtime.RuntimeTable(addresses, calls, compiled.symbols, keep=constants)
+    calls = [_HostCall(eqn) for eqn in layout.host_calls]
+    return runtime.RuntimeTable(addresses, calls, layout.symbols, keep=constants)
 
 
 class _HostCall:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from nrx.compiler.elements import Elements
 from nrx.core import loops
+from nrx.core.dims import identity
 from nrx.core.loops import Builder, Complex, Elementwise, Expr, Pointwise, Reduction, Value
 from nrx.core.program import Atom, Eqn, Literal, Var
 from nrx.core.shapes import Shape
@@ -62,10 +63,11 @@ class Symbols:
 
     def index(self, shape: Shape) -> tuple:
         """One variable for every axis; 0 for axes of length 1."""
-        extents = tuple(extent for extent in shape if extent != 1)
-        if extents not in self._made:
-            self._made[extents] = [Expr("var", "i64", (), loops.Var("loop", extent)) for extent in extents]
-        variables = iter(self._made[extents])
+        extents = [extent for extent in shape if extent != 1]
+        key = tuple(map(identity, extents))
+        if key not in self._made:
+            self._made[key] = [Expr("var", "i64", (), loops.Var("loop", extent)) for extent in extents]
+        variables = iter(self._made[key])
         return tuple(_ZERO if extent == 1 else next(variables) for extent in shape)
 
 

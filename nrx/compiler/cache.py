@@ -167,32 +167,39 @@ def load(text: str, target: Target, symbols: Mapping[str, int] | None = None) ->
     """
     name = key(text, target)
     with llvm.lock:
-        code = _loaded.get(name)
+        code = find(name, symbols)
         if code is None:
-            code = _loaded[name] = _load(name, text, target, symbols)
-        _kept[name] = code
-        _kept.move_to_end(name)
-        if len(_kept) > _KEPT:
-            _kept.popitem(last=False)
+            made = llvm.assemble(text, target)
+            disk_cache().put(name, made)
+            code = _keep(name, Loaded(made, symbols))
+    return code
+
+
+def find(name: str, symbols: Mapping[str, int] | None = None) -> Loaded | None:
+    """The machine code that `key` gave a name, from memory or disk; None if there is none."""
+    with llvm.lock:
+        code = _loaded.get(name)
+        stored = disk_cache().get(name) if code is None else None
+        if stored is not None:
+            try:
+                code = Loaded(stored, symbols)
+            except CompilerError:  # written by another version of this package, or by somebody else
+                disk_cache().discard(name)
+        return None if code is None else _keep(name, code)
+
+
+def _keep(name: str, code: Loaded) -> Loaded:
+    """Keep code that is used now as long as little else is used."""
+    _loaded[name] = _kept[name] = code
+    _kept.move_to_end(name)
+    if len(_kept) > _KEPT:
+        _kept.popitem(last=False)
     return code
 
 
 def _digest(key: str, content: bytes) -> bytes:
     """What tells content from damaged content, and from that of another key."""
     return hashlib.sha256(key.encode() + content).digest()
-
-
-def _load(name: str, text: str, target: Target, symbols: Mapping[str, int] | None) -> Loaded:
-    disk = disk_cache()
-    stored = disk.get(name)
-    if stored is not None:
-        try:
-            return Loaded(stored, symbols)
-        except CompilerError:  # written by another version of this package, or by somebody else
-            disk.discard(name)
-    made = llvm.assemble(text, target)
-    disk.put(name, made)
-    return Loaded(made, symbols)
 
 
 def key(text: str, target: Target) -> str:

@@ -21,7 +21,6 @@ from nrx.core.loops import (
     Lanes,
     Let,
     Loop,
-    Poll,
     Store,
     Transpose,
     While,
@@ -204,9 +203,6 @@ class _Checker:
             otherwise = self.block(s.otherwise, s.otherwise_values)
         self.need(then == otherwise, "branches of {} and {}", then, otherwise)
         self.give(s, len(then))
-
-    def _poll(self, s: Poll) -> None:
-        self.give(s, 1)
 
     def _copy(self, s: Copy) -> None:
         self.need(not s.target.readonly, "a copy to the readonly buffer {}", s.target)

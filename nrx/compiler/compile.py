@@ -1,7 +1,6 @@
-"""Compiling a Program: all passes in a row, and what is known of the result."""
+"""Compiling a Program: all passes in a row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from nrx.compiler import llvm
@@ -9,53 +8,28 @@ from nrx.compiler.check_loops import check_kernel
 from nrx.compiler.driver import DECLARATIONS, emit_entry
 from nrx.compiler.dump import Dump
 from nrx.compiler.emit import emit_kernel
-from nrx.compiler.generalize import generalized
+from nrx.compiler.layout import Layout, Output
 from nrx.compiler.plan import Action, Block, Control, Run, Shared, nbytes
 from nrx.compiler.targets import Target
-from nrx.core.backend import Constant, Donated, Passed, Stored, place_outputs
+from nrx.core.backend import Constant, Donated, Passed, place_outputs
 from nrx.core.config import config
+from nrx.core.dims import Symbols
 from nrx.core.loops import Kernel, Repeat
-from nrx.core.program import Eqn, Literal, Program, Var
-
-Output = Stored | Passed | Donated | Constant
+from nrx.core.program import Literal, Program, Var
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Compiled:
-    """LLVM IR for a Program.
-
-    Fields:
-        program: as it was compiled: inlined and simplified.
-        text: the LLVM IR of all kernels and the entry.
-        out_blocks, outputs: as `NativeEntry` has them.
-        arena_bytes: temporary memory.
-        constants: Arrays whose addresses the runtime table holds.
-        host_calls: equations that run on the host, whose numbers follow in the runtime table.
-        symbols: the values of the symbols, which follow these.
-        cost: of everything, in elementary operations; infinite where a loop's length is not known.
-    """
-
-    program: Program
-    text: str
-    out_blocks: tuple[int, ...]
-    outputs: tuple[Output, ...]
-    arena_bytes: int
-    constants: tuple[Any, ...]
-    host_calls: tuple[Eqn, ...]
-    symbols: tuple[int, ...]
-    cost: float
-
-
-def compile_program(program: Program, target: Target, donated: Sequence[bool] = ()) -> Compiled:
-    """LLVM IR for a Program.
+def compile_program(
+    program: Program, target: Target, donated: Sequence[bool] = (), symbols: Symbols | None = None
+) -> tuple[str, Layout]:
+    """LLVM IR for a Program, the text of all kernels and the entry; and what running it takes besides.
 
     Args:
-        program: a Program whose constants are arguments.
+        program: a Program whose constants are arguments, as `generalized` gives it.
         target: the processor.
         donated: for each argument, whether a result may take over its memory; () for none.
+        symbols: those of the Program's Dims.
     """
     dump = Dump(program.name)
-    program, symbols = generalized(program) if config.dynamic_shapes else (program, ())
     shared = Shared(dump, symbols)
     simple = shared.simplified(program)
     outputs: list[Output | None] = [_without_computing(simple, out, donated) for out in simple.outs]
@@ -63,10 +37,10 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
     core = Program(simple.invars, simple.eqns, computed, simple.constvars, simple.consts, simple.name)
     shared.adopt(core)
     block = shared.block(core, _pairs(core, donated))
-    sizes = [0 if k in block.overwrites else shared.room(nbytes(out)) for k, out in enumerate(computed)]
+    sizes = [0 if k in block.overwrites else int(nbytes(out)) for k, out in enumerate(computed)]
     out_blocks, places = place_outputs(sizes)
     kernels = _Kernels(target, dump)
-    entry = emit_entry(block, places, (len(shared.constants), len(shared.host_calls)), kernels.name_of)
+    entry = emit_entry(block, shared.out_places(places, len(core.invars)), shared.own_words(), kernels.name_of)
     text = kernels.module(entry)
     dump.write("llvm", lambda: text)
     stored = iter(enumerate(places))
@@ -74,17 +48,20 @@ def compile_program(program: Program, target: Target, donated: Sequence[bool] = 
         if known is None:
             number, place = next(stored)
             outputs[k] = Donated(block.overwrites[number]) if number in block.overwrites else place
-    return Compiled(
-        program=simple,
-        text=text,
+    return text, Layout(
         out_blocks=out_blocks,
         outputs=tuple(output for output in outputs if output is not None),
         arena_bytes=block.temporary_bytes,
         constants=tuple(shared.constants),
         host_calls=tuple(shared.host_calls),
-        symbols=symbols,
+        symbols=shared.symbol_words(),
         cost=_cost(block),
     )
+
+
+def simplified(program: Program) -> Program:
+    """The Program as it is compiled: inlined and simplified."""
+    return Shared().simplified(program)
 
 
 def _without_computing(program: Program, out: Any, donated: Sequence[bool]) -> Output | None:

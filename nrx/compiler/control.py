@@ -5,19 +5,27 @@ from typing import Any
 
 from nrx.compiler.code import Code
 from nrx.compiler.memory import Memory
-from nrx.compiler.scopes import Scope, Value, whole
+from nrx.compiler.scopes import Phi, Scope, Value, whole
 from nrx.core import loops
 from nrx.core.loops import Expr, If, Lanes, Let, Loop, Store, While
 
 _MOST_UNROLLED = 4
 _COMPLEX = ("c64", "c128")
+_RUNTIME_POOL, _RUNTIME_LOOK = 1, 7  # see `compiler.runtime`
 
 
 class Control(Memory):
-    """Writes statements. `varying` is what `LaneAnalysis` says of the loop over lanes that is being written."""
+    """Writes statements. `varying` is what `LaneAnalysis` says of the loop over lanes that is being written.
+
+    Fields:
+        looks: after how many of its iterations each long loop looks whether it should go on.
+        watch: the number of the argument that it passes then.
+    """
 
     def __init__(self, code: Code):
         super().__init__(code)
+        self.looks: dict[Any, int] = {}
+        self.watch = 0
         self.statements: dict[type, Callable[[Any], None]] = {
             Store: self._store,
             Let: self._let,
@@ -25,6 +33,11 @@ class Control(Memory):
             While: self.while_,
             If: self.if_,
         }
+
+    def word(self, table: str, number: int, type: str = "ptr") -> str:
+        """A word of a table."""
+        address = self.code.new(f"getelementptr i64, ptr {table}, i64 {number}")
+        return self.code.new(f"load {type}, ptr {address}")
 
     def block(self, statements: Sequence[Any]) -> None:
         """Write statements at this point."""
@@ -78,9 +91,8 @@ class Control(Memory):
             self.define(c, v)
         self.block(s.body)
         finals = [self.text(v, t, w) for v, (t, _, w) in zip(self.values(s.finals), types, strict=True)]
-        following, again = self.step(index, 1, extent)
         phis = [(v.text, t, x, y) for v, (_, t, _), x, y in zip(carried, types, starts, finals, strict=True)]
-        self.close_loop([(index.text, "i64", "0", following), *phis], again)
+        self.close_counting(s, index, whole(0), 1, extent, phis)
         if runs is not None:
             merged = [(t, x, y) for (_, t, _), x, y in zip(types, finals, starts, strict=True)]
             finals = self.close_branch(runs, merged)
@@ -118,8 +130,59 @@ class Control(Memory):
         self.block(s.body)
         finals = [self.text(v, t, w) for v, (t, _, w) in zip(self.values(s.finals), types, strict=True)]
         phis = [(v.text, t, x, y) for v, (_, t, _), x, y in zip(carried, types, starts, finals, strict=True)]
+        if s in self.looks:
+            phis.append(self._count_and_look(self.looks[s]))
         self.close_while(head, body, condition.text, phis)
         self.results[s] = [Value(v.text, self.top, w) for v, w in zip(carried, wide, strict=True)]
+
+    def close_counting(self, s: Any, index: Value, start: Value, by: int, stop: Value, phis: Sequence[Phi]) -> None:
+        """End a loop whose index runs from `start` to `stop`; if it is long, it runs in blocks and looks after each."""
+        limit = Value(self.code.name(), self.top) if s in self.looks else stop
+        following, again = self.step(index, by, limit)
+        phis = [(index.text, "i64", start.text, following), *phis]
+        if s not in self.looks:
+            self.close_loop(phis, again)
+            return
+        inner = self.close()
+        code, before = self.here(), self.scopes[-1].label
+        outer, latch, end = code.label(), code.label(), code.label()
+        names = [code.name() for _ in phis]
+        code.lines += [f"br label %{outer}", f"{outer}:"]
+        for name, (_, type, first, then) in zip(names, phis, strict=True):
+            code.lines.append(f"{name} = phi {type} [{first}, %{before}], [{then}, %{latch}]")
+        block = code.binary("add", "i64", names[0], str(max(self.looks[s], by)))
+        is_last = code.new(f"icmp sge i64 {block}, {stop.text}")
+        code.lines += [f"{limit.text} = select i1 {is_last}, i64 {stop.text}, i64 {block}", f"br label %{inner.first}"]
+        code.lines.append(f"{inner.first}:")
+        for name, (own, type, _, then) in zip(names, phis, strict=True):
+            code.lines.append(f"{own} = phi {type} [{name}, %{outer}], [{then}, %{inner.label}]")
+        looking = code.label()
+        code.lines += [*inner.lines, f"br i1 {again}, label %{inner.first}, label %{looking}", f"{looking}:"]
+        self._look(latch)
+        more = code.new(f"icmp slt i64 {following}, {stop.text}")
+        code.lines += [f"br i1 {more}, label %{outer}, label %{end}", f"{end}:"]
+        self.scopes[-1].label = end
+
+    def _count_and_look(self, every: int) -> Phi:
+        """Look at the end of every so manyth iteration; the count."""
+        count, code = self.code.name(), self.here()
+        following = code.new(f"add i64 {count}, 1")
+        low = code.new(f"and i64 {following}, {every - 1}")
+        is_time = Value(code.new(f"icmp eq i64 {low}, 0"), self.top)
+        self.open(is_branch=True)
+        self._look(self.code.label())
+        self.close_branch(is_time, [])
+        return count, "i64", "0", following
+
+    def _look(self, after: str) -> None:
+        """Return if the program is to stop; else go on in a new basic block."""
+        code, stop = self.here(), self.code.label()
+        runtime, watch = self.word("%arguments", 0), self.word("%arguments", self.watch)
+        look, pool = self.word(runtime, _RUNTIME_LOOK), self.word(runtime, _RUNTIME_POOL)
+        status = code.new(f"call i64 {look}(ptr {pool}, ptr {watch}, i64 %thread)")
+        is_stopped = code.new(f"icmp ne i64 {status}, 0")
+        code.lines += [f"br i1 {is_stopped}, label %{stop}, label %{after}", f"{stop}:", "ret void", f"{after}:"]
+        self.scopes[-1].label = after
 
     def if_(self, s: If) -> None:
         condition = self.value(s.condition)

@@ -10,16 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nrx.compiler.plan import Block, Control, Host, Move, Place, Run, aligned
-from nrx.core.backend import Stored
 from nrx.core.dims import Dim
 from nrx.core.loops import Expr, Kernel, Repeat, Scan, Switch
 
 #: Words of the runtime table (see `compiler.runtime`).
 PARFOR, POOL, HOST, POLL, POLL_TICKS, FIRST_OWN = 0, 1, 4, 5, 6, 16
 
-_GRAIN_COST = 60_000.0
-_SERIAL_COST = 120_000.0
 _POLLED_COST = 50_000.0
+
+OutPlace = tuple[int, int]
 
 DECLARATIONS = """declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.readcyclecounter()
@@ -27,15 +26,15 @@ declare i64 @llvm.readcyclecounter()
 
 
 def emit_entry(
-    block: Block, places: Sequence[Stored], own_words: tuple[int, int], name_of: Callable[[Kernel], str]
+    block: Block, places: Sequence[OutPlace], own_words: tuple[int, int, int], name_of: Callable[[Kernel], str]
 ) -> str:
     """LLVM IR of the function that runs a Block.
 
     Args:
         block: what to run.
-        places: where each result lies.
-        own_words: how many constants and host calls the program's part of the runtime table starts with; the values of
-            its symbols follow.
+        places: where each result lies: the number of the word that holds its output block, and the offset there.
+        own_words: how many constants, host calls and words of its own the program's part of the runtime table starts
+            with; the values of its symbols follow.
         name_of: the name of a kernel's function.
     """
     return _Entry(block, places, own_words, name_of).text()
@@ -43,11 +42,15 @@ def emit_entry(
 
 class _Entry:
     def __init__(
-        self, block: Block, places: Sequence[Stored], own_words: tuple[int, int], name_of: Callable[[Kernel], str]
+        self,
+        block: Block,
+        places: Sequence[OutPlace],
+        own_words: tuple[int, int, int],
+        name_of: Callable[[Kernel], str],
     ):
         self.block, self.places, self.name_of = block, places, name_of
         self.first_host = FIRST_OWN + own_words[0]
-        self.first_dim = self.first_host + own_words[1]
+        self.first_dim = self.first_host + own_words[1] + own_words[2]
         self.lines: list[str] = []
         self.count = 0
         self.words = 1
@@ -55,11 +58,9 @@ class _Entry:
 
     def text(self) -> str:
         count = len(self.block.program.invars)
-        self.runtime, first_out, arena = (self.word("%words", number) for number in range(3))
+        self.runtime, arena = self.word("%words", 0), self.word("%words", 2)
         inputs = [self.word("%words", 3 + number) for number in range(count)]
-        last_block = max((place.block for place in self.places), default=0)
-        blocks = [first_out, *(self.word("%words", 3 + count + number) for number in range(last_block))]
-        outs = [self.at(blocks[place.block], place.offset) for place in self.places]
+        outs = [self.at(self.word("%words", word), offset) for word, offset in self.places]
         for result, argument in self.block.overwrites.items():
             outs[result] = inputs[argument]
         self.run(self.block, inputs, outs, arena)
@@ -68,9 +69,10 @@ class _Entry:
             "define i64 @entry(ptr %words) nounwind {",
             "start:",
             f"  %args = alloca [{self.words} x i64], align 16",
-            "  %polled = alloca i64, align 8",
-            "  %status = alloca i64, align 8",
+            "  %watch = alloca [2 x i64], align 16",  # see `pool_ir.pool_text`
+            "  %polled = getelementptr i8, ptr %watch, i64 8",
             "  %now = call i64 @llvm.readcyclecounter()",
+            "  store i64 0, ptr %watch",
             "  store i64 %now, ptr %polled",
         ]
         return "\n".join([*head, *self.lines, "}", ""])
@@ -83,7 +85,9 @@ class _Entry:
         return f"%v{self.count}"
 
     def at(self, pointer: str, offset: int) -> str:
-        return self.new(f"getelementptr i8, ptr {pointer}, i64 {offset}") if offset else pointer
+        if not offset and not isinstance(offset, Dim):
+            return pointer
+        return self.new(f"getelementptr i8, ptr {pointer}, i64 {self.amount(offset)}")
 
     def word(self, table: str, number: int, type: str = "ptr") -> str:
         return self.new(f"load {type}, ptr {self.at(table, 8 * number)}")
@@ -114,7 +118,7 @@ class _Entry:
             self.lines.append(f"  store {type} {word}, ptr {self.at('%args', 8 * number)}")
 
     def symbol(self, number: int) -> str:
-        """The value of a symbol of the program."""
+        """The value of a symbol of the program, or of one of its words."""
         return self.word(self.runtime, self.first_dim + number, "i64")
 
     def amount(self, value: int) -> str:
@@ -131,7 +135,7 @@ class _Entry:
         return total
 
     def copy(self, target: str, source: str, nbytes: int) -> None:
-        if nbytes:
+        if nbytes or isinstance(nbytes, Dim):
             operands = f"ptr align 1 {target}, ptr align 1 {source}, i64 {self.amount(nbytes)}, i1 false"
             self.lines.append(f"  call void @llvm.memcpy.p0.p0.i64({operands})")
 
@@ -156,20 +160,15 @@ class _Entry:
         def pointer(place: Place) -> str:
             if place.kind == "temporary":
                 return self.at(memory, place.number + place.offset)
-            if place.kind == "status":
-                return "%status"
+            if place.kind == "watch":
+                return "%watch"
             if place.kind == "constant":
                 return self.at(self.word(self.runtime, FIRST_OWN + place.number), place.offset)
             return self.at((inputs if place.kind == "in" else outs)[place.number], place.offset)
 
         for action in block.actions:
             if isinstance(action, Run):
-                pointers = [pointer(place) for place in action.places]
-                if "%status" in pointers:
-                    self.lines.append("  store i64 0, ptr %status")
-                self.launch(action.kernel, pointers)
-                if "%status" in pointers:
-                    self.return_if(self.new("load i64, ptr %status"))
+                self.launch(action, [pointer(place) for place in action.places])
             elif isinstance(action, Move):
                 self.copy(pointer(action.target), pointer(action.source), action.nbytes)
             elif isinstance(action, Host):
@@ -182,19 +181,33 @@ class _Entry:
                 made = [pointer(place) for place in action.outs]
                 self.control(action, given, made, self.at(memory, action.memory))
 
-    def launch(self, kernel: Kernel, pointers: Sequence[str]) -> None:
+    def launch(self, action: Run, pointers: Sequence[str]) -> None:
         """Run all tasks of a kernel: by the pool if that is worth it."""
+        kernel = action.kernel
         self.arguments(pointers, kernel.dims)
-        name, tasks = self.name_of(kernel), self.amount(kernel.tasks)
-        if kernel.tasks == 1 or kernel.tasks * kernel.cost <= _SERIAL_COST:
+        name, tasks, grain = self.name_of(kernel), self.amount(action.tasks), self.amount(action.grain)
+        is_open = isinstance(action.grain, Dim)
+        if is_open:
+            alone, shared, joined = self.labels("alone", "shared", "joined")
+            several = self.new(f"icmp ne i64 {grain}, 0")
+            self.lines.append(f"  br i1 {several}, label %{shared}, label %{alone}")
+            self.start(shared)
+        if is_open or action.grain:
+            parfor, pool = self.word(self.runtime, PARFOR), self.word(self.runtime, POOL)
+            operands = f"ptr {pool}, ptr @{name}, ptr %args, i64 {tasks}, i64 {grain}, ptr %watch"
+            self.return_if(self.new(f"call i64 {parfor}({operands})"))
+        if is_open:
+            self.lines.append(f"  br label %{joined}")
+            self.start(alone)
+        if is_open or not action.grain:
             self.lines.append(f"  call void @{name}(ptr %args, i64 0, i64 {tasks}, i64 0)")
-            if kernel.tasks * kernel.cost >= _POLLED_COST:
-                self.poll()
-            return
-        grain = max(1, round(_GRAIN_COST / kernel.cost))
-        parfor, pool = self.word(self.runtime, PARFOR), self.word(self.runtime, POOL)
-        self.return_if(self.new(f"call i64 {parfor}(ptr {pool}, ptr @{name}, ptr %args, i64 {tasks}, i64 {grain})"))
-        self.poll()
+            if kernel.watch is not None:
+                self.return_if(self.new("load i64, ptr %watch"))
+        if is_open:
+            self.lines.append(f"  br label %{joined}")
+            self.start(joined)
+        if is_open or action.grain or kernel.tasks * kernel.cost >= _POLLED_COST:
+            self.poll()
 
     def control(self, action: Control, inputs: list[str], outs: list[str], memory: str) -> None:
         if isinstance(action.rule, Switch):

@@ -12,12 +12,11 @@ from nrx.compiler.scopes import Value, whole
 from nrx.compiler.targets import Target
 from nrx.compiler.transposition import MOST_JOINED, joining, lanes, parting, transposition
 from nrx.core import loops
-from nrx.core.loops import Buffer, Copy, Expr, Kernel, Poll, Transpose
+from nrx.core.dims import identity
+from nrx.core.loops import Buffer, Copy, Expr, Kernel, Transpose
 
 MAX_SCRATCH = 128 * 1024
 """Bytes of scratch memory a kernel may have."""
-
-_RUNTIME_POLL = 5
 
 
 def emit_kernel(kernel: Kernel, name: str, target: Target) -> str:
@@ -34,7 +33,6 @@ class _Emitter(LaneLoops):
         super().__init__(Code(target))
         self.kernel, self.name = kernel, name
         self.statements[Copy] = self._copy
-        self.statements[Poll] = self._poll
         self.statements[Transpose] = self._transpose
         self.allocations: list[str] = []
         self._scratch_bytes = 0
@@ -43,12 +41,13 @@ class _Emitter(LaneLoops):
         kernel, code = self.kernel, self.code
         entry = self.open(is_branch=False)
         code.lines = entry.lines
-        self._runtime = code.new("load ptr, ptr %arguments")
         for number, buffer in enumerate(kernel.buffers):
-            self.pointers[buffer] = Value(self._argument("ptr", 1 + number), 0)
+            self.pointers[buffer] = Value(self.word("%arguments", 1 + number), 0)
         for number, dim in enumerate(kernel.dims):
-            self.define(dim, Value(self._argument("i64", 1 + len(kernel.buffers) + number), 0))
-        if kernel.tasks == 1:
+            self.define(dim, Value(self.word("%arguments", 1 + len(kernel.buffers) + number, "i64"), 0))
+        if kernel.watch is not None:
+            self.looks, self.watch = dict(kernel.looks), 1 + kernel.buffers.index(kernel.watch)
+        if identity(kernel.tasks) == 1:
             self.define(kernel.task, whole(0))
             self.block(kernel.body)
         else:
@@ -59,10 +58,6 @@ class _Emitter(LaneLoops):
         head = f"define void @{self.name}(ptr %arguments, i64 %first, i64 %last, i64 %thread) {attributes} {{"
         declarations = "".join(f"{d}\n" for d in code.declared.values())
         return f"{declarations}{''.join(self.functions.values())}{head}\n{entry.first}:\n{lines}\nret void\n}}\n"
-
-    def _argument(self, type: str, word: int) -> str:
-        address = self.code.new(f"getelementptr i64, ptr %arguments, i64 {word}")
-        return self.code.new(f"load {type}, ptr {address}")
 
     def _tasks(self) -> None:
         """The tasks this call is asked to run."""
@@ -124,11 +119,6 @@ class _Emitter(LaneLoops):
             return name, parting(name, bits, columns, processor), (s.target_step, s.rows)
         name = f"shared.transpose{bits}"
         return name, transposition(name, bits, processor), (s.target_step, s.source_step, s.rows, s.columns)
-
-    def _poll(self, s: Poll) -> None:
-        code = self.here()
-        function = code.new(f"load ptr, ptr {code.new(f'getelementptr i64, ptr {self._runtime}, i64 {_RUNTIME_POLL}')}")
-        self.results[s] = [Value(code.new(f"call i64 {function}()"), self.top)]
 
 
 def _number(x: Expr) -> int | None:

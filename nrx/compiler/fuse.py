@@ -11,6 +11,7 @@ from typing import Any
 
 from nrx.compiler.accesses import Access, Accesses, Space, essential, is_view, space_of
 from nrx.core import loops
+from nrx.core.dims import capacity, identity
 from nrx.core.errors import CompilerError
 from nrx.core.loops import Pointwise, Reduction
 from nrx.core.program import Eqn, Program, Var
@@ -55,18 +56,19 @@ class Group:
 
     @property
     def extents(self) -> tuple:
-        return tuple(extent for extent in self.space.shape if extent != 1)
+        return _extents(self.space)
 
     @property
     def row_extents(self) -> tuple:
-        return tuple(self.space.shape[axis] for axis in self.space.kept if self.space.shape[axis] != 1)
+        shape = self.space.shape
+        return tuple(identity(shape[axis]) for axis in self.space.kept if shape[axis] != 1)
 
     def may_sweep_again(self) -> bool:
         """Whether rows are short and many enough to be swept once more after their reductions are known."""
         shape, reduced = self.space
-        row = size(tuple(shape[axis] for axis in reduced))
+        row = capacity(size(tuple(shape[axis] for axis in reduced)))
         lanes = max((axis for axis, extent in enumerate(shape) if extent != 1), default=-1)
-        total = size(shape)
+        total = capacity(size(shape))
         enough = total <= _SERIAL_SIZE or (row <= _LONGEST_ROW and total // max(row, 1) >= _FEWEST_ROWS)
         return enough and (lanes in reduced or total <= _SERIAL_SIZE)
 
@@ -334,9 +336,9 @@ class _Fuser:
         if group.rows or len(group.eqns) > _MOST_REPEATED or not needed.isdisjoint(group.full):
             return False
         cost = sum(self.rule_of(eqn).cost for eqn in group.eqns)
-        count = size(group.space.shape)
+        count = capacity(size(group.space.shape))
         using = set().union(*(readers.get(var, set()) for var in group.full))
-        repeated = sum(cost * size(reader.space.shape) * self._reads_of(reader) for reader in using)
+        repeated = sum(cost * capacity(size(reader.space.shape)) * self._reads_of(reader) for reader in using)
         return repeated <= cost * count + _MEMORY_COST * count + _LAUNCH_COST
 
     def _reads_of(self, group: Group) -> int:
@@ -385,7 +387,8 @@ class _Fuser:
 
 
 def _extents(space: Space) -> tuple:
-    return tuple(extent for extent in space.shape if extent != 1)
+    """The lengths of the axes longer than 1, told apart where they are the same by chance."""
+    return tuple(identity(extent) for extent in space.shape if extent != 1)
 
 
 def _axes(space: Space) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ and only code that comes out the same, letter by letter, is used again. A wrong 
 wrong result.
 """
 
-from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
@@ -15,12 +14,13 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from nrx.core.aval import Aval
-from nrx.core.dims import Dim, Monomial, made, symbol
+from nrx.core.dims import Dim, Monomial, Symbols
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 
 _MOST_SYMBOLS = 4
+_MOST_REFERENCES = 4
 
-#: The first Program of each kind, as long as somebody else needs it.
+#: The first Programs of each kind, by kind and number, as long as somebody else needs them.
 _references: WeakValueDictionary[Any, Program] = WeakValueDictionary()
 _lock = Lock()
 
@@ -29,37 +29,44 @@ class _DifferentError(Exception):
     """The two Programs differ in more than sizes."""
 
 
-def generalized(program: Program) -> tuple[Program, tuple[int, ...]]:
-    """The Program with Dims for what follows from its leading dimensions, and the values of the symbols.
+def generalized(program: Program) -> tuple[Program, Symbols | None]:
+    """The Program with Dims for what follows from its leading dimensions, and its symbols.
 
-    The first Program of its kind, and one that nothing can be said of, comes back as it is, with no symbols.
+    The first Program of its kind, and one that nothing can be said of, comes back as it is, with no symbols. A Program
+    is compared with the one of a few that it has least in common with: a dimension that is the same in both by chance
+    would not be left open.
     """
     avals = tuple([(a.ndim, a.dtype, a.shape[1:]) for a in program.in_avals])
-    key = (program.name, len(program.outs), avals, tuple([eqn.prim for eqn in program.eqns]))
+    kind = (program.name, len(program.outs), avals, tuple([eqn.prim for eqn in program.eqns]))
     with _lock:
-        reference = _references.setdefault(key, program)
-    if reference is program:
-        return program, ()
-    comparison = _Comparison(reference, program)
-    if not comparison.symbols:
-        return program, ()
-    try:
-        return comparison.program(reference, program), tuple(new for _, new in comparison.symbols)
-    except _DifferentError:
-        return program, ()
+        known = [_references.get((kind, number)) for number in range(_MOST_REFERENCES)]
+        comparisons = [_Comparison(reference, program) for reference in known if reference is not None]
+        if None in known and all(comparison.differences for comparison in comparisons):
+            _references[kind, known.index(None)] = program
+    for comparison in sorted(comparisons, key=lambda comparison: -comparison.differences):
+        try:
+            if comparison.differences:
+                return comparison.result(), comparison.symbols
+        except _DifferentError:
+            pass
+    return program, None
 
 
 class _Comparison:
     """What tells two Programs of one function apart."""
 
     def __init__(self, old: Program, new: Program):
-        pairs = {
-            (a.shape[0], b.shape[0]): None
-            for a, b in zip(old.in_avals, new.in_avals, strict=True)
-            if a.shape and a.shape[0] != b.shape[0]
-        }
-        self.symbols = list(pairs)[:_MOST_SYMBOLS]
+        self._old, self._new = old, new
+        leading = [(a.shape[0], b.shape[0]) for a, b in zip(old.in_avals, new.in_avals, strict=True) if a.shape]
+        pairs = [pair for pair in leading if pair[0] != pair[1]]
+        self.differences = len(pairs)
+        self.pairs = list(dict.fromkeys(pairs))[:_MOST_SYMBOLS]
+        self.symbols = Symbols(new for _, new in self.pairs)
         self._guesses: dict[tuple[int, int], int] = {}
+
+    def result(self) -> Program:
+        """The new Program, with Dims."""
+        return self.program(self._old, self._new)
 
     def program(self, old: Program, new: Program) -> Program:
         """The new Program, with Dims."""
@@ -111,17 +118,17 @@ class _Comparison:
 
     def _guess(self, old: int, new: int) -> int:
         """A multiple of a symbol or of two; else a symbol's multiple plus a constant."""
-        monomials: list[tuple[Monomial, int, int]] = [((k,), a, b) for k, (a, b) in enumerate(self.symbols)]
-        for j, (a, b) in enumerate(self.symbols):
-            monomials += [((j, k), a * c, b * d) for k, (c, d) in enumerate(self.symbols) if k >= j]
+        monomials: list[tuple[Monomial, int, int]] = [((k,), a, b) for k, (a, b) in enumerate(self.pairs)]
+        for j, (a, b) in enumerate(self.pairs):
+            monomials += [((j, k), a * c, b * d) for k, (c, d) in enumerate(self.pairs) if k >= j]
         for monomial, a, b in monomials:
             factor = new // b if b else 0
             if factor and factor * b == new and factor * a == old:
-                return made(new, {monomial: factor})
-        for monomial, a, b in monomials[: len(self.symbols)]:
+                return self.symbols.made(new, {monomial: factor})
+        for monomial, a, b in monomials[: len(self.pairs)]:
             factor, rest = divmod(new - old, b - a)
             if not rest and factor and abs(new - factor * b) <= abs(factor) * max(a, b):
-                return made(new, {monomial: factor, (): new - factor * b})
+                return self.symbols.made(new, {monomial: factor, (): new - factor * b})
         return new
 
     def literal(self, old: Literal, new: Literal) -> Literal:
@@ -167,8 +174,3 @@ def forget_references() -> None:
     """Forget the Programs seen so far."""
     with _lock:
         _references.clear()
-
-
-def dims_of(values: Sequence[int]) -> list[Dim]:
-    """The symbols of a Program as Dims."""
-    return [symbol(value, number) for number, value in enumerate(values)]

@@ -46,8 +46,9 @@ class _Flat:
 
 def _called(eqn: Eqn, inputs: Sequence[Atom]) -> Program | None:
     """The Program to run in place of an equation, if there is one."""
-    if eqn.prim.call_program:
-        return eqn.params[eqn.prim.call_program]
+    named = eqn.prim.call_program or eqn.prim.value_program
+    if named:
+        return eqn.params[named]
     if eqn.prim.higher_order or not eqn.prim.has("lower"):
         return None
     rule = eqn.prim.lower(*(atom.aval for atom in inputs), **eqn.params)

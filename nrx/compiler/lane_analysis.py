@@ -6,7 +6,7 @@ from typing import Any
 from nrx.compiler.code import MEMORY_BITS
 from nrx.compiler.memory import element_type
 from nrx.core import loops
-from nrx.core.loops import MATH, Copy, Expr, If, Lanes, Let, Loop, Poll, Store, Transpose, While
+from nrx.core.loops import MATH, Copy, Expr, If, Lanes, Let, Loop, Store, Transpose, While
 
 _MATH_COST = 20
 _SCATTERED_COST = 8
@@ -62,6 +62,11 @@ class LaneAnalysis:
         for x in s.values:
             self._varies(x)
             self.bits = max(self.bits, MEMORY_BITS[x.type])
+
+    @property
+    def parts(self) -> bool:
+        """Whether lanes go different ways anywhere."""
+        return any(isinstance(s, If | Loop | While) for s in self.varying)
 
     def _varies(self, root: Expr) -> bool:
         """Whether an expression depends on the lane; counts what it consists of."""
@@ -126,7 +131,7 @@ class LaneAnalysis:
             elif isinstance(s, While):
                 self._while(s)
             else:
-                assert isinstance(s, Copy | Transpose | Poll)
+                assert isinstance(s, Copy | Transpose)
                 self.in_order = True
 
     def _same_results(self, s: Any, other: Any, first: int) -> None:

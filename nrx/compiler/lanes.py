@@ -11,7 +11,9 @@ from nrx.compiler.masks import MaskedControl
 from nrx.compiler.scopes import Value, whole
 from nrx.core.loops import Expr, Lanes
 
+_SHORT_BODY = 12
 _LONG_BODY = 60
+_LONGEST_INTERLEAVED = 512  # for the sake of compile time
 
 
 class LaneLoops(MaskedControl):
@@ -32,17 +34,25 @@ class LaneLoops(MaskedControl):
                 self.varying = set()
                 return
         loop = self.rewritten.loop(s)
+        if s in self.looks:
+            self.looks[loop] = self.looks[s]
         self.block([loop])
         self.results[s] = self.results[loop]
 
     def _width(self, s: Lanes, body: LaneAnalysis, extent: int | None) -> int:
-        """How many lanes: a few vectors for short bodies, whose instructions then overlap, and no more than needed."""
-        lanes = self.code.target.vector_bits // body.bits
-        if body.cost <= 12 or (s.inits and body.cost <= 40):
-            lanes *= 4 if body.cost <= 6 and self.code.target.masked_is_cheap else 2
-        while extent is not None and lanes >= 2 * extent and lanes > 1:
+        """How many lanes: a few vectors, whose instructions then overlap and share constants; no more than needed."""
+        native = self.code.target.vector_bits // body.bits
+        lanes = native * self._interleaved(body)
+        while extent is not None and lanes > 1 and (lanes >= 2 * extent or max(native, extent) < lanes):
             lanes //= 2
         return lanes
+
+    def _interleaved(self, body: LaneAnalysis) -> int:
+        """How many vectors at a time."""
+        target = self.code.target
+        if body.cost <= _SHORT_BODY:
+            return 4 if body.cost <= 6 and target.masked_is_cheap else 2
+        return 4 if target.has_fma and body.cost <= _LONGEST_INTERLEAVED and not body.parts else 1
 
     def _vectors(self, s: Lanes, body: LaneAnalysis, extent: Value, lanes: int) -> None:
         inits = self.values(s.inits)
@@ -72,6 +82,7 @@ class _Vectors:
         native: the lanes of one vector register.
         masks: the tail is vectors under masks.
         predicated: everything is.
+        prefetches: an iteration takes so long that the processor does not see ahead where the next ones will load.
         left, right, combined: what `combine` says, for placeholders.
     """
 
@@ -81,7 +92,8 @@ class _Vectors:
         target = e.code.target
         self.native = target.vector_bits // body.bits
         self.masks = target.masked_is_cheap or (target.vector_bits >= 256 and body.memory_bits >= 32)
-        self.predicated = target.masked_is_cheap and body.cost > _LONG_BODY
+        self.predicated = target.masked_is_cheap and body.cost > _LONG_BODY and lanes <= self.native
+        self.prefetches = body.cost > _SHORT_BODY
         self.left = [Expr("carried", x.type) for x in s.inits]
         self.right = [Expr("carried", x.type) for x in s.inits]
         self.combined = list(s.combine(self.left, self.right)) if s.combine else []
@@ -132,19 +144,17 @@ class _Vectors:
             index = e.fresh()
             carried = [e.fresh(True).text for t in self.types]
         e.lane, e.lanes, e.induction = s.var, lanes, index
+        e.prefetches = self.prefetches and not masked and not once
         if masked:
             e.mask = self._mask(index, stop)
         e.block(s.body)
         after = self._accumulate(carried)
-        e.lane, e.mask = None, None
+        e.lane, e.mask, e.prefetches = None, None, False
         if once:
             e.close_inline()
             return after
-        following, again = e.step(index, lanes, stop)
         types = [e.type_text(t, True) for t in self.types]
-        e.close_loop(
-            [(index.text, "i64", start.text, following), *zip(carried, types, totals, after, strict=True)], again
-        )
+        e.close_counting(s, index, start, lanes, stop, list(zip(carried, types, totals, after, strict=True)))
         return after
 
     def _mask(self, index: Value, stop: Value) -> Value:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nrx.core.loops import Buffer, Copy, Expr, If, Kernel, Lanes, Let, Loop, Poll, Store, Transpose, While
+from nrx.core.loops import Buffer, Copy, Expr, If, Kernel, Lanes, Let, Loop, Store, Transpose, While
 
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^", "shl": "<<",
@@ -177,10 +177,6 @@ class _Printer:
         if s.otherwise or s.otherwise_values:
             self.line("else")
             self.inside(s.otherwise, names, s.otherwise_values)
-
-    def _poll(self, s: Poll) -> None:
-        self.names[(s, 0)] = self.fresh("v")
-        self.line(f"{self.names[(s, 0)]} = poll")
 
     def _copy(self, s: Copy) -> None:
         target, source = self.text(s.target_position), self.text(s.source_position)

@@ -10,6 +10,8 @@ from nrx.core.loops import Buffer, Expr
 
 _COMPLEX = ("c64", "c128")
 _WIDEST_STRIDE = 4
+_LINE_BYTES = 64
+_BYTES_AHEAD = 4096
 
 
 class Position:
@@ -33,6 +35,7 @@ class Memory(Values):
         pointers: where they are.
         mask: which lanes take part; None: all.
         is_guarded: whether it may be that no lane does.
+        prefetches: whether what later iterations of the vector loop load is asked for now.
     """
 
     def __init__(self, code: Code):
@@ -40,6 +43,7 @@ class Memory(Values):
         self.pointers: dict[Buffer, Value] = {}
         self.mask: Value | None = None
         self.is_guarded = False
+        self.prefetches = False
         self.special["load"] = self._load
 
     # Positions
@@ -179,6 +183,8 @@ class Memory(Values):
         if found is not None:
             return found
         level = self.placed[max(level, pointer.level)]
+        if self.prefetches and not back and level == self.induction.level:
+            self._prefetch(buffer, at, pointer)
         code = self.begin(level, True)
         if self.mask is None:
             text = self._plain_load(buffer, code, pointer)
@@ -189,6 +195,18 @@ class Memory(Values):
             text = self._reversed(text, memory_types(self.lanes)[element_type(buffer)])
         text = self._from_memory(buffer, code, text)
         return self.number(key, text, level, True) if buffer.readonly else Value(text, level, True)
+
+    def _prefetch(self, buffer: Buffer, at: Position, pointer: Value) -> None:
+        """Ask for the cache lines that lie ahead of a vector; once for all that are loaded from about there."""
+        key = ("prefetch", buffer, *[(v.text, c) for v, c in at.terms])
+        if key in self.numbered or buffer not in self.pointers:
+            return
+        self.number(key, "", pointer.level, False)
+        size = MEMORY_BITS[element_type(buffer)] // 8
+        for first in range(_BYTES_AHEAD, _BYTES_AHEAD + self.lanes * size, _LINE_BYTES):
+            ahead = self._offset(buffer, pointer, whole(first // size), "i64")
+            code = self.begin(pointer.level, False)
+            code.do("llvm.prefetch.p0", ("ptr", ahead.text), ("i32", "0"), ("i32", "3"), ("i32", "1"))
 
     def _plain_load(self, buffer: Buffer, code: Code, pointer: Value) -> str:
         type = element_type(buffer)

@@ -6,7 +6,6 @@ soon as its value is dead. Results are computed where they belong; a kernel that
 one overwrites a dying operand.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,29 +13,32 @@ from nrx.compiler import scalar
 from nrx.compiler.dump import Dump
 from nrx.compiler.fuse import Alias, Fused, Group, Step, fuse
 from nrx.compiler.inline import inline
+from nrx.compiler.interrupts import watch
 from nrx.compiler.schedule import Launch, schedule
 from nrx.compiler.simplify import simplify
 from nrx.compiler.transposes import fold_transposes
 from nrx.core import loops
-from nrx.core.aval import Aval
+from nrx.core.backend import Stored
 from nrx.core.check import check_program
 from nrx.core.config import config
-from nrx.core.dims import Dim
-from nrx.core.dtypes import int64
+from nrx.core.dims import Symbols, identity
 from nrx.core.loops import Builder, Kernel, Native, Operand, Repeat, Scan, Switch
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 from nrx.core.shapes import size
 
 ALIGNMENT = 64
-STATUS = Var(Aval((), int64))
-"""What a kernel that can be interrupted writes its status to."""
+#: Of what a thread claims at a time, the largest that leaves enough for all: each claim takes a cache line from another
+#: thread, and moves this one to where the processor has not seen ahead what it will load.
+_GRAIN_COSTS = (640_000.0, 200_000.0, 60_000.0)
+_FEWEST_GRAINS = 16
+_SERIAL_COST = 120_000.0
 
 
 class Place(NamedTuple):
     """Where a value lies.
 
     Fields:
-        kind: "in" (an argument), "out" (a result), "constant", "temporary", or "status" of the kernel.
+        kind: "in" (an argument), "out" (a result), "constant", "temporary", or "watch" (what is known of signals).
         number: which one; of temporary memory, the offset in bytes.
         offset: bytes from there on.
     """
@@ -50,10 +52,17 @@ class Place(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Launch a kernel on places."""
+    """Launch a kernel on places.
+
+    Fields:
+        tasks: how many.
+        grain: how many of them a thread claims at a time; 0 where all run in the calling thread.
+    """
 
     kernel: Kernel
     places: list[Place]
+    tasks: int
+    grain: int
 
     def __str__(self) -> str:
         return f"run {self.kernel.name} on {', '.join(map(str, self.places))}"
@@ -118,10 +127,11 @@ class Block:
 class Shared:
     """What the Blocks of one executable have in common: constants, host calls, what was derived from Programs."""
 
-    def __init__(self, dump: Dump | None = None, symbols: Sequence[int] = ()):
+    def __init__(self, dump: Dump | None = None, symbols: Symbols | None = None):
         self.dump = dump or Dump("program")
-        self.dims = [loops.dim(number) for number in range(len(symbols))]
-        self._capacities = [_capacity(value) for value in symbols]
+        self.symbols = symbols
+        if symbols is not None:
+            symbols.restart()
         self.constants: list[Any] = []
         self.host_calls: list[Eqn] = []
         self._constant_of: dict[Any, int] = {}
@@ -152,13 +162,25 @@ class Shared:
             check_program(program)
         return program
 
-    def room(self, nbytes: int) -> int:
-        """Bytes of memory for so many bytes; the same for symbols of about the same size."""
-        if not isinstance(nbytes, Dim):
-            return nbytes
-        factors = self._capacities
-        most = sum(c * math.prod(factors[number] for number in m) for m, c in nbytes.terms.items() if c > 0)
-        return max(most, int(nbytes))
+    def open(self, value: int) -> int:
+        """A number that the entry is told, so that its code does not depend on it, if there are symbols."""
+        return value if self.symbols is None else self.symbols.word(value)
+
+    def out_places(self, places: Sequence[Stored], inputs: int) -> list[tuple[int, int]]:
+        """The places of results as the entry needs them, the words of which are described at `NativeEntry`."""
+        return [(self.open(2 + inputs + p.block if p.block else 1), self.open(p.offset)) for p in places]
+
+    def own_words(self) -> tuple[int, int, int]:
+        """How many words of the runtime table the constants, the host calls and what the entry is told take."""
+        return len(self.constants), len(self.host_calls), 0 if self.symbols is None else len(self.symbols.words)
+
+    def symbol_words(self) -> tuple[int, ...]:
+        """What follows the host calls in the runtime table: the entry's words, the last one first, and the symbols."""
+        return () if self.symbols is None else (*reversed(self.symbols.words), *self.symbols.values)
+
+    def dims(self) -> list[loops.Expr]:
+        """What kernels are told: the symbols so far."""
+        return [] if self.symbols is None else [loops.dim(number) for number in range(len(self.symbols.values))]
 
     def adopt(self, program: Program) -> None:
         """Take a Program as simplified already."""
@@ -212,11 +234,6 @@ class _Memory:
         self._free = merged
 
 
-def _capacity(value: int) -> int:
-    """The next power of 4."""
-    return 1 << (max(value - 1, 0).bit_length() + 1) // 2 * 2
-
-
 def aligned(nbytes: int) -> int:
     """Rounded up to whole cache lines, at least one."""
     return max(1, -(-nbytes // ALIGNMENT)) * ALIGNMENT
@@ -227,13 +244,18 @@ def nbytes(atom: Atom) -> int:
     return size(atom.aval.shape) * atom.aval.dtype.itemsize
 
 
+def _same_size(x: Atom, y: Atom) -> bool:
+    """Whether two values have as many bytes, and not by chance."""
+    return identity(nbytes(x)) == identity(nbytes(y))
+
+
 class _Planner:
     def __init__(self, shared: Shared, fused: Fused, overwritable: Mapping[int, int]):
         self.shared, self.fused, self.program = shared, fused, fused.program
         self.block = Block(self.program)
         self.overwritable = overwritable
         self.aliases: dict[Var, Alias] = {}
-        self.places: dict[Var, Place] = {STATUS: Place("status", 0)}
+        self.places: dict[Var, Place] = {}
         self.wanted: dict[Var, Place] = {}
         self.memory = _Memory()
         self.owned: dict[Var, tuple[int, int]] = {}
@@ -292,7 +314,7 @@ class _Planner:
         for number, atom in enumerate(self.program.outs):
             if isinstance(atom, Var):
                 root, offset = self.root(atom)
-                if root not in self.places and root not in self.wanted and not offset and nbytes(root) == nbytes(atom):
+                if root not in self.places and root not in self.wanted and not offset and _same_size(root, atom):
                     self.wanted[root] = Place("out", number)
         for number, step in reversed(list(enumerate(self.fused.steps))):  # also what a result is an update of
             if not isinstance(step, Eqn) or step.outs[0] not in self.wanted:
@@ -324,10 +346,17 @@ class _Planner:
             for var in launch.arguments:
                 if var in launch.writes and var not in self.places:
                     self.places[var] = self._place_of(number, var, launch.in_place)
-            launch.kernel.dims = self.shared.dims
-            self.block.actions.append(Run(launch.kernel, [self.place(atom) for atom in launch.arguments]))
+            self.block.actions.append(self._run(launch))
         if isinstance(step, Eqn) and not self.launches[number]:
             self._host(number, step) if rule is None else self._control(number, step, rule)
+
+    def _run(self, launch: Launch) -> Run:
+        kernel, shared = launch.kernel, self.shared
+        kernel.dims = shared.dims()
+        places = [self.place(atom) for atom in launch.arguments]
+        if watch(kernel):
+            places.append(Place("watch", 0))
+        return Run(kernel, places, shared.open(kernel.tasks), shared.open(_grain(kernel)))
 
     def _take_over(self, number: int, eqn: Eqn, position: int) -> None:
         """The result starts as one of the operands: in its memory, unless another one shares it, or as a copy."""
@@ -355,16 +384,15 @@ class _Planner:
         return self._temporary(number, var)
 
     def _temporary(self, number: int, var: Var) -> Place:
-        room = self.shared.room(nbytes(var))
-        offset = self.memory.take(room)
-        self.owned[var] = (offset, room)
+        offset = self.memory.take(int(nbytes(var)))
+        self.owned[var] = (offset, int(nbytes(var)))
         self.last_use.setdefault(var, number)
-        return Place("temporary", offset)
+        return Place("temporary", self.shared.open(offset))
 
     def _overtaken(self, number: int, var: Var, other: Var) -> Place | None:
         """The memory of `other`, if it is dead after this step and `var` may live there."""
         root, offset = self.root(other)
-        if offset or nbytes(root) != nbytes(var) or self.last_use.get(root) != number or root not in self.places:
+        if offset or not _same_size(root, var) or self.last_use.get(root) != number or root not in self.places:
             return None
         place = self.places[root]
         if place == self.wanted.get(var):
@@ -409,16 +437,25 @@ class _Planner:
         else:
             blocks = [self.shared.block(branch) for branch in rule.branches]
         in_bytes, out_bytes = [nbytes(atom) for atom in eqn.inputs], [nbytes(var) for var in eqn.outs]
-        needed = 2 * sum(aligned(self.shared.room(n)) for n in out_bytes) + ALIGNMENT
-        needed += max(block.temporary_bytes for block in blocks)
+        room = [aligned(int(n)) for n in out_bytes]
+        needed = 2 * sum(room) + ALIGNMENT + max(block.temporary_bytes for block in blocks)
         memory = self.memory.take(needed)
         self.block.actions.append(
             Control(
                 rule, blocks, [self.place(atom) for atom in eqn.inputs], [self.place(var) for var in eqn.outs],
-                in_bytes, out_bytes, [aligned(self.shared.room(n)) for n in out_bytes], memory,
+                in_bytes, out_bytes, list(map(self.shared.open, room)), self.shared.open(memory),
             )
         )  # fmt: skip
         self.memory.give(memory, needed)
+
+
+def _grain(kernel: Kernel) -> int:
+    """How many tasks a thread claims at a time; 0 where all run in the calling thread."""
+    total = kernel.tasks * kernel.cost
+    if kernel.tasks == 1 or total <= _SERIAL_COST:
+        return 0
+    cost = next((cost for cost in _GRAIN_COSTS if total >= _FEWEST_GRAINS * cost), _GRAIN_COSTS[-1])
+    return max(1, round(cost / kernel.cost))
 
 
 def _native(eqn: Eqn, rule: Native) -> Launch:
@@ -449,6 +486,5 @@ def _in_registers(eqn: Eqn, rule: Any, shared: Shared) -> Launch:
         for n, atom in enumerate(arguments)
     ]
     count = len(eqn.inputs)
-    status = b.buffer("status", "i64")
-    scalar.build(b, rule, buffers[:count], buffers[count:], status, shared.rule_of, shared.simplified)
-    return Launch(b.kernel, [*arguments, STATUS], set(eqn.outs), set())
+    scalar.build(b, rule, buffers[:count], buffers[count:], shared.rule_of, shared.simplified)
+    return Launch(b.kernel, arguments, set(eqn.outs), set())

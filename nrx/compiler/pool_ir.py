@@ -62,10 +62,12 @@ class PoolMemory(ctypes.Structure):
 def pool_text(target: Target) -> str:
     """LLVM IR of
 
-        i64 parfor(ptr pool, ptr function, ptr args, i64 tasks, i64 grain)
+        i64 parfor(ptr pool, ptr function, ptr args, i64 tasks, i64 grain, ptr watch)
+        i64 look(ptr pool, ptr watch, i64 thread)      what long tasks call from time to time; not 0: they should end
         void worker(ptr pool, i64 cpu)        cpu: where the thread is pinned, -1 for nowhere
         void stop(ptr pool)
 
+    `watch` is what the caller and its workers know of signals: the status, and the ticks at which poll was last called.
     It calls poll and start_workers of `python_ir.python_text`, and belongs into one module with it.
     """
     fields = {f"@{name}@": f"i64 {getattr(PoolMemory, name).offset}" for name, *_ in PoolMemory._fields_}
@@ -78,18 +80,16 @@ def pool_text(target: Target) -> str:
 _POOL = """
 declare i64 @llvm.readcyclecounter()
 
-define i64 @parfor(ptr %pool, ptr %function, ptr %args, i64 %tasks, i64 %grain) nounwind {
+define i64 @parfor(ptr %pool, ptr %function, ptr %args, i64 %tasks, i64 %grain, ptr %watch) nounwind {
 start:
-  %polled = alloca i64, align 8
   %own_next = alloca i64, align 8
   %one_chunk = icmp sle i64 %tasks, %grain
   br i1 %one_chunk, label %directly, label %maybe
 directly:
   call void %function(ptr %args, i64 0, i64 %tasks, i64 0)
-  ret i64 0
+  %direct_status = load i64, ptr %watch
+  ret i64 %direct_status
 maybe:
-  %now = call i64 @llvm.readcyclecounter()
-  store i64 %now, ptr %polled
   %threads_at = getelementptr i8, ptr %pool, @threads@
   %threads = load atomic i64, ptr %threads_at monotonic, align 8
   %several = icmp sgt i64 %threads, 1
@@ -102,7 +102,7 @@ try:
 alone:
   store i64 0, ptr %own_next
   %alone_status = call i64 @chunks(ptr %pool, ptr %own_next, ptr %function, ptr %args, i64 %tasks, i64 %grain, i64 0,
-                                   ptr %polled)
+                                   ptr %watch)
   ret i64 %alone_status
 prepare:
   %started_at = getelementptr i8, ptr %pool, @started@
@@ -154,9 +154,9 @@ wake:
   call void @wake_workers(ptr %pool, i64 %others, i64 %cpu)
   br label %work
 work:
-  %status = call i64 @chunks(ptr %pool, ptr %next, ptr %function, ptr %args, i64 %tasks, i64 %grain, i64 0, ptr %polled)
+  %status = call i64 @chunks(ptr %pool, ptr %next, ptr %function, ptr %args, i64 %tasks, i64 %grain, i64 0, ptr %watch)
   %closing = atomicrmw or ptr %pool, i64 2147483648 seq_cst
-  %last_status = call i64 @wait_for_workers(ptr %pool, i64 %status, ptr %polled)
+  %last_status = call i64 @wait_for_workers(ptr %pool, i64 %status, ptr %watch)
   %forks_after = load atomic i64, ptr %forks_at monotonic, align 8
   %forked = icmp ne i64 %forks, %forks_after
   %end_status = select i1 %forked, i64 2, i64 %last_status ; what the workers had begun is undone in the child
@@ -166,7 +166,7 @@ work:
 
 ; Claims chunks until there are none. In between the caller, thread 0, looks for signals, and a worker whether to stop.
 define internal i64 @chunks(ptr %pool, ptr %next, ptr %function, ptr %args, i64 %tasks, i64 %grain, i64 %thread,
-                            ptr %polled) nounwind {
+                            ptr %watch) nounwind {
 start:
   %stop_at = getelementptr i8, ptr %pool, @stop@
   %is_caller = icmp eq i64 %thread, 0
@@ -186,7 +186,7 @@ listen:
   %stopped = icmp ne i64 %stop, 0
   br i1 %stopped, label %done, label %claim
 look:
-  %status = call i64 @poll_sometimes(ptr %pool, ptr %polled)
+  %status = call i64 @look(ptr %pool, ptr %watch, i64 0)
   %fine = icmp eq i64 %status, 0
   br i1 %fine, label %claim, label %abandon
 abandon:
@@ -196,9 +196,19 @@ done:
   ret i64 0
 }
 
-define internal i64 @poll_sometimes(ptr %pool, ptr %polled) nounwind {
+; The status. The caller, thread 0, asks Python for it many times a second; the others see what it has been told.
+define i64 @look(ptr %pool, ptr %watch, i64 %thread) nounwind {
 start:
+  %known = load atomic i64, ptr %watch monotonic, align 8
+  %is_fine = icmp eq i64 %known, 0
+  %is_caller = icmp eq i64 %thread, 0
+  %may_ask = and i1 %is_fine, %is_caller
+  br i1 %may_ask, label %consider, label %tell
+tell:
+  ret i64 %known
+consider:
   %period_at = getelementptr i8, ptr %pool, @poll_period@
+  %polled = getelementptr i8, ptr %watch, i64 8
   %now = call i64 @llvm.readcyclecounter()
   %then = load i64, ptr %polled
   %period = load i64, ptr %period_at
@@ -209,13 +219,14 @@ ask:
   %status = call i64 @poll()
   %after = call i64 @llvm.readcyclecounter()
   store i64 %after, ptr %polled
+  store atomic i64 %status, ptr %watch monotonic, align 8
   ret i64 %status
 later:
   ret i64 0
 }
 
 ; Returns when no worker is in the job: the status, or that of a signal that came meanwhile.
-define internal i64 @wait_for_workers(ptr %pool, i64 %status, ptr %polled) nounwind {
+define internal i64 @wait_for_workers(ptr %pool, i64 %status, ptr %watch) nounwind {
 start:
   %spin_at = getelementptr i8, ptr %pool, @spin@
   %waiting = getelementptr i8, ptr %pool, @waiting@
@@ -241,7 +252,7 @@ sleep:
   %low = trunc i64 %state to i32
   call void @sleep_briefly(ptr %pool, i32 %low)
   store atomic i64 0, ptr %waiting monotonic, align 8
-  %new_status = call i64 @poll_sometimes(ptr %pool, ptr %polled)
+  %new_status = call i64 @look(ptr %pool, ptr %watch, i64 0)
   %was_fine = icmp eq i64 %known, 0
   %newer = select i1 %was_fine, i64 %new_status, i64 %known
   br label %look

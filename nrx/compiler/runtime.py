@@ -1,12 +1,13 @@
 """What native code finds outside itself: a table of 64-bit words, to which every program adds its own.
 
-    0  parfor(ptr pool, ptr function, ptr args, i64 tasks, i64 grain) -> i64 status
+    0  parfor(ptr pool, ptr function, ptr args, i64 tasks, i64 grain, ptr watch) -> i64 status
     1  the pool
     2, 3  reserved
     4  host(i64 number, ptr words) -> i64 status
     5  poll() -> i64 status
     6  ticks of the processor's clock after which a loop should call poll
-    7 to 15  reserved
+    7  look(ptr pool, ptr watch, i64 thread) -> i64 status
+    8 to 15  reserved
     16 …  the program's: addresses of its constants, the numbers of its host functions, the values of its symbols
 
 A status other than 0 means that Python has raised, in a host function or in the handler of a signal: the native code
@@ -93,7 +94,7 @@ def _shared_words() -> list[int]:
     code, pool = native_functions(), Pool.instance
     assert pool is not None
     words = [code.address("parfor"), pool.address, 0, 0]
-    words += [code.address("host"), code.address("poll"), pool.poll_period]
+    words += [code.address("host"), code.address("poll"), pool.poll_period, code.address("look")]
     return words + [0] * (FIRST_OWN - len(words))
 
 

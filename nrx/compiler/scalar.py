@@ -11,13 +11,12 @@ import numpy as np
 
 from nrx.compiler.elements import Elements, Source, reduced_extents
 from nrx.core import loops
-from nrx.core.loops import Buffer, Builder, Complex, Expr, Operand, Pointwise, Reduction, Repeat, Scan, Switch, Value
+from nrx.core.loops import Builder, Complex, Expr, Operand, Pointwise, Reduction, Repeat, Scan, Switch, Value
 from nrx.core.program import Atom, Eqn, Program, Var
 from nrx.core.shapes import Shape, size
 
 _LARGEST = 32
 _MOST_OPERATIONS = 3000
-_STEPS = 1 << 16  # between two looks at what interrupts: a power of 2
 
 RuleOf = Callable[[Eqn], Any]
 SimplifiedOf = Callable[[Program], Program]
@@ -28,9 +27,14 @@ def is_small(rule: Any, rule_of: RuleOf, simplified: SimplifiedOf) -> bool:
     return _operations(rule, rule_of, simplified, nested=False) <= _MOST_OPERATIONS
 
 
-def _steps(rule: Any) -> float:
-    """How often a rule's body runs."""
-    return float("inf") if isinstance(rule, Repeat) else rule.length if isinstance(rule, Scan) else 1
+def _steps(rule: Any, rule_of: RuleOf, simplified: SimplifiedOf) -> float:
+    """How often a rule's body runs, loops inside included."""
+    if isinstance(rule, Repeat):
+        return float("inf")
+    bodies = [rule.body] if isinstance(rule, Scan) else rule.branches
+    inner = [rule_of(eqn) for body in bodies for eqn in simplified(body).eqns]
+    steps = [_steps(r, rule_of, simplified) for r in inner if isinstance(r, Scan | Repeat | Switch)]
+    return (rule.length or 1 if isinstance(rule, Scan) else 1) * max(steps, default=1)
 
 
 def _operations(rule: Any, rule_of: RuleOf, simplified: SimplifiedOf, nested: bool) -> float:
@@ -48,9 +52,9 @@ def _operations(rule: Any, rule_of: RuleOf, simplified: SimplifiedOf, nested: bo
 
 
 def _program_operations(program: Program, rule_of: RuleOf, simplified: SimplifiedOf, carried_from: int) -> float:
-    if program.consts:
-        return float("inf")
     small = simplified(program)
+    if small.consts:
+        return float("inf")
     total = 0.0
     for var in (*small.invars[carried_from:], *(v for v in small.outs if isinstance(v, Var))):
         if size(var.aval.shape) > _LARGEST:
@@ -72,12 +76,12 @@ def _program_operations(program: Program, rule_of: RuleOf, simplified: Simplifie
 
 
 def build(
-    b: Builder, rule: Any, operands: Sequence[Operand], results: Sequence[Operand], status: Buffer, rule_of: RuleOf,
+    b: Builder, rule: Any, operands: Sequence[Operand], results: Sequence[Operand], rule_of: RuleOf,
     simplified: SimplifiedOf,
 ) -> None:  # fmt: skip
-    """Write the kernel of a small control-flow equation; `status` is not 0 afterwards if it was interrupted."""
-    scalars = _Scalars(b, status, rule_of, simplified)
-    b.kernel.cost = _steps(rule) * _operations(rule, rule_of, simplified, nested=False)
+    """Write the kernel of a small control-flow equation."""
+    scalars = _Scalars(b, rule_of, simplified)
+    b.kernel.cost = _steps(rule, rule_of, simplified) * _operations(rule, rule_of, simplified, nested=False)
     outs = scalars.control(rule, [_from_memory(x) for x in operands], [x.aval.shape for x in operands], results)
     for result, values in zip(results, outs, strict=True):
         for position, value in enumerate(values):
@@ -91,8 +95,8 @@ def _from_memory(x: Operand) -> Source:
 class _Scalars:
     """Evaluates Programs whose values are lists of scalars, one for each element."""
 
-    def __init__(self, b: Builder, status: Buffer, rule_of: RuleOf, simplified: SimplifiedOf):
-        self.b, self.status, self.rule_of, self.simplified = b, status, rule_of, simplified
+    def __init__(self, b: Builder, rule_of: RuleOf, simplified: SimplifiedOf):
+        self.b, self.rule_of, self.simplified = b, rule_of, simplified
 
     def run(self, program: Program, sources: Sequence[Source]) -> list[list[Value]]:
         """The elements of the results of a Program."""
@@ -134,49 +138,8 @@ class _Scalars:
                     result.put(step * len(values) + position, value)
             return _Flat(outs[: rule.carry]).flat
 
-        carry = inits.nested(self._loop(rule.length, inits.flat, body, self._has_loops(rule.body)))
+        carry = inits.nested(self.b.loop(rule.length, inits.flat, body))
         return [*carry, *([] for _ in rule.body.outs[rule.carry :])]
-
-    def _loop(self, length: Any, inits: list[Expr], body: Callable[..., list[Expr]], has_loops: bool) -> list[Expr]:
-        """A loop that can be interrupted, if it is long or has others inside."""
-        zero = loops.const(0, "i64")
-        if has_loops:
-
-            def step(i: Expr, status: Expr, *carried: Expr) -> list[Expr]:
-                outs = body(i, *carried)
-                return [i + 1, self._status(i), *outs]
-
-            _, _, *outs = self.b.while_(
-                [zero, zero, *inits], lambda i, status, *_: (i < length) & loops.eq(status, 0), step
-            )
-            return outs
-        if length <= _STEPS:
-            return self.b.loop(length, inits, body)
-
-        def steps(start: Expr, status: Expr, *carried: Expr) -> list[Expr]:
-            count = loops.apply("min", loops.const(length, "i64") - start, _STEPS)
-            outs = self.b.loop(count, carried, lambda i, *values: body(start + i, *values))
-            return [start + count, self._poll(), *outs]
-
-        _, _, *outs = self.b.while_(
-            [zero, zero, *inits], lambda i, status, *_: (i < length) & loops.eq(status, 0), steps
-        )
-        return outs
-
-    def _poll(self) -> Expr:
-        status = self.b.poll()
-        self.b.if_(loops.ne(status, 0), lambda: self.b.store(self.status, 0, status))
-        return status
-
-    def _status(self, step: Expr) -> Expr:
-        """The status after a step: what loops inside have been told counts, and once in many steps Python is asked."""
-        is_time = loops.eq(step & (_STEPS - 1), _STEPS - 1)
-        self.b.if_(is_time, lambda: [self._poll()], lambda: [loops.const(0, "i64")])
-        return self.b.load(self.status, 0)
-
-    def _has_loops(self, program: Program) -> bool:
-        """Whether there is control flow in a Program."""
-        return any(isinstance(self.rule_of(eqn), Scan | Repeat | Switch) for eqn in self.simplified(program).eqns)
 
     def _repeat(self, rule: Repeat, operands: list[Source], shapes: list[Shape]) -> list[list[Value]]:
         first = rule.cond_consts + rule.body_consts
@@ -186,17 +149,13 @@ class _Scalars:
         def carry(values: Sequence[Expr]) -> list[Source]:
             return [_from_list(v, s) for v, s in zip(inits.nested(values), shapes[first:], strict=True)]
 
-        def condition(step: Expr, status: Expr, *values: Expr) -> Expr:
-            wanted: Any = self.run(rule.cond, [*cond_consts, *carry(values)])[0][0]
-            return wanted & loops.eq(status, 0)
+        def condition(*values: Expr) -> Value:
+            return self.run(rule.cond, [*cond_consts, *carry(values)])[0][0]
 
-        def body(step: Expr, status: Expr, *values: Expr) -> list[Expr]:
-            outs = _Flat(self.run(rule.body, [*body_consts, *carry(values)])).flat
-            return [step + 1, self._status(step), *outs]
+        def body(*values: Expr) -> list[Expr]:
+            return _Flat(self.run(rule.body, [*body_consts, *carry(values)])).flat
 
-        zero = loops.const(0, "i64")
-        _, _, *outs = self.b.while_([zero, zero, *inits.flat], condition, body)
-        return inits.nested(outs)
+        return inits.nested(self.b.while_(inits.flat, condition, body))
 
     def _switch(self, rule: Switch, operands: list[Source]) -> list[list[Value]]:
         which, *rest = operands

@@ -14,7 +14,7 @@ from nrx.compiler.elements import Elements, Source
 from nrx.compiler.fuse import Fused, Group
 from nrx.core import loops
 from nrx.core.aval import Aval
-from nrx.core.dims import Dim
+from nrx.core.dims import Dim, capacity, identity, room, typical
 from nrx.core.dtypes import from_short_name
 from nrx.core.loops import Builder, Elementwise, Expr, Kernel, Operand, Reduction, Value
 from nrx.core.program import Eqn, Var
@@ -104,7 +104,7 @@ class _Plan:
 
     def by_columns(self, sweeper: "_Sweeper") -> bool:
         """Whether columns are reduced side by side: there are many, and no second sweep."""
-        return bool(self.reduced) and sweeper.sweeps == 1 and self.extent(self.kept[-1:]) >= _FEWEST_COLUMNS
+        return bool(self.reduced) and sweeper.sweeps == 1 and capacity(self.extent(self.kept[-1:])) >= _FEWEST_COLUMNS
 
     def extent(self, axes: Sequence[tuple[int, ...]]) -> Any:
         """The number of points of collapsed axes."""
@@ -114,9 +114,10 @@ class _Plan:
         """Whether there are too few rows to keep threads busy."""
         rows = self.extent(self.kept)
         lanes = 1 if self.by_rows or not self.kept else -(-self.extent(self.kept[-1:]) // _COLUMNS)
-        tasks = rows if self.by_rows or not self.kept else self.extent(self.kept[:-1]) * lanes
+        tasks = capacity(rows if self.by_rows or not self.kept else self.extent(self.kept[:-1]) * lanes)
         late = any(level and not is_row for level, is_row in self.levels.values())
-        return bool(self.reduced) and tasks < _FEWEST_TASKS and size(self.space.shape) >= _SPLIT_SIZE and not late
+        is_large = typical(size(self.space.shape)) >= _SPLIT_SIZE
+        return bool(self.reduced) and tasks < _FEWEST_TASKS and is_large and not late
 
     def _reads(self) -> tuple[list[Expr], set[Var]]:
         """The positions at which memory is read, and what is read at the point of the space only."""
@@ -155,8 +156,6 @@ class _Plan:
         return max((a for a in range(axis) if self.space.shape[a] != 1), default=-1)
 
     def _are_one(self, outer: int, inner: int) -> bool:
-        if isinstance(self.space.shape[outer], Dim):  # the number of blocks of both would not be a polynomial
-            return False
         a, b = self.symbols[outer], self.symbols[inner]
         for position in self.positions:
             _, terms = loops.linear_terms(position)
@@ -331,8 +330,9 @@ class _Sweeper:
     def prepare_saved(self, row: Any) -> None:
         """Choose the values to keep in scratch memory from one sweep for the later ones."""
         self.saved: dict[Var, Operand] = {}
-        if not isinstance(row, int) or row > _LONGEST_SAVED or self.sweeps == 1:
+        if not isinstance(row, int) or capacity(row) > _LONGEST_SAVED or self.sweeps == 1:
             return
+        most = room(row)
         for eqn, (level, is_row) in self.plan.levels.items():
             rule = self.plan.fused.rule_of(eqn)
             if is_row or not isinstance(rule, Elementwise) or rule.cost < _SAVED_COST or eqn.prim.multiple_results:
@@ -342,7 +342,7 @@ class _Sweeper:
                 continue
             type = loops.type_of(var.aval.dtype)
             if type not in ("c64", "c128"):
-                self.saved[var] = Operand(self.b, self.b.scratch(type, row), Aval((row,), var.aval.dtype))
+                self.saved[var] = Operand(self.b, self.b.scratch(type, most), Aval((most,), var.aval.dtype))
 
     def _uses(self, eqn: Eqn, var: Var) -> bool:
         return any(read.var is var for read in self.plan.fused.accesses_of[eqn])
@@ -382,7 +382,7 @@ def _name(plan: _Plan) -> str:
 
 
 def _tasks(b: Builder, count: Any) -> Any:
-    return loops.const(0, "i64") if isinstance(count, int) and count == 1 else b.parallel(count)
+    return loops.const(0, "i64") if identity(count) == 1 else b.parallel(count)
 
 
 def _sweep_rows(plan: _Plan, b: Builder, sweeper: _Sweeper, kept: dict) -> None:
@@ -424,15 +424,17 @@ def _over_lanes(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
     *outer, lane = plan.kept
     rows, extent = plan.extent(outer), plan.extent([lane])
     block = _COLUMNS if plan.reduced else _BLOCK
-    blocks = -(-extent // block) if extent > 2 * block or (plan.reduced and extent > block) else 1
-    if not plan.reduced and extent <= _SHORT_ROW and plan.extent(outer[:-1]) >= _FEWEST_TASKS:
+    most = capacity(extent)
+    is_cut = most > 2 * block or (bool(plan.reduced) and most > block)
+    blocks = -(-extent // block) if is_cut else 1
+    if not plan.reduced and most <= _SHORT_ROW and capacity(plan.extent(outer[:-1])) >= _FEWEST_TASKS:
         _over_short_rows(plan, b, sweeper)
         return
     task = _tasks(b, rows * blocks)
-    row, number = loops.floordiv(task, blocks), loops.mod(task, blocks)
-    start = number * block if blocks > 1 else 0
-    lanes_extent: Any = extent if blocks == 1 else block
-    if blocks > 1 and extent % block:
+    row, number = (loops.floordiv(task, blocks), loops.mod(task, blocks)) if outer else (0, task)
+    start = number * block if is_cut else 0
+    lanes_extent: Any = block if is_cut else extent
+    if is_cut and (isinstance(extent, Dim) or extent % block):
         lanes_extent = loops.apply("min", loops.const(block, "i64"), loops.const(extent, "i64") - start)
     points = plan.unravel(outer, row) if outer else {}
 
@@ -447,7 +449,7 @@ def _over_lanes(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
         )  # fmt: skip
     else:
         b.lanes(lanes_extent, lambda i: _columns(plan, b, sweeper, kept(i)))
-    b.kernel.cost = plan.cost * plan.extent(plan.reduced) * min(extent, block if blocks > 1 else extent)
+    b.kernel.cost = plan.cost * plan.extent(plan.reduced) * min(extent, block if is_cut else extent)
 
 
 def _over_short_rows(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
@@ -472,7 +474,7 @@ def _run_down(b: Builder, sweeper: _Sweeper, columns: Any, rows: Any, point: Cal
         done: takes the results and the number of each column.
     """
     inits, combine = sweeper.inits(0), sweeper.combine(0)
-    most = columns if isinstance(columns, int) else _COLUMNS
+    most = capacity(columns) if isinstance(columns, int) else _COLUMNS
     sums = [b.scratch(init.type, most) for init in inits]
 
     def begin(i: Expr) -> None:
@@ -523,7 +525,7 @@ def _split(plan: _Plan) -> list[Launch]:
     sweeper.prepare_saved(None)
     inits, combine = sweeper.inits(0), sweeper.combine(0)
     rows, reduced = plan.extent(plan.kept), plan.extent(plan.reduced)
-    wanted = max(1, min(_MOST_CHUNKS, size(plan.space.shape) // _CHUNK))
+    wanted = max(1, min(_MOST_CHUNKS, typical(size(plan.space.shape)) // _CHUNK))
     chunk, chunks, extent_of = _chunks(reduced, wanted)
     partial = [Var(Aval((chunks, rows), from_short_name(init.type))) for init in inits]
     targets = [elements.argument(var) for var in partial]

@@ -396,7 +396,7 @@ def asarray(value: Any, what: str = "an argument") -> Array:
     """`value` as an Array: arrays as they are, NumPy data copied, Python scalars weakly typed.
 
     Raises:
-        ArgumentTypeError: for anything else; `what` names the argument in the message.
+        ArgumentTypeError: for anything else, and for masked arrays; `what` names the argument in the message.
         DTypeError: for NumPy data of a dtype nrx does not have (strings, objects, dates).
     """
     if isinstance(value, Array):
@@ -408,7 +408,7 @@ def asarray(value: Any, what: str = "an argument") -> Array:
             data = np.asarray(value, aval.dtype)
         return ConcreteArray(device.backend.from_numpy(data, device), aval, device)
     if isinstance(value, np.ndarray | np.generic):
-        return wrap(np.array(value, dtypes.canonical_dtype(value.dtype), order="C"))
+        return wrap(np.array(unmasked(value, what), dtypes.canonical_dtype(value.dtype), order="C"))
     for kind in _SCALARS:  # an enumeration of integers, a float with a unit
         if isinstance(value, kind):
             return asarray(kind(value), what)  # type: ignore[arg-type]
@@ -418,6 +418,17 @@ def asarray(value: Any, what: str = "an argument") -> Array:
         f"{what} must be an array or a number, got {type(value).__name__}: {_excerpt(value)}",
         fix="pass nrx.numpy.asarray(...) of it" if isinstance(value, list | tuple) else "pass an array or a number",
     )
+
+
+def unmasked(value: Any, what: str = "an argument") -> Any:
+    """`value`, if it is not one of NumPy's masked arrays, whose mask would be lost."""
+    is_subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray  # else numpy.ma is not imported
+    if is_subclass and isinstance(value, np.ma.MaskedArray):
+        raise ArgumentTypeError(
+            f"{what} is a masked array of NumPy's, and its mask would be lost",
+            fix="put numbers in the place of what is masked, x.filled(0), or pass data and mask as two arrays",
+        )
+    return value
 
 
 def _excerpt(value: Any) -> str:

@@ -9,6 +9,8 @@ import functools
 import linecache
 import os.path
 import sys
+import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -219,9 +221,26 @@ class DeletedArrayError(NrxError, RuntimeError):
     """The use of an array whose memory was given away: donated to a jitted function, or deleted."""
 
 
+class NestingError(NrxError, RecursionError):
+    """Transformed functions that call each other deeper than Python's recursion limit allows."""
+
+
 class OutOfMemoryError(NrxError, MemoryError):
     """The system has no memory for the arrays of a computation."""
 
 
 class FileFormatError(NrxError, ValueError):
     """A file that is damaged, truncated or not of the format asked for."""
+
+
+def nesting_error(error: RecursionError, what: str) -> RecursionError:
+    """A `NestingError` for a call of `what`, if it is nrx that recurs; `error` itself if it is the user's function."""
+    frames = [*traceback.walk_stack(None), *traceback.walk_tb(error.__traceback__)]
+    ours = Counter(frame.f_code for frame, _ in frames if frame.f_code.co_filename.startswith(_NEVER_USERS[0]))
+    limit = sys.getrecursionlimit()
+    if isinstance(error, NrxError) or max(ours.values(), default=0) < limit // 20:
+        return error
+    return NestingError(
+        f"{what}: transformed functions call each other too deep for Python's recursion limit of {limit}",
+        fix="jit the outermost function alone, repeat with nrx.lax.fori_loop or scan, or raise sys.setrecursionlimit",
+    )

@@ -37,6 +37,12 @@ registry: dict[str, "Primitive"] = {}
 _MOST_INFERRED = 4096
 
 
+def mark_built_in() -> None:
+    """What is registered so far belongs to this package; called when all of it is."""
+    for prim in registry.values():
+        prim._built_in = prim._compiled_rules()
+
+
 def primitive_named(name: str) -> "Primitive":
     """The primitive of that name: how a pickled one is found again."""
     return registry[name]
@@ -74,7 +80,10 @@ class Primitive:
         self.linearize: Callable | None = None
         #: Set for calls: the param that holds the Program, equations of which may be run in place of the call.
         self.call_program: str | None = None
+        #: Set for functions with derivative rules of their own: the param with the Program of the function.
+        self.value_program: str | None = None
         self.refused: dict[str, str] = {}
+        self._built_in: tuple = ()
         self._inferred: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
@@ -82,6 +91,14 @@ class Primitive:
 
     def __reduce__(self):
         return primitive_named, (self.name,)
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the primitive and the rules that compiled code depends on are those of this package."""
+        return self._built_in == self._compiled_rules()
+
+    def _compiled_rules(self) -> tuple:
+        return self.impl, self.abstract, self.lower
 
     def bind(self, *args: Any, **params: Any) -> Any:
         """Apply to Arrays: run it now, or let the current transformation treat it. `params` must be hashable."""
@@ -102,7 +119,8 @@ class Primitive:
         out = self.abstract(*avals, **params)
         if self.multiple_results:
             out = tuple(out)
-        if any(Dim in map(type, aval.shape) for aval in avals):  # they equal those of their numbers
+        results = out if self.multiple_results else (out,)
+        if any(Dim in map(type, aval.shape) for aval in (*avals, *results)):  # they equal those of their numbers
             return out
         if len(self._inferred) >= _MOST_INFERRED:
             self._inferred.clear()

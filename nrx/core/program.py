@@ -14,6 +14,7 @@ import numpy as np
 from nrx.core.aval import Aval
 from nrx.core.config import config
 from nrx.core.errors import Source, blame
+from nrx.core.once import making
 from nrx.core.primitive import Primitive
 
 
@@ -111,11 +112,13 @@ class Program:
     def out_avals(self) -> tuple[Aval, ...]:
         return tuple(atom.aval for atom in self.outs)
 
-    def remember(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What was derived under `key` and the present settings, made on first use."""
+    def remember(self, key: Any, make: Callable[..., Any], *args: Any) -> Any:
+        """What was derived under `key` and the present settings: `make(*args)`, called on first use, in one thread."""
         key = (key, config.tracing_key())
         if key not in self.derived:
-            self.derived[key] = make()
+            with making((id(self), key)):
+                if key not in self.derived:
+                    self.derived[key] = make(*args)
         return self.derived[key]
 
     def __reduce__(self):

@@ -8,7 +8,7 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array, ConcreteArray, put, scalar_aval, wrap
+from nrx.core.array import Array, ConcreteArray, put, scalar_aval, unmasked, wrap
 from nrx.core.array import asarray as as_operand
 from nrx.core.aval import Aval
 from nrx.core.backend import Device, find_device
@@ -151,8 +151,8 @@ def cast(data: np.ndarray | np.generic, dtype: np.dtype) -> Array:
     source = canonical_dtype(data.dtype)
     if source == dtype or dtypes.promote(source, dtype) == dtype:
         with np.errstate(all="ignore"):
-            return wrap(np.array(data, dtype, order="C"))
-    return lax.convert_element_type(wrap(np.array(data, source, order="C")), dtype)
+            return wrap(np.array(unmasked(data), dtype, order="C"))
+    return lax.convert_element_type(wrap(np.array(unmasked(data), source, order="C")), dtype)
 
 
 def placed(x: Array, device: DeviceLike) -> Array:
@@ -183,7 +183,8 @@ def _from_nest(nest: Sequence, dtype: np.dtype | None) -> Array:
         dtype = dtypes.promote_types(*set(map(typed, leaves)))[0]
     arrays = [x for x in leaves if isinstance(x, Array)]
     if all(isinstance(x, ConcreteArray) and not x.committed and x.device.platform == "cpu" for x in arrays):
-        return cast(_numpy_of(_mapped(nest, lambda x: x.numpy() if isinstance(x, Array) else x), dtype), dtype)
+        plain = _mapped(nest, lambda x: x.numpy() if isinstance(x, Array) else unmasked(x))
+        return cast(_numpy_of(plain, dtype), dtype)
     return _stacked(nest, dtype)
 
 

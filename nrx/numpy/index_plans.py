@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nrx.core import dtypes
-from nrx.core.array import Array, ConcreteArray, asarray
+from nrx.core.array import Array, ConcreteArray, asarray, unmasked
 from nrx.core.aval import Aval
 from nrx.core.backend import cpu
 from nrx.core.errors import IndexingError, ShapeError
@@ -72,6 +72,7 @@ def recognised(item: Any) -> Any:
     if not isinstance(item, Array | np.ndarray | np.generic) and hasattr(item, "__nrx_array__"):
         item = asarray(item)
     if isinstance(item, Array | np.ndarray | np.generic):
+        unmasked(item, "an index")
         if not (dtypes.is_bool(item.dtype) or item.dtype.kind in "iu"):
             raise IndexingError(
                 f"an array of {item.dtype} cannot be an index", fix=f"use {_KINDS}; convert with x.astype(int)"

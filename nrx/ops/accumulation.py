@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nrx.core import dtypes, loops
+from nrx.core.dims import Dim, capacity
 from nrx.core.loops import Builder, Complex, Expr, Operand, Pointwise, Reader, Reduction, Value
 
 _MOST_UNROLLED = 16
@@ -54,14 +55,15 @@ class Accumulator:
                 return parts(b, index, loops.unravel(position, extents), *operands, **params)
 
             total: Parts = inits
-            if count > _MOST_UNROLLED:
+            if isinstance(count, Dim) or count > _MOST_UNROLLED:
                 total = b.loop(count, inits, lambda i, *known: self.combine(known, some(i)))
             else:
                 for position in range(count):
                     total = self.combine(total, some(loops.const(position, "i64"))) if position else some(position)
             return self.finish(total)
 
-        return Pointwise(at, cost=max(count, 1), reads=max(count, 1))
+        most = max(capacity(count), 1)
+        return Pointwise(at, cost=most, reads=most)
 
 
 def _merged(kept: tuple, reduced: tuple, axes: tuple[int, ...]) -> tuple:

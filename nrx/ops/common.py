@@ -84,7 +84,8 @@ def filled(shape: Shape, value: Any) -> tuple:
 
 def equation(prim: Primitive, inputs: Sequence[Atom], **params: Any) -> Eqn:
     """An equation of a Program that a lower rule gives, with a variable for its result."""
-    return Eqn(prim, inputs, [Var(prim.infer(tuple(atom.aval for atom in inputs), params))], params)
+    aval = prim.abstract(*(atom.aval for atom in inputs), **params)  # what is remembered has forgotten its Dims
+    return Eqn(prim, inputs, [Var(aval)], params)
 
 
 def view_lower(at: Callable) -> Callable:

@@ -274,17 +274,36 @@ def _log_of_size(x: Expr, y: Expr, square_less_one: Expr) -> Expr:
 
 
 def pow(z: Complex, w: Complex | Expr) -> Complex:
-    """exp(w log(z)), in f64, also of integers w; of zero, only powers with positive real exponents are numbers."""
+    """exp(w log(z)), in f64, also of integers w; of zero, powers with a positive real part of w are 0, others NaN."""
     if isinstance(w, Expr):
         w = Complex(w, const(0, w.type))
     z_wide, w = _converted(z, "f64"), _converted(w, "f64")
-    power = exp(w * log(z_wide))
+    logarithm = log(z_wide)
+    along = Complex(w.real * logarithm.real, w.real * logarithm.imag)  # of real w: 0 times infinity does not come in
+    power = exp(select(eq(w.imag, 0.0), along, _product(w, logarithm)))
     is_zero = eq(z_wide.real, 0.0) & eq(z_wide.imag, 0.0)
-    vanishes = (w.real > 0.0) & eq(w.imag, 0.0)
-    of_zero = select(vanishes, const(0.0, "f64"), NAN)
+    of_zero = select(w.real > 0.0, const(0.0, "f64"), NAN)
     is_one = eq(w.real, 0.0) & eq(w.imag, 0.0)
     real, imag = (select(is_zero, of_zero, x) for x in (power.real, power.imag))
     return _converted(Complex(_where(is_one, 1.0, real), _where(is_one, 0.0, imag)), z.real.type)
+
+
+def _product(z: Complex, w: Complex) -> Complex:
+    """z w, infinite if a factor is: C's Annex G, where an infinity with a NaN part is an infinity."""
+    product = z * w
+    z_infinite, w_infinite = (_is_infinite(x.real) | _is_infinite(x.imag) for x in (z, w))
+
+    def direction(x: Expr, infinite: Expr) -> Expr:
+        unit = _real("copysign", _where(_is_infinite(x), 1.0, const(0.0, x.type)), x)
+        return select(infinite, unit, _where(loops.ne(x, x), 0.0, x))
+
+    z, w = (
+        Complex(direction(x.real, infinite), direction(x.imag, infinite))
+        for x, infinite in ((z, z_infinite), (w, w_infinite))
+    )
+    turned = z * w
+    lost = loops.ne(product.real, product.real) & loops.ne(product.imag, product.imag) & (z_infinite | w_infinite)
+    return select(lost, Complex(turned.real * INF, turned.imag * INF), product)
 
 
 def _converted(z: Complex, type: str) -> Complex:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nrx.core import dtypes, loops
-from nrx.core.dims import Dim
+from nrx.core.dims import Dim, capacity, identity, room
 from nrx.core.loops import Builder, Complex, Expr, Operand, Value
 from nrx.core.shapes import size
 from nrx.ops.accumulation import store, types_of, whole
@@ -25,8 +25,6 @@ _ROWS = 8
 """Rows that are computed together: as many vectors of sums stay in registers."""
 _HEIGHT, _WIDTH = 128, 64
 """Of the tile that a task computes."""
-_OPEN_TILES = 16
-"""Tasks one above the other where the number of rows is left open."""
 _SHORT = 16
 """Too few products for a loop, if there is a longer one."""
 _MOST_STREAMED, _STREAM_WIDTH = 8, 512
@@ -94,15 +92,15 @@ class Contraction(NamedTuple):
             return _ROWS
         if all(axis.y <= _NEAR for axis in self.depth):
             return _HEIGHT // 2 + 1
-        return _ROWS if isinstance(_extent(self.rows), Dim) else _MOST_STREAMED + 1
+        return _MOST_STREAMED + 1
 
     @property
     def is_streamed(self) -> bool:
         """Whether y is read once, in the order of memory, and there are few sums: a vector times a matrix."""
         rows = _extent(self.rows)
         column = self.columns[-1]
-        is_wide = column.kind == COLUMN and column.y == 1 and column.extent >= _WIDTH
-        is_small = rows == 1 or (rows <= _MOST_STREAMED and not isinstance(rows, Dim))
+        is_wide = column.kind == COLUMN and column.y == 1 and capacity(column.extent) >= _WIDTH
+        is_small = capacity(rows) <= _MOST_STREAMED
         return is_wide and is_small and not self.is_copied and not dtypes.is_complex(self.dtype)
 
 
@@ -112,7 +110,7 @@ def contraction(axes: Sequence[Axis], result: np.dtype, dtype: np.dtype) -> Cont
     inner = next((a for a in axes if a.out == 1 and a.kind in (ROW, COLUMN)), None)
     if inner is not None and result == dtype and not dtypes.is_complex(dtype):
         copying = _arranged(axes, inner, True, dtype)
-        if _extent(copying.rows) >= copying.fewest_rows:
+        if capacity(_extent(copying.rows)) >= copying.fewest_rows:
             return copying
     column = max((a for a in axes if a.out), key=_fitness_for_lanes, default=_NONE)
     return _arranged(axes, column, False, dtype)
@@ -126,9 +124,9 @@ def _arranged(axes: Sequence[Axis], column: Axis, is_copied: bool, dtype: np.dty
     columns = _chain(axes, column) if is_copied else [column]
     rows, depth = ([a for a in axes if a.kind == kind] for kind in (ROW, DEPTH))
     around = [a for a in axes if a not in (*rows, *columns, *depth)]
-    depth.sort(key=lambda axis: (-axis.x, -axis.y))
-    longest = max(depth, key=lambda axis: axis.extent, default=_NONE)
-    if depth and depth[-1].extent < min(_SHORT, longest.extent // 2):
+    depth.sort(key=lambda axis: (-capacity(axis.x), -capacity(axis.y)))
+    longest = max(depth, key=lambda axis: capacity(axis.extent), default=_NONE)
+    if depth and capacity(depth[-1].extent) < min(_SHORT, capacity(longest.extent) // 2):
         depth.append(depth.pop(depth.index(longest)))
     return Contraction(rows, columns, depth, around, is_swapped, is_copied, dtype)
 
@@ -138,7 +136,7 @@ def _merged(axes: Sequence[Axis]) -> list[Axis]:
     found = [axis for axis in axes if axis.extent != 1]
     for inner in found:
         for outer in found:
-            if outer[1:] == tuple(stride * inner.extent for stride in inner[1:]):
+            if _same(outer[1:], [stride * inner.extent for stride in inner[1:]]):
                 found[found.index(inner)] = Axis(outer.extent * inner.extent, *inner[1:])
                 found.remove(outer)
                 return _merged(found)
@@ -150,7 +148,7 @@ def _chain(axes: Sequence[Axis], inner: Axis) -> list[Axis]:
     chain = [inner]
     while True:
         stride = chain[0].out * chain[0].extent
-        outer = next((a for a in axes if a.kind == inner.kind and a.out == stride), None)
+        outer = next((a for a in axes if a.kind == inner.kind and _same([a.out], [stride])), None)
         if outer is None:
             return chain
         chain.insert(0, outer)
@@ -158,7 +156,7 @@ def _chain(axes: Sequence[Axis], inner: Axis) -> list[Axis]:
 
 def _fitness_for_lanes(axis: Axis) -> tuple[int, int]:
     is_contiguous = {axis.x, axis.y} <= {0, 1}
-    return min(axis.extent, 16) * (4 if is_contiguous else 1), axis.out == 1
+    return min(capacity(axis.extent), 16) * (4 if is_contiguous else 1), axis.out == 1
 
 
 def computed(value: Value, dtype: np.dtype) -> Any:
@@ -214,27 +212,23 @@ class _Tiled:
 
     def __init__(self, b: Builder, x: Operand, y: Operand, out: Operand, way: Contraction):
         self.b, self.x, self.y, self.out, self.way = b, x, y, out, way
-        self.rows, self.columns = _extent(way.rows), int(_extent(way.columns))
-        self.block = _at_most(self.rows, _ROWS)
-        self.width = min(self.columns, _WIDTH)
-        self.height: Any = min(_HEIGHT // _ROWS * self.block, self.rows)
+        self.rows, self.columns = _extent(way.rows), _extent(way.columns)
+        self.block = min(capacity(self.rows), _ROWS)
+        self.width = min(room(self.columns), _WIDTH)
+        self.height = min(_HEIGHT // _ROWS * self.block, room(self.rows))
         self.tall = -(-self.rows // self.height)
-        if isinstance(self.rows, Dim):  # the number of tasks does not vary with a number of rows that is left open
-            self.tall = _OPEN_TILES
-            height = loops.floordiv(_pieces(self.rows, self.block) + (self.tall - 1), self.tall) * self.block
-            self.height = loops.apply("max", height, _HEIGHT // 2)
         *self.outer, self.inner = way.depth or [_NONE]
         self.run, self.runs, self.scratch = self.inner.extent, _extent(self.outer), None
         if way.is_copied:
             (type,) = types_of(way.dtype)
             most = _COPIED_BYTES // (self.width * loops.BITS[type] // 8)
-            self.run = _at_most(self.inner.extent, most)
-            self.runs = 1 if self.run < self.inner.extent else _at_most(self.runs, most // self.run)
+            self.run = min(room(self.inner.extent), most)
+            self.runs = 1 if self.is_parted else min(capacity(self.runs), most // self.run)
             self.scratch = Operand(b, b.scratch(type, self.runs * self.run * self.width), out.aval)
 
     def build(self) -> None:
         b, around = self.b, self.way.around
-        extents = [self.tall, *(int(axis.extent) for axis in around), -(-self.columns // self.width)]
+        extents = [self.tall, *(axis.extent for axis in around), -(-self.columns // self.width)]
         i, *index, j = loops.unravel(b.parallel(size(tuple(extents))), extents)
         at, row, column = _positions(around, index), i * self.height, j * self.width
         width, height = _rest(self.columns, column, self.width), _rest(self.rows, row, self.height)
@@ -256,23 +250,25 @@ class _Tiled:
             zero = loops.const(0, "i64")
             sums(_Part(zero, zero, zero, _extent(self.outer), self.inner.extent))
         else:
-            parts = self.parts
-            if isinstance(self.height, Expr):  # nothing is copied for a tile without rows
-                parts = loops.select(height > 0, loops.const(0, "i64") + parts, 0)
-            b.loop(parts, [], lambda number: sums(self.part(number)))
-        nominal = self.block if isinstance(self.height, Expr) else self.height
-        b.kernel.cost = _cost(nominal * self.width * _extent(self.way.depth))
+            b.loop(self.parts, [], lambda number: sums(self.part(number)))
+        tile = min(int(self.rows), self.height) * min(int(self.columns), self.width)
+        b.kernel.cost = _cost(tile * int(_extent(self.way.depth)))
 
     @property
-    def parts(self) -> Any:
+    def is_parted(self) -> bool:
+        """Whether the innermost axis is copied in parts."""
+        return self.run < room(self.inner.extent)
+
+    @property
+    def parts(self) -> int:
         """How many parts the depth is copied in."""
-        if self.run < self.inner.extent:
-            return _pieces(self.inner.extent, self.run) * _extent(self.outer)
-        return _pieces(_extent(self.outer), self.runs)
+        if self.is_parted:
+            return -(-self.inner.extent // self.run) * _extent(self.outer)
+        return -(-_extent(self.outer) // self.runs)
 
     def part(self, number: Expr) -> _Part:
-        if self.run < self.inner.extent:
-            first, piece = loops.unravel(number, (_extent(self.outer), -(-int(self.inner.extent) // self.run)))
+        if self.is_parted:
+            first, piece = loops.unravel(number, (_extent(self.outer), -(-self.inner.extent // self.run)))
             start = piece * self.run
             return _Part(number, first, start, 1, _rest(self.inner.extent, start, self.run))
         first = number * self.runs
@@ -304,7 +300,7 @@ class _Tiled:
 
             return b.loop(part.length, known, step)
 
-        is_one = isinstance(part.runs, int) and part.runs == 1
+        is_one = isinstance(part.runs, int) and identity(part.runs) == 1
         totals = one_run(loops.const(0, "i64"), *inits) if is_one else b.loop(part.runs, inits, one_run)
         for i, target in enumerate(targets):
             store(self.out, target, whole(totals[i * count : (i + 1) * count]))
@@ -360,17 +356,19 @@ class _Streaming:
         self.b, self.x, self.y, self.out, self.way = b, x, y, out, way
         *self.outer, self.inner = way.depth or [_NONE]
         (self.column,), (self.type,) = way.columns, types_of(way.dtype)
-        self.width = min(int(self.column.extent), _STREAM_WIDTH)
-        self.rows = range(int(_extent(way.rows)))
+        self.width = min(room(self.column.extent), _STREAM_WIDTH)
+        self.rows = range(capacity(_extent(way.rows)))
         self.scratch = b.scratch(self.type, len(self.rows) * self.width)
 
     def build(self) -> None:
         b, around = self.b, self.way.around
-        wide = -(-int(self.column.extent) // self.width)
+        wide = -(-self.column.extent // self.width)
         *index, j = loops.unravel(b.parallel(_extent(around) * wide), (*(axis.extent for axis in around), wide))
         first = j * self.width
         at = _sum(_positions(around, index), [first * stride for stride in self.column[1:]])
-        places = [_sum(at, _positions(self.way.rows, _unravel(row, self.way.rows))) for row in self.rows]
+        last = loops.const(_extent(self.way.rows) - 1, "i64")  # there may be fewer: it is then computed repeatedly
+        rows = [loops.apply("min", last, row) if isinstance(_extent(self.way.rows), Dim) else row for row in self.rows]
+        places = [_sum(at, _positions(self.way.rows, _unravel(row, self.way.rows))) for row in rows]
         width, depth = _rest(self.column.extent, first, self.width), loops.const(self.inner.extent, "i64")
         blocks = loops.floordiv(depth, _ROWS)
 
@@ -391,7 +389,8 @@ class _Streaming:
         b.lanes(width, start)
         b.loop(_extent(self.outer), [], one_run)
         b.lanes(width, finish)
-        b.kernel.cost = _cost(len(self.rows) * self.width * _extent(self.way.depth))
+        columns = min(int(self.column.extent), self.width)
+        b.kernel.cost = _cost(len(self.rows) * columns * int(_extent(self.way.depth)))
 
     def add(self, places: Sequence[list], width: Any, first: Any, count: int) -> None:
         """Add the products with `count` rows of y, from the one numbered `first` on."""
@@ -430,22 +429,13 @@ def _multiply_add(x: Expr, y: Expr, z: Expr) -> Expr:
     return loops.apply("muladd", x, y, z) if loops.is_float(x.type) else x * y + z
 
 
-def _at_most(extent: int, most: int) -> int:
-    """A length that does not vary with an extent that is left open."""
-    return most if isinstance(extent, Dim) else min(extent, most)
-
-
-def _rest(extent: int, start: Any, length: Any) -> Any:
+def _rest(extent: int, start: Any, length: int) -> Any:
     """How long the piece is that begins at `start`."""
-    if isinstance(length, Expr):
-        return loops.apply("max", loops.apply("min", extent - start, length), 0)
     if not isinstance(extent, Dim) and extent % length == 0:
         return length
     return loops.clamp(extent - start, length)
 
 
-def _pieces(extent: int, length: int) -> Any:
-    """How many pieces of a length there are."""
-    if isinstance(extent, Dim):
-        return loops.floordiv(loops.const(extent + (length - 1), "i64"), length)
-    return -(-extent // length)
+def _same(strides: Sequence[int], others: Sequence[int]) -> bool:
+    """Whether all are the same, and not by chance."""
+    return list(map(identity, strides)) == list(map(identity, others))

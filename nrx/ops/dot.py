@@ -11,6 +11,7 @@ import numpy as np
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
+from nrx.core.dims import capacity
 from nrx.core.errors import ArgumentError, ArgumentTypeError, AxisError, DTypeError, ShapeError
 from nrx.core.loops import Builder, Expr, Native, Reader
 from nrx.core.primitive import Primitive
@@ -325,13 +326,14 @@ def _dot_general_lower(
 ) -> Any:
     """Small products, and few sums along elements side by side, are computed where they are read."""
     contract, batch = dimension_numbers
-    order = sorted(range(len(contract[0])), key=contract[int(x.size < y.size)].__getitem__)
+    order = sorted(range(len(contract[0])), key=contract[int(capacity(x.size) < capacity(y.size))].__getitem__)
     contract = (tuple(contract[0][i] for i in order), tuple(contract[1][i] for i in order))
     axes, depth = _axes(x.shape, y.shape, contract, batch), tuple(x.shape[axis] for axis in contract[0])
-    count, results = size(depth), size(tuple(axis.extent for axis in axes if axis.out))
+    count, results = capacity(size(depth)), capacity(size(tuple(axis.extent for axis in axes if axis.out)))
     out = preferred_element_type or x.dtype
     dtype = computing_dtype(out, x.dtype, y.dtype)
-    fewest = min(size(tuple(axis.extent for axis in axes if axis.kind == kind)) for kind in (ROW, COLUMN))
+    rows, columns = (size(tuple(axis.extent for axis in axes if axis.kind == kind)) for kind in (ROW, COLUMN))
+    fewest = min(capacity(rows), capacity(columns))
     is_reduction = results == 1 or (fewest < _FEW_ROWS and _is_contiguous(axes))
     if count * results > _FEW_PRODUCTS and count > _SHORT_DEPTH and not is_reduction:
         if count * results > _MANY_PRODUCTS and not out == x.dtype == y.dtype == dtype:
@@ -371,7 +373,7 @@ def _axes(x: Shape, y: Shape, contract: Pairs, batch: Pairs) -> list[Axis]:
 def _is_contiguous(axes: Sequence[Axis]) -> bool:
     """Whether the last axis that is summed lies side by side in both operands."""
     last = next((axis for axis in reversed(axes) if not axis.out and axis.extent > 1), None)
-    return last is not None and last.x == last.y == 1 and last.extent >= _SHORT_DEPTH
+    return last is not None and last.x == last.y == 1 and capacity(last.extent) >= _SHORT_DEPTH
 
 
 def _products_along(contract: Pairs, batch: Pairs, dtype: np.dtype) -> Callable:

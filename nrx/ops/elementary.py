@@ -150,8 +150,29 @@ def atanh(x: Any) -> Array:
 # impl
 
 
+def _of_parts(xp: Any, real: Any, imag: Any, dtype: Any) -> Any:
+    """A complex array of its parts. (Products with 1j or with real numbers are NaN where a part is infinite.)"""
+    out = xp.empty(xp.shape(real), dtype)
+    out.real, out.imag = real, imag
+    return out
+
+
+def _is_infinite(xp: Any, z: Any) -> Any:
+    return xp.isinf(z.real) | xp.isinf(z.imag)
+
+
 def _exp2_impl(xp: Any, x: Any) -> Any:
-    return xp.exp(x * math.log(2)) if x.dtype.kind == "c" else xp.exp2(x)
+    if x.dtype.kind != "c":
+        return xp.exp2(x)
+    return xp.exp(_of_parts(xp, x.real * math.log(2), x.imag * math.log(2), x.dtype))
+
+
+def _expm1_impl(xp: Any, x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return xp.expm1(x)
+    power = xp.exp(x)
+    real = xp.where(_is_infinite(xp, x), power.real - 1, xp.expm1(x).real)
+    return _of_parts(xp, real, power.imag, x.dtype)
 
 
 def _log1p_impl(xp: Any, x: Any) -> Any:
@@ -160,28 +181,44 @@ def _log1p_impl(xp: Any, x: Any) -> Any:
     out = xp.log(1 + x)
     # |1 + x|² = 1 + small, without the rounding of 1 + x
     small = x.real * (2 + x.real) + x.imag * x.imag
-    out.real = xp.where(xp.abs(small) < 0.5, 0.5 * xp.log1p(small), out.real)
-    out.imag = xp.arctan2(x.imag, 1 + x.real)
-    return out
+    real = xp.where(xp.abs(small) < 0.5, 0.5 * xp.log1p(small), out.real)
+    return _of_parts(xp, real, xp.arctan2(x.imag, 1 + x.real), x.dtype)
+
+
+def _rsqrt_impl(xp: Any, x: Any) -> Any:
+    out = 1 / xp.sqrt(x)
+    if x.dtype.kind != "c":
+        return out
+    real, imag = (xp.where(_is_infinite(xp, x), 0.0, part) for part in (out.real, out.imag))
+    return _of_parts(xp, xp.abs(real), xp.copysign(imag, -x.imag), x.dtype)
 
 
 def _logistic_impl(xp: Any, x: Any) -> Any:
     negative = x.real < 0
     power = xp.exp(xp.where(negative, x, -x))  # never overflows
-    return xp.where(negative, power, x.dtype.type(1)) / (1 + power)
+    out = xp.where(negative, power, x.dtype.type(1)) / (1 + power)
+    if x.dtype.kind != "c":
+        return out
+    sine = xp.sin(xp.where(xp.isfinite(x.imag), x.imag, 0.0))
+    return _of_parts(xp, out.real, xp.copysign(out.imag, sine), x.dtype)
 
 
 def _pow_impl(xp: Any, x: Any, y: Any) -> Any:
-    if y.dtype.kind not in "iu":
-        return xp.power(x, y)
-    wide = np.complex128 if x.dtype.kind == "c" else np.float64  # holds the integers that float32 rounds
-    return xp.power(x.astype(wide), y.astype(wide)).astype(x.dtype)
+    if y.dtype.kind in "iu":
+        wide = np.complex128 if x.dtype.kind == "c" else np.float64  # holds the integers that float32 rounds
+        return _pow_impl(xp, x.astype(wide), y.astype(wide)).astype(x.dtype)
+    out = xp.power(x, y)
+    if x.dtype.kind != "c":
+        return out
+    vanishes = _is_infinite(xp, x) & (y.real < 0) & (y.imag == 0)
+    return xp.where(vanishes, x.dtype.type(0), out)
 
 
 def _atan2_impl(xp: Any, x: Any, y: Any) -> Any:
     if x.dtype.kind != "c":
         return xp.arctan2(x, y)
-    return -1j * xp.log((y + 1j * x) / xp.sqrt(x * x + y * y))
+    log = xp.log((y + _of_parts(xp, -x.imag, x.real, x.dtype)) / xp.sqrt(x * x + y * y))
+    return _of_parts(xp, log.imag, -log.real, x.dtype)
 
 
 # abstract
@@ -260,12 +297,12 @@ def _analytic(
 exp_p = _analytic("exp", "exp", lambda t, out, x: mul(t, out), cost=12)
 exp2_p = _analytic("exp2", _exp2_impl, lambda t, out, x: mul(t, mul(out, math.log(2))), cost=12)
 log_p = _analytic("log", "log", lambda t, out, x: div(t, x), cost=15)
-expm1_p = _analytic("expm1", "expm1", lambda t, out, x: mul(t, add(out, 1.0)))
+expm1_p = _analytic("expm1", _expm1_impl, lambda t, out, x: mul(t, add(out, 1.0)))
 log1p_p = _analytic("log1p", _log1p_impl, lambda t, out, x: div(t, add(x, 1.0)))
 sqrt_p = _analytic("sqrt", "sqrt", lambda t, out, x: div(t, mul(out, 2.0)), cost=4)
 rsqrt_p = _analytic(
     "rsqrt",
-    lambda xp, x: 1 / xp.sqrt(x),
+    _rsqrt_impl,
     lambda t, out, x: mul(t, mul(div(out, x), -0.5)),
     element=lambda x: 1 / loops.apply("sqrt", x),
     cost=8,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from nrx.core import loops
-from nrx.core.dims import Dim
+from nrx.core.dims import Dim, capacity, identity
 from nrx.core.loops import Builder, Operand, Value
 from nrx.core.shapes import Shape, size
 
@@ -63,7 +63,7 @@ def move(b: Builder, boxes: Sequence[Box]) -> None:
     """Make the kernel one that moves these boxes, which do not overlap; each is cut into tasks."""
     alike: dict[Any, list[_Work]] = {}
     for work in [_work(b, box) for box in boxes if size(box.extents)]:
-        alike.setdefault((isinstance(work.units, Dim), work.units), []).append(work)
+        alike.setdefault(identity(work.units), []).append(work)
     works = [_merged(group) for group in alike.values()]
     if not works:
         return
@@ -130,23 +130,23 @@ def _work(b: Builder, box: Box) -> _Work:
         return _rows(b, box, axes)
     (columns,), rows = inner, axes[-1]
     outer = [axis for axis in axes[:-1] if axis is not columns]
-    if min(rows.extent, columns.extent) >= _LEAST_SIDE:
+    if min(capacity(rows.extent), capacity(columns.extent)) >= _LEAST_SIDE:
         return _blocks(b, box, outer, rows, columns, _BLOCK)
-    if rows.extent == columns.step <= _MOST_JOINED and columns.extent >= _LONG_SIDE:
+    if identity(rows.extent) == columns.step <= _MOST_JOINED and capacity(columns.extent) >= _LONG_SIDE:
         return _blocks(b, box, outer, rows, columns, (rows.extent, _JOINED))
-    if columns.extent == rows.source_step <= _MOST_JOINED and rows.extent >= _LONG_SIDE:
+    if identity(columns.extent) == rows.source_step <= _MOST_JOINED and capacity(rows.extent) >= _LONG_SIDE:
         return _blocks(b, box, outer, rows, columns, (_JOINED, columns.extent))
-    return _rows(b, box, [*outer, *sorted((rows, columns))])  # vectors along the longer side
+    sides = sorted((rows, columns), key=lambda axis: capacity(axis.extent))
+    return _rows(b, box, [*outer, *sides])  # vectors along the longer side
 
 
 def _axes(box: Box) -> list[_Axis]:
-    """The axes longer than 1; neighbours are one where that is possible, unless their lengths are left open."""
+    """The axes longer than 1; neighbours are one where that is possible."""
     axes: list[_Axis] = []
     for extent, step, source_step in zip(
         box.extents, box.strides, box.source_strides or (0,) * len(box.extents), strict=True
     ):
-        is_one = axes and axes[-1][1:] == (extent * step, extent * source_step)
-        if is_one and not isinstance(axes[-1].extent, Dim):
+        if axes and list(map(identity, axes[-1][1:])) == [identity(extent * step), identity(extent * source_step)]:
             axes[-1] = _Axis(axes[-1].extent * extent, step, source_step)
         elif extent != 1:
             axes.append(_Axis(extent, step, source_step))
@@ -165,19 +165,19 @@ def _rows(b: Builder, box: Box, axes: Sequence[_Axis]) -> _Work:
     """Along the last of the axes."""
     *outer, row = axes
     extents = tuple(axis.extent for axis in outer)
-    is_open = isinstance(row.extent, Dim)
-    pieces = -(-row.extent // _TASK_ELEMENTS) if row.extent >= 2 * _TASK_ELEMENTS and not is_open else 1
+    is_cut = capacity(row.extent) >= 2 * _TASK_ELEMENTS
+    pieces = -(-row.extent // _TASK_ELEMENTS) if is_cut else 1
 
     def unit(number: Any) -> None:
         begin: Any = 0
         count: Any = row.extent
-        if pieces > 1:
+        if is_cut:
             begin = loops.mod(number, pieces) * _TASK_ELEMENTS
             count = loops.apply("min", row.extent - begin, _TASK_ELEMENTS)
         index = loops.unravel(loops.floordiv(number, pieces), extents)
         _move_row(b, box, row, *_positions(box, axes, (*index, begin)), count)
 
-    return _Work(size(extents) * pieces, _TASK_ELEMENTS if is_open else -(-row.extent // pieces), unit)
+    return _Work(size(extents) * pieces, -(-int(row.extent) // int(pieces)), unit)
 
 
 def _move_row(b: Builder, box: Box, row: _Axis, at: Any, source_at: Any, count: Any) -> None:
@@ -216,17 +216,13 @@ def _blocks(b: Builder, box: Box, outer: Sequence[_Axis], rows: _Axis, columns: 
     """Neighbours along `rows` lie side by side in the target, those along `columns` in the source."""
     target, source = box.target, box.source
     assert isinstance(source, Operand)
-    is_open = isinstance(rows.extent, Dim) or isinstance(columns.extent, Dim)
-    counts = [
-        1 if isinstance(axis.extent, Dim) else max(1, axis.extent // side)
-        for axis, side in zip((rows, columns), sides, strict=True)
-    ]
+    counts = [_count(axis.extent, side) for axis, side in zip((rows, columns), sides, strict=True)]
     shape = (*(axis.extent for axis in outer), *counts)
 
     def part(axis: _Axis, side: int, count: int, number: Any) -> tuple[Any, Any]:
         """Where a block begins along an axis, and its extent; the last one takes the rest."""
         begin, rest = number * side, axis.extent - (count - 1) * side
-        return begin, rest if rest == side or count == 1 else loops.select(
+        return begin, rest if identity(rest) == side or identity(count) == 1 else loops.select(
             number < count - 1, loops.const(side, "i64"), rest
         )
 
@@ -236,5 +232,12 @@ def _blocks(b: Builder, box: Box, outer: Sequence[_Axis], rows: _Axis, columns: 
         at, source_at = _positions(box, (*outer, rows, columns), (*index, row, column))
         b.transpose(target.buffer, at, columns.step, source.buffer, source_at, rows.source_step, height, width)
 
-    elements = rows.extent * columns.extent // (counts[0] * counts[1])
-    return _Work(size(shape), _TASK_ELEMENTS if is_open else elements, unit)
+    elements = int(rows.extent * columns.extent) // int(counts[0] * counts[1])
+    return _Work(size(shape), elements, unit)
+
+
+def _count(extent: int, side: int) -> int:
+    """How many blocks there are along an axis."""
+    if capacity(extent) <= side:
+        return 1
+    return -(-extent // side) if isinstance(extent, Dim) else extent // side

@@ -12,6 +12,7 @@ from typing import Any
 from nrx.core import loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
+from nrx.core.dims import capacity
 from nrx.core.errors import ArgumentError, IndexingError, ShapeError
 from nrx.core.loops import Builder, Native, Operand, Pointwise, Reader, Value
 from nrx.core.primitive import Primitive
@@ -311,7 +312,7 @@ def _pad_lower(x: Aval, value: Aval, *, padding_config: PaddingConfig) -> Any:
     shape = _padded_shape(x.shape, padding_config)
     lanes = max((axis for axis, length in enumerate(shape) if length != 1), default=-1)
     is_dilated = lanes >= 0 and padding_config[lanes][2] > 0
-    return _PAD_NATIVE if is_dilated and size(shape) > SMALL else _PAD_VIEW
+    return _PAD_NATIVE if is_dilated and capacity(size(shape)) > SMALL else _PAD_VIEW
 
 
 def _pad_at(b: Builder, index: tuple, x: Reader, value: Reader, *, padding_config: PaddingConfig) -> Value:
@@ -365,7 +366,7 @@ _PAD_VIEW, _PAD_NATIVE = Pointwise(_pad_at, cost=0), Native(_pad_build)
 
 def _concatenate_lower(*xs: Aval, dimension: int) -> Any:
     elements = sum(x.size for x in xs)
-    is_view = len(xs) <= _FEW_OPERANDS or elements * len(xs) <= SMALL
+    is_view = len(xs) <= _FEW_OPERANDS or capacity(elements) * len(xs) <= SMALL
     return _CONCATENATE_VIEW if is_view else _CONCATENATE_NATIVE
 
 

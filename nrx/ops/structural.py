@@ -12,7 +12,7 @@ import numpy as np
 from nrx.core import dtypes, loops
 from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval, Linear, Zero
-from nrx.core.dims import Dim
+from nrx.core.dims import Dim, capacity
 from nrx.core.errors import AxisError, DTypeError, ShapeError
 from nrx.core.loops import Builder, Complex, Native, Operand, Pointwise, Reader, Reduction, Value
 from nrx.core.primitive import Primitive
@@ -236,6 +236,12 @@ def _broadcast_impl(xp: Any, x: Any, *, shape: Shape, placement: tuple[int, ...]
         aligned[dim] = x.shape[axis]
     order = sorted(range(x.ndim), key=placement.__getitem__)
     return xp.broadcast_to(x.transpose(order).reshape(aligned), shape)
+
+
+def _reshape_impl(xp: Any, x: Any, *, shape: Shape) -> Any:
+    if x.ndim > 1 and x.shape[-1] > 1 and x.strides[-1] == 0:  # repeated elements, of which `reshape` copies each
+        x = xp.repeat(x[..., 0], x.shape[-1], axis=-1)
+    return x.reshape(shape)
 
 
 def _reduce_sum_impl(xp: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
@@ -471,7 +477,7 @@ def _transpose_build(
     (x,), (out,) = operands, results
     strides = row_major_strides(x.aval.shape)
     source_strides = tuple(strides[i] for i in permutation)
-    move(b, [Box(out.aval.shape, out, out.offset, row_major_strides(out.aval.shape), x, x.offset, source_strides)])
+    move(b, [Box(out.aval.shape, out, 0, row_major_strides(out.aval.shape), x, 0, source_strides)])
 
 
 _TRANSPOSE_VIEW, _TRANSPOSE_NATIVE = Pointwise(_transpose_at, cost=0), Native(_transpose_build)
@@ -485,7 +491,7 @@ def _transpose_lower(x: Aval, *, permutation: tuple[int, ...]) -> Any:
     last = max((axis for axis, length in enumerate(x.shape) if length != 1), default=-1)
     stays = last == next((axis for axis in reversed(permutation) if x.shape[axis] != 1), -1)
     divides = any(isinstance(x.shape[axis], Dim) for axis in permutation[1:])
-    return _TRANSPOSE_VIEW if x.size <= SMALL or (stays and not divides) else _TRANSPOSE_NATIVE
+    return _TRANSPOSE_VIEW if capacity(x.size) <= SMALL or (stays and not divides) else _TRANSPOSE_NATIVE
 
 
 def _rev_at(b: Builder, index: tuple, x: Reader, *, dimensions: tuple[int, ...]) -> Value:
@@ -522,8 +528,8 @@ reduce_sum_p.define(
     transpose=_reduce_sum_transpose, batch=_reduce_sum_batch, lower=_reduce_sum_lower,
 )  # fmt: skip
 reshape_p.define(
-    impl=lambda xp, x, *, shape: x.reshape(shape), abstract=_reshape_abstract, jvp=linear_jvp(reshape_p),
-    transpose=_reshape_transpose, batch=_reshape_batch, lower=view_lower(_reshape_at),
+    impl=_reshape_impl, abstract=_reshape_abstract, jvp=linear_jvp(reshape_p), transpose=_reshape_transpose,
+    batch=_reshape_batch, lower=view_lower(_reshape_at),
 )  # fmt: skip
 transpose_p.define(
     impl=lambda xp, x, *, permutation: x.transpose(permutation), abstract=_transpose_abstract,

@@ -39,6 +39,7 @@ from nrx.transforms.staging import stage
 custom_jvp_p = Primitive("custom_jvp", multiple_results=True, higher_order=True)
 custom_vjp_p = Primitive("custom_vjp", multiple_results=True, higher_order=True)
 custom_pullback_p = Primitive("custom_pullback", multiple_results=True, higher_order=True)
+_INLINED = "compilers run its Program in its place"
 
 
 # Custom forward rules. Params: `call` is a flat function or, once staged, a Program; `rule(primals, tangents)` gives
@@ -478,13 +479,14 @@ def stop_gradient(tree: Any) -> Any:
 
 # Registration
 
+custom_jvp_p.value_program = custom_vjp_p.value_program = "call"
 custom_jvp_p.define(
     eager=_eager, stage=_stage, impl=_impl, abstract=_abstract, jvp=_custom_jvp_jvp, batch=_custom_jvp_batch
-).refuse(transpose="linearize replaces it by its rule", lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
+).refuse(transpose="linearize replaces it by its rule", lower=_INLINED, onnx=NOT_YET_LOWERED)
 custom_vjp_p.define(
     eager=_eager, stage=_stage, impl=_impl, abstract=_abstract, jvp=_custom_vjp_jvp, batch=_custom_vjp_batch,
     linearize=_custom_vjp_linearize,
-).refuse(transpose="linearize replaces it by its pullback", lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)  # fmt: skip
+).refuse(transpose="linearize replaces it by its pullback", lower=_INLINED, onnx=NOT_YET_LOWERED)  # fmt: skip
 custom_pullback_p.define(
     abstract=_pullback_abstract,
     transpose=_pullback_transpose,

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from nrx.core.aval import Aval
 from nrx.core.config import config
-from nrx.core.errors import StaticArgumentError, UnhashableError
+from nrx.core.errors import StaticArgumentError, UnhashableError, nesting_error
+from nrx.core.once import making
 from nrx.core.program import Program, prune
 from nrx.core.pytree import PyTreeDef, tree_flatten
-from nrx.core.trace import Tracer, name_of, named_axes
+from nrx.core.trace import Tracer, describe_caller, name_of, named_axes
 from nrx.transforms.dispatch import Static
 from nrx.transforms.flatten import arrays_of_call, check_function, positional_name
 from nrx.transforms.stages import Caller, Lowered, Traced
@@ -88,12 +89,15 @@ class JitFunction(Caller):
         return self if instance is None else functools.partial(self, instance)
 
     def _call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
-        positions = self._dynamic(args) if statics else None
-        given, in_tree = tree_flatten((dynamic_args, dynamic_kwargs))
-        arrays = arrays_of_call(self._function, dynamic_args, dynamic_kwargs, given, positions)
-        traced = self._trace([array.aval for array in arrays], in_tree, statics, args)
-        return self._run(traced, given, arrays, args, kwargs)
+        try:
+            statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
+            positions = self._dynamic(args) if statics else None
+            given, in_tree = tree_flatten((dynamic_args, dynamic_kwargs))
+            arrays = arrays_of_call(self._function, dynamic_args, dynamic_kwargs, given, positions)
+            traced = self._trace([array.aval for array in arrays], in_tree, statics, args)
+            return self._run(traced, given, arrays, args, kwargs)
+        except RecursionError as error:
+            raise nesting_error(error, describe_caller("jit", self._function)) from None
 
     def trace(self, *args: Any, **kwargs: Any) -> Program:
         """The Program for arguments like these (arrays or ShapeDtypeStructs), without running it."""
@@ -121,8 +125,11 @@ class JitFunction(Caller):
 
     def _trace(self, avals: list[Aval], in_tree: PyTreeDef, statics: tuple, args: tuple) -> Traced:
         key = (in_tree, tuple(avals), statics, config.tracing_key(), named_axes())
-        traced = self._traced.get(key)
-        if traced is None:
+        if (traced := self._traced.get(key)) is not None:
+            return traced
+        with making((id(self), key)):
+            if (traced := self._traced.get(key)) is not None:
+                return traced
             self.trace_count += 1
             function = self._partial(args, statics) if statics else self._function
             positions = self._dynamic(args)

@@ -132,19 +132,16 @@ def linearize_program(program: Program, wrt: tuple[bool, ...], forced: tuple[boo
         wrt: which arguments have tangents.
         forced: which results must have tangents, be they zero.
     """
-    return program.remember(("linearize", wrt, forced), lambda: _linearize_program(program, wrt, forced))
+    return program.remember(("linearize", wrt, forced), _linearize_program, program, wrt, forced)
 
 
 def _linearize_program(program: Program, wrt: tuple[bool, ...], forced: tuple[bool, ...] | None) -> SplitProgram:
-    derivative: list[LinearFunction] = []
-
-    def function(*primals: Array) -> list[Array]:
-        outs, linear = linearize_flat(program, primals, wrt, program.name)
-        derivative.append(linear)
-        return outs + [c for c in linear.program.consts if not isinstance(c, ConcreteArray)]
-
-    known = stage(function, program.in_avals, program.name, "linearize")
-    (linear,) = derivative
+    trace = StagingTrace(current_trace(), f"linearize of {program.name}")
+    with new_trace(trace):
+        primals = [trace.argument(aval) for aval in program.in_avals]
+        outs, linear = linearize_flat(program.__call__, primals, wrt, program.name)
+        residuals = [c for c in linear.program.consts if not isinstance(c, ConcreteArray)]
+        known = trace.program(primals, outs + residuals, program.name)
     count = len(program.outs)
     sources = []
     kept = list(known.outs[:count])

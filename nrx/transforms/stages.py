@@ -6,6 +6,7 @@ from typing import Any
 from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval
 from nrx.core.backend import Device, Executable, MemoryAnalysis, default_device, find_device
+from nrx.core.cost import program_cost
 from nrx.core.errors import ArgumentTypeError, TreeError
 from nrx.core.program import Program
 from nrx.core.pytree import (
@@ -225,6 +226,18 @@ class Lowered(_Stage):
         """The Program, to be read."""
         return str(self.program)
 
+    def cost_analysis(self) -> dict[str, float]:
+        """The work of one call, counted from the Program as it was traced: fusion is not taken into account.
+
+        Returns:
+            "flops", "transcendentals", and "bytes accessed" if every operation read and wrote memory.
+
+        >>> import nrx
+        >>> nrx.jit(lambda x: x * 2).lower(nrx.ShapeDtypeStruct(3, "float32")).cost_analysis()["flops"]
+        3.0
+        """
+        return program_cost(self.program)
+
     def compile(self, device: Device | str | None = None) -> "Compiled":
         """Compile the Program.
 
@@ -261,7 +274,7 @@ class Compiled(Caller, _Stage):
         return self._executable.as_text()
 
     def cost_analysis(self) -> dict[str, float]:
-        """The work of one call: a dict of "flops", "transcendentals" and "bytes accessed"."""
+        """The work of one call counted as by `Lowered`, from the simplified Program; fusion is not counted either."""
         return self._executable.cost_analysis()
 
     def memory_analysis(self) -> MemoryAnalysis:

@@ -144,7 +144,7 @@ def stage_call(
         numbered = tree_unflatten(in_tree, range(in_tree.num_leaves))
         return [argument_name(function, path, positions) for path, _ in tree_flatten_with_path(numbered)[0]]
 
-    return stage(flat, avals, name_of(function), caller, names), flat.out_tree
+    return stage(flat.__call__, avals, name_of(function), caller, names), flat.out_tree
 
 
 class ShapeDtypeStruct:

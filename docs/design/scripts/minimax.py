@@ -142,12 +142,9 @@ def relative(f: Real, z: mpf) -> mpf:
 
 
 def erfc_scaled(t: mpf) -> mpf:
-    """(x + 3) exp(x²) erfc(x) where t = (x - 3) / (x + 3)."""
-    x = 3 * (1 + t) / (1 - t)
-    return (x + 3) * mp.exp(x * x) * mp.erfc(x)
-
-
-ERFC_MIDDLE = erfc_scaled(mpf(0))
+    """(x + 2) exp(x²) erfc(x) where t = 1/2 - 4 / (x + 2)."""
+    x = 4 / (mpf(1) / 2 - t) - 2
+    return (x + 2) * mp.exp(x * x) * mp.erfc(x)
 
 
 def erf_inv_ratio(w: mpf) -> mpf:
@@ -298,12 +295,12 @@ FITS = {
         for type, largest, degree in (("f32", 3.93, 6), ("f64", 5.95, 18))
     },
     "ERFC": Fit(
-        "(F - F(0)) / t, F = (x + 3) exp(x²) erfc(x), in t = (x - 3) / (x + 3) for x >= 13/16",
-        lambda t: (erfc_scaled(t) - ERFC_MIDDLE) / t,
-        (mpf(13) / 16 - 3) / (mpf(13) / 16 + 3),
-        mpf("24.5") / mpf("30.5"),
-        lambda t: abs(t) / erfc_scaled(t),
-        {"f32": 9, "f64": 21},
+        "(x + 2) exp(x²) erfc(x) in t = 1/2 - 4 / (x + 2) for x >= 0",
+        erfc_scaled,
+        mpf(-3) / 2,
+        mpf(1) / 2 - 4 / mpf("29.5"),
+        lambda t: 1 / erfc_scaled(t),
+        {"f32": 10, "f64": 24},
     ),
     "ERF_INV_CENTRE": Fit(
         "erf_inv(x) / x - 1 in w - 0.5, w = -log(1 - x²), for 0 <= w <= 5",
@@ -343,7 +340,6 @@ SPLITS = {
     "LOG2_E": Split("1 / log(2)", 1 / LN2, 2),
     "LOG_2": Split("log(2)", LN2, 2),
     "DIGAMMA_ROOT": Split("the positive zero of digamma", fit_special.PSI_ROOT, 2),
-    "ERFC_MIDDLE": Split("6 exp(9) erfc(3)", ERFC_MIDDLE, 2),
     "THIRD": Split("1/3", mpf(1) / 3, 2),
     "HALF_PI": Split("pi / 2", PI / 2, 3),
     "TWO_OVER_PI": Split("2 / pi", 2 / PI, 1),

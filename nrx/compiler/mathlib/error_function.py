@@ -7,14 +7,11 @@ from nrx.compiler.mathlib.kit import (
     NAN,
     absolute,
     at_most,
-    fast_two_sum,
     fma,
     nearest,
     polynomial,
     power_of_two,
-    quotient,
     two_product,
-    two_sum,
     with_sign,
 )
 from nrx.compiler.mathlib.logarithmic import log_of_normal
@@ -24,8 +21,6 @@ _ERF_FAR = {"f32": (tables.ERF_FAR_F32, 3.93), "f64": (tables.ERF_FAR_F64, 5.95)
 """The polynomial, and where erf has become 1."""
 _ERFC_LARGEST = {"f32": 10.2, "f64": 27.5}
 """Where erfc has become 0."""
-_SPLIT = 13 / 16
-"""Below it 1 - erf is above 1/4, so that the rounding of erf is at most one of its ulp."""
 
 
 def erf(x: Expr) -> Expr:
@@ -40,15 +35,17 @@ def erf(x: Expr) -> Expr:
 
 
 def erfc(x: Expr) -> Expr:
-    """1 - erf near 0; beyond, exp(-a²) F(t) / (a + 3) with a polynomial F in t = (a - 3) / (a + 3).
+    """2^n (1 + e) g for x >= 0, where 2^n (1 + e) = exp(-a²) and g is exp(a²) erfc(a); else 2 less that.
 
-    After M. Shepherd and J. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x²) erfc x in 0 <= x < inf", Math.
-    Comp. 36, 1981. The rounding errors of all factors are carried along.
+    Of g, its rounding errors are carried along, with that of a².
     """
     a = at_most(absolute(x), _ERFC_LARGEST[x.type])
-    far = _erfc_far(a)
-    far = select(x < 0.0, 2.0 - far, far)
-    return select(absolute(x) < _SPLIT, 1.0 - _erf_near(x), far)
+    square, square_low = two_product(a, a)
+    n, e = exp_reduced(-square)
+    g, g_low = _erfc_scaled(a)
+    g_low = fma(g, -square_low, g_low)
+    far = apply("ldexp", g + fma(e, g, fma(e, g_low, g_low)), n)
+    return select(x < 0.0, 2.0 - far, far)
 
 
 def erf_inv(x: Expr) -> Expr:
@@ -65,24 +62,23 @@ def _erf_near(x: Expr) -> Expr:
     return fma(x, polynomial(x * x, tables.ERF_NEAR[x.type]), x)
 
 
-def _erfc_far(a: Expr) -> Expr:
-    """erfc for a from 13/16 to where it is 0."""
-    bottom, bottom_error = two_sum(a, const(3.0, a.type))
+def _erfc_scaled(a: Expr) -> tuple[Expr, Expr]:
+    """exp(a²) erfc(a) for a >= 0 and its rounding error: F(t) / (a + 2) with a polynomial F in t = 1/2 - 4 / (a + 2).
+
+    After M. Shepherd and J. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x²) erfc x in 0 <= x < inf", Math.
+    Comp. 36, 1981. This t is 0 where large a need a precise F. An error of the quotient counts 1 + 2.6 / (a + 2) times.
+    """
+    bottom = a + 2.0
+    bottom_error = a - (bottom - 2.0)
     inverse = 1.0 / bottom
-    top, top_error = two_sum(a, const(-3.0, a.type))
-    t = quotient(top, bottom, bottom_error, top_error)
-    middle, middle_low = tables.ERFC_MIDDLE[a.type]
-    slope, *curvature = tables.ERFC[a.type]
-    linear, linear_low = two_product(t, slope)
-    f, f_low = fast_two_sum(const(middle, a.type), linear)
-    f, rest = fast_two_sum(f, t * t * polynomial(t, curvature))
-    g = f * inverse
-    g_low = (fma(-g, bottom, f) + fma(-g, bottom_error, rest + (f_low + (linear_low + middle_low)))) * inverse
-    square, square_low = two_product(a, a)
-    n, e = exp_reduced(-square, -square_low)
-    e, e_low = fast_two_sum(const(1.0, a.type), e)
-    product, error = two_product(e, g)
-    return apply("ldexp", product + fma(e, g_low, fma(e_low, g, error)), n)
+    error = fma(-inverse, bottom_error, fma(-inverse, bottom, 1.0))
+    t = fma(inverse, -4.0, 0.5)
+    first, *others = tables.ERFC[a.type]
+    rest = polynomial(t, others)
+    f = fma(rest, t, first)
+    f_low = fma(rest, t, first - f)
+    g, g_low = two_product(f, inverse)
+    return g, fma(g, error * fma(inverse, 2.6, 1.0), fma(f_low, inverse, g_low))
 
 
 def _erf_inv_tail(w: Expr) -> Expr:

@@ -89,18 +89,17 @@ def tanh(x: Expr) -> Expr:
     return with_sign(quotient(top, bottom, bottom_error), x)
 
 
-def exp_reduced(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
-    """n and e, where exp(x + low) = 2^n (1 + e) and e is exact enough to be added to 1."""
-    n, _, r = _reduced(x, low)
+def exp_reduced(x: Expr) -> tuple[Expr, Expr]:
+    """n and e, where exp(x) = 2^n (1 + e) and e is exact enough to be added to 1."""
+    n, _, r = _reduced(x)
     return n, fma(r * r, polynomial(r, tables.EXP[x.type]), r)
 
 
-def _reduced(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr, Expr]:
-    """n, as a float and as bits, and r, where x + low = n log(2) + r."""
+def _reduced(x: Expr) -> tuple[Expr, Expr, Expr]:
+    """n, as a float and as bits, and r, where x = n log(2) + r."""
     n, bits = nearest(x, tables.LOG2_E[x.type][0])
     log2, log2_low = tables.LOG_2[x.type]
-    r = fma(n, -log2, x)
-    return n, bits, fma(n, -log2_low, r) if low is None else r + fma(n, -log2_low, low)
+    return n, bits, fma(n, -log2_low, fma(n, -log2, x))
 
 
 def _expm1_scaled(r: Expr, power: Expr, rest: Expr) -> Expr:

@@ -105,10 +105,6 @@ class If:
         self.otherwise_values: list[Expr] = []
 
 
-class Poll:
-    """Lets the host handle what interrupts long loops; a status that is not 0 asks to stop."""
-
-
 class Copy:
     """Copies `count` elements from one buffer to another; they do not overlap."""
 
@@ -142,7 +138,10 @@ class Kernel:
         tasks: the number of tasks, an int or an i64 Expr.
         task: the task's number, an Expr.
         body: statements.
-        cost: of one task, in elementary operations; decides how many tasks one thread claims at a time.
+        cost: of one task, in elementary operations; decides how many tasks one thread claims at a time. Infinite where
+            it is not known.
+        watch: the last buffer, of a kernel that can be interrupted: what is known of signals.
+        looks: after how many iterations each of its long loops looks there.
     """
 
     def __init__(self, name: str):
@@ -153,6 +152,8 @@ class Kernel:
         self.task = Expr("var", "i64", (), Var("task", 1))
         self.body: list[Any] = []
         self.cost: float = 1.0
+        self.watch: Buffer | None = None
+        self.looks: dict[Any, int] = {}
 
 
 class Builder:
@@ -257,11 +258,6 @@ class Builder:
             with self._inside(statement.otherwise):
                 statement.otherwise_values = list(otherwise() or ())
         return self._results(statement, statement.then_values)
-
-    def poll(self) -> Expr:
-        """Let the host handle interrupts: an i64 that is not 0 if the kernel should stop."""
-        self._block.append(statement := Poll())
-        return Expr("result", "i64", (), (statement, 0))
 
     def _results(self, statement: Any, like: Sequence[Expr]) -> list[Expr]:
         self._block.append(statement)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nrx.core import dtypes
-from nrx.core.dims import Dim
+from nrx.core.dims import Dim, identity
 
 # Types
 
@@ -127,7 +127,7 @@ class Expr:
         args: operand Exprs.
         attr: const: the Python or NumPy number; var: its `Var`; load: the `Buffer`, with the position as operand;
             linear: (constant, coefficients of args); floordiv, mod: the divisor; result: (statement, number).
-        divided: the divisions of positions that begin with this atom.
+        divided: the divisions and products of positions that begin with this atom.
     """
 
     __slots__ = ("args", "attr", "divided", "op", "type")
@@ -405,6 +405,14 @@ def _digit(atom: Expr) -> tuple[Expr, int, int | None]:
 
 def _linear_product(x: Expr, y: Any) -> Expr:
     (cx, tx), (cy, ty) = _terms(x), _terms(y)
+    if tx and isinstance(y, Dim):  # a sum of products: parts of positions cancel and divide
+        terms = {atom: c * cy for atom, c in tx.items()}
+        for b, d in ty.items():
+            terms[b] = terms.get(b, 0) + d * cx
+            for a, c in tx.items():
+                product = _shared("mul", a, b)
+                terms[product] = terms.get(product, 0) + c * d
+        return linear(cx * cy, terms)
     if tx and ty:
         return Expr("mul", "i64", (x, lifted(y, x)))
     if tx:
@@ -482,6 +490,8 @@ def mod(x: Any, divisor: int) -> Any:
 def _quotient_and_rest(x: Any, divisor: int) -> tuple[Any, Any]:
     if not isinstance(x, Expr):
         return x // divisor, x % divisor
+    if isinstance(divisor, Dim):
+        return _divided_by_open(x, divisor)
     constant, terms = _terms(x)
     rest = linear(constant % divisor, {a: c for a, c in terms.items() if c % divisor})
     low, high = bounds(rest)
@@ -495,6 +505,43 @@ def _quotient_and_rest(x: Any, divisor: int) -> tuple[Any, Any]:
     scale, digit, rest = _common_divisor(rest, divisor)
     divisor //= scale
     return whole + _floordiv(digit, divisor), rest + _mod(digit, divisor) * scale
+
+
+def _divided_by_open(x: Expr, divisor: Dim) -> tuple[Any, Any]:
+    """As `_quotient_and_rest`, where only the running code knows the divisor."""
+    factor = const(divisor, "i64")
+    (atom, scale), *others = _terms(divisor)[1].items()
+    multiples = {
+        a: c for a, c in _terms(x)[1].items() if a.op == "mul" and a.args[1] is atom and c % scale == 0 and not others
+    }
+    whole = linear(0, {})
+    for a, c in multiples.items():
+        whole = whole + a.args[0] * (c // scale)
+    rest = x - linear(0, multiples)
+    if rest.op == "var" and identity(rest.attr.extent) == identity(divisor):
+        return whole, rest
+    quotient = _shared("div", rest, factor)
+    return whole + quotient, rest - quotient * divisor
+
+
+def _shared(op: str, x: Expr, y: Expr) -> Expr:
+    """One Expr for equal operands, so that sums of them cancel; it is remembered at one of the first's atoms."""
+    atom = _keeper(x)
+    if atom.divided is None:
+        atom.divided = {}
+    key = (op, position_key(x), position_key(y))
+    if key not in atom.divided:
+        atom.divided[key] = Expr(op, "i64", (x, y))
+    return atom.divided[key]
+
+
+def _keeper(x: Expr) -> Expr:
+    """The atom that remembers what is made of a position: not a symbol, which lives for ever, if there is another."""
+    return min(_terms(x)[1], key=lambda atom: (_is_symbolic(atom), id(atom)), default=x)
+
+
+def _is_symbolic(atom: Expr) -> bool:
+    return atom.op == "dim" or (atom.op == "mul" and all(map(_is_symbolic, atom.args)))
 
 
 def _common_divisor(x: Expr, divisor: int) -> tuple[int, Expr, Expr]:
@@ -526,7 +573,7 @@ def _division(op: str, x: Expr, divisor: int) -> Expr:
     """One Expr for equal operands, so that sums of them cancel; it is remembered at one of the operand's atoms."""
     if divisor == 1:
         return x if op == "floordiv" else const(0, "i64")
-    atom = min(_terms(x)[1], key=id)
+    atom = _keeper(x)
     if atom.divided is None:
         atom.divided = {}
     key = (op, divisor, position_key(x))

@@ -118,14 +118,13 @@ class Operand:
 
     Fields:
         buffer: the memory.
-        offset: the position of its first element.
         aval: shape and dtype.
     """
 
-    __slots__ = ("_builder", "aval", "buffer", "offset")
+    __slots__ = ("_builder", "aval", "buffer")
 
-    def __init__(self, builder: Builder, buffer: Buffer, aval: Aval, offset: Any = 0):
-        self._builder, self.buffer, self.aval, self.offset = builder, buffer, aval, offset
+    def __init__(self, builder: Builder, buffer: Buffer, aval: Aval):
+        self._builder, self.buffer, self.aval = builder, buffer, aval
 
     @property
     def type(self) -> str:
@@ -133,7 +132,7 @@ class Operand:
 
     def position(self, *index: Any) -> Any:
         """Where the element at `index` lies."""
-        return row_major(index, self.aval.shape) + self.offset
+        return row_major(index, self.aval.shape)
 
     def __call__(self, *index: Any) -> Value:
         return self.at(self.position(*index))

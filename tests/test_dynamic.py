@@ -306,3 +306,19 @@ def test_memory_is_as_large_as_needed() -> None:
     analysis = function.lower(np.zeros(1030, np.float32)).compile().memory_analysis()
     assert analysis.output_bytes == 1030 * 4
     assert analysis.temporary_bytes <= 2 * (1030 * 4 + 64)
+
+
+def test_many_values_of_long_rows_are_computed_again() -> None:
+    """More of them than scratch memory holds."""
+    factors = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+
+    def shares(library: Any, x: Any) -> Any:
+        powers = [library.exp(x * k) for k in factors]
+        total = sum(p.sum(1, keepdims=True) for p in powers)
+        return sum(p / total for p in powers)
+
+    jitted = nrx.jit(lambda x: shares(jnp, x))
+    for length in (4096, 1100):
+        for size in (9, 10):
+            x = random(size, size, length)
+            np.testing.assert_allclose(jitted(x), shares(np, x), rtol=1e-12)

@@ -16,7 +16,7 @@ COUNT = 2**31 + 1000
 #: Before, at and behind the end of 32 bits, signed, and the last one.
 PLACES = np.array([0, 1, 7, 2**31 - 2, 2**31 - 1, 2**31, 2**31 + 1, 2**31 + 77, COUNT - 1])
 #: What is there; elsewhere there are zeros.
-MARKS = np.array([5, -3, 11, 100, -7, 9, 13, 127, -128], np.int8)
+MARKS = np.array([5, -3, 11, 100, -7, 9, 13, 127, -100], np.int8)
 
 
 @pytest.fixture
@@ -36,17 +36,22 @@ WAYS = pytest.mark.parametrize("way", [lambda f: f, nrx.jit], ids=["eager", "jit
 
 @WAYS
 def test_elementwise(way: Callable, x: Array) -> None:
-    out = way(lambda x: x * 2 + 1)(x)
+    out = way(lambda x: x ^ 3)(x)
     assert out.shape == (COUNT,)
-    np.testing.assert_array_equal(at(out), MARKS * np.int8(2) + np.int8(1))
-    assert np.count_nonzero(np.asarray(out) == 1) == COUNT - len(PLACES)
+    np.testing.assert_array_equal(at(out), MARKS ^ np.int8(3))
+    assert np.count_nonzero(np.asarray(out) == 3) == COUNT - len(PLACES)
+
+
+def test_sums(x: Array) -> None:
+    """Compiled only: eager sums hold their operand in the dtype of the sum, which is 17 GB."""
+    assert int(nrx.jit(lambda x: jnp.sum(x, dtype="int32"))(x)) == MARKS.sum(dtype=int)
+    assert int(nrx.jit(lambda x: jnp.sum(x == 0, dtype="int64"))(x)) == COUNT - len(PLACES)
 
 
 @WAYS
-def test_reductions(way: Callable, x: Array) -> None:
-    assert int(way(lambda x: jnp.sum(x, dtype="int32"))(x)) == MARKS.sum(dtype=int)
-    assert int(way(lambda x: jnp.sum(x == 0, dtype="int64"))(x)) == COUNT - len(PLACES)
-    assert (int(way(jnp.max)(x)), int(way(jnp.min)(x))) == (127, -128)
+def test_extremes(way: Callable, x: Array) -> None:
+    assert (int(way(jnp.max)(x)), int(way(jnp.min)(x))) == (127, -100)
+    assert (bool(way(jnp.all)(x)), bool(way(jnp.any)(x))) == (False, True)
 
 
 @WAYS
@@ -68,7 +73,7 @@ def test_gather_and_slices(way: Callable, x: Array) -> None:
 def test_scatter(way: Callable, x: Array) -> None:
     places = np.array([3, 2**31 + 5, COUNT - 1])
     out = way(lambda x, i: x.at[i].add(1))(x, places)
-    np.testing.assert_array_equal(at(out, places), [1, 1, -127])
+    np.testing.assert_array_equal(at(out, places), [1, 1, -99])
     assert np.count_nonzero(np.asarray(out)) == len(PLACES) + 2
 
 
@@ -84,7 +89,7 @@ def test_concatenate(way: Callable, x: Array) -> None:
     out = way(lambda x: jnp.concatenate([x[-5:], x, x[:3]]))(x)
     assert out.shape == (COUNT + 8,)
     np.testing.assert_array_equal(at(out, PLACES + 5), MARKS)
-    np.testing.assert_array_equal(at(out, np.array([4, COUNT + 5, COUNT + 6])), [-128, 5, -3])
+    np.testing.assert_array_equal(at(out, np.array([4, COUNT + 5, COUNT + 6])), [-100, 5, -3])
 
 
 @WAYS

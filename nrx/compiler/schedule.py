@@ -31,6 +31,7 @@ _CHUNK = 1 << 12  # short, since each lane adds up its part in order
 _MOST_CHUNKS = 1 << 12
 _SAVED_COST = 8
 _LONGEST_SAVED = 1 << 12
+_MOST_SAVED = 96 << 10  # bytes
 
 
 class Launch:
@@ -332,7 +333,7 @@ class _Sweeper:
         self.saved: dict[Var, Operand] = {}
         if not isinstance(row, int) or capacity(row) > _LONGEST_SAVED or self.sweeps == 1:
             return
-        most = room(row)
+        most, left = room(row), _MOST_SAVED
         for eqn, (level, is_row) in self.plan.levels.items():
             rule = self.plan.fused.rule_of(eqn)
             if is_row or not isinstance(rule, Elementwise) or rule.cost < _SAVED_COST or eqn.prim.multiple_results:
@@ -341,7 +342,8 @@ class _Sweeper:
             if not any(number > level and self._uses(other, var) for other, (number, _) in self.plan.levels.items()):
                 continue
             type = loops.type_of(var.aval.dtype)
-            if type not in ("c64", "c128"):
+            left -= most * var.aval.dtype.itemsize
+            if type not in ("c64", "c128") and left >= 0:
                 self.saved[var] = Operand(self.b, self.b.scratch(type, most), Aval((most,), var.aval.dtype))
 
     def _uses(self, eqn: Eqn, var: Var) -> bool:

@@ -129,6 +129,20 @@ def test_sums_with_a_common_operand_are_one_sweep() -> None:
     assert len(planned(lambda x: (x.sum(1), (x * x).sum(1), x.max(1)), X).actions) == 1
 
 
+@pytest.mark.parametrize("rows", [64, 256, 1000, 4096])
+def test_large_parts_are_claimed_of_large_jobs(rows: int) -> None:
+    """Between 16 and 64 parts, except that none is tiny."""
+    (run,) = planned(lambda x: (x * x).sum(1), np.zeros((rows, 1024), np.float32)).actions
+    assert isinstance(run, Run)
+    assert run.tasks == rows
+    assert run.grain == 20 or 16 <= rows / run.grain <= 64
+
+
+def test_small_jobs_run_in_the_calling_thread() -> None:
+    block = planned(lambda x: (x * x).sum(1), np.zeros((4, 1024), np.float32))
+    assert [action.grain for action in block.actions if isinstance(action, Run)] == [0]
+
+
 def test_long_rows_are_split() -> None:
     block = planned(lambda x: x.sum(), np.zeros(1 << 20, np.float32))
     assert [name.split("_")[-1] for name in kernels(block)] == ["partial", "combined"]

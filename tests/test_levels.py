@@ -120,6 +120,12 @@ def test_results_beside_aliases_of_what_they_overwrite() -> None:
     check_program(RandomProgram(tuple(Step(*step) for step in names), ((3, 1), ()), 0), LEVELS[-1:])
 
 
+def test_padding_is_no_alias_of_what_is_padded() -> None:
+    """Found by the soak: a slice of one element, which is padding, was taken for the only element of the operand."""
+    steps = (Step("reverse_and_pad", 0, 0, 1), Step("abs", 0, 0, 0), Step("slices", 1, 0, 1))
+    check_program(RandomProgram(steps, ((), (1,)), 0), LEVELS[-1:])
+
+
 def resident() -> int:
     """Bytes of memory in use."""
     with open("/proc/self/statm") as file:

@@ -17,6 +17,7 @@ import nrx.numpy as jnp
 from nrx import lax
 from nrx.compiler import cache, fingerprint, llvm, programs
 from nrx.compiler.layout import Layout
+from nrx.core import sources
 from nrx.core.array import Array, wrap
 from nrx.core.backend import Constant, Donated, Passed, Stored
 from nrx.core.primitive import registry
@@ -233,8 +234,18 @@ def test_what_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sources_are_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     before = name_of(jnp.sin, X)
-    monkeypatch.setattr(fingerprint, "_sources", lambda: "others")
-    assert name_of(jnp.sin, X) != before
+    monkeypatch.setattr(fingerprint, "_version", lambda: "others")
+    assert name_of(jnp.sin, X) != before is not None
+
+
+def test_sources_that_change_after_the_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(sources.__file__)
+    assert (known := sources.version()) is not None
+    monkeypatch.setattr(sources, "_IMPORTED", path.stat().st_ctime_ns)
+    assert sources.version() is None
+    assert not fingerprint.is_lasting()
+    monkeypatch.setattr(sources, "_IMPORTED", path.stat().st_ctime_ns + 10**18)
+    assert sources.version() == known
 
 
 def test_layouts_are_read_as_they_were_written() -> None:

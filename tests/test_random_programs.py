@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from known_differences import AMPLIFIED
 from oracles import assert_same, leaves
@@ -316,6 +316,11 @@ def test_values(program: RandomProgram) -> None:
     check_values(program)
 
 
+#: Found by `test_many`: a kernel of the gradient read again what it had stored into its result.
+FOUND = [("abs", 1, 0, 0), ("dynamic_slices", 0, 0, 0), ("dot", 0, 0, 0), ("custom_jvp", 0, 1, 0), ("abs", 0, 0, 0)]
+
+
+@example(RandomProgram(tuple(Step(*step) for step in FOUND), ((1,), ()), 0))
 @settings(max_examples=500, derandomize=True, **COMMON)
 @given(PROGRAMS)
 def test_derivatives(program: RandomProgram) -> None:

@@ -124,6 +124,15 @@ class Accesses:
         return found
 
 
+    def copied(self, var: Var, index: tuple) -> Access | None:
+        """The read of a leaf that an element is, as it was read; None if it is anything else."""
+        recorder = _Recorder(self)
+        value = recorder.elements.at(var, index)
+        parts = (value.real, value.imag) if isinstance(value, Complex) else (value,)
+        is_read = all(isinstance(part, Expr) and part.op == "unknown" for part in parts)
+        return recorder.found[0] if is_read and len(recorder.found) == 1 else None
+
+
 class _Recorder:
     """Elements that note what is read instead of reading it."""
 

@@ -7,16 +7,15 @@ rules are not those of this package) has none, and is compiled anew each time.
 
 import functools
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nrx.compiler.generalize import OpenLiteral
+from nrx.core import sources
 from nrx.core.aval import Aval
 from nrx.core.dims import Dim
 from nrx.core.errors import CompilerError
@@ -37,14 +36,21 @@ def fingerprint(program: Program, *more: Any) -> str | None:
         program: the Program; its own name and the users' lines do not count.
         more: plain values.
     """
+    version = _version()
+    if version is None:
+        return None
     writer = _Writer()
     try:
         writer.program(program)
-        writer.write(repr(more))
-        writer.write(_sources())
     except _NamelessError:
         return None
+    writer.write(repr((more, version)))
     return hashlib.sha256("\0".join(writer.parts).encode()).hexdigest()
+
+
+def is_lasting() -> bool:
+    """Whether names are still right: the sources are those that this process runs."""
+    return _version() == sources.version() is not None
 
 
 class _Writer:
@@ -137,15 +143,5 @@ class _Writer:
 
 
 @functools.cache
-def _sources() -> str:
-    """What tells the sources of this package from any others: no file changes without leaving a trace in its times."""
-    files = []
-    for folder, _, names in os.walk(Path(__file__).parents[1]):
-        for name in names:
-            if name.endswith(".py"):
-                information = os.stat(path := os.path.join(folder, name))
-                times = information.st_mtime_ns, information.st_ctime_ns
-                files.append((path, information.st_size, information.st_ino, *times))
-    if not files:
-        raise _NamelessError("the sources of this package are not files")
-    return repr(sorted(files))
+def _version() -> str | None:
+    return sources.version()

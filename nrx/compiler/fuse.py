@@ -173,15 +173,15 @@ class _Fuser:
             if var not in self.whole:
                 continue
             index = self.accesses.symbols.index(var.aval.shape)
-            reads = self.accesses.through([(var, index)])
-            offset = _offset(reads, var, index)
-            if offset is not None:
-                source = self.aliases.get(reads[0].var)
-                self.aliases[var] = Alias(
-                    eqn, var, source.source if source else reads[0].var, offset + (source.offset if source else 0)
-                )
-            else:
-                self._join(eqn, Space(var.aval.shape), reads, [var])
+            read = self.accesses.copied(var, index)
+            offset = None if read is None else _offset(read, var, index)
+            if read is None or offset is None:
+                self._join(eqn, Space(var.aval.shape), self.accesses.through([(var, index)]), [var])
+                continue
+            source = self.aliases.get(read.var)
+            self.aliases[var] = Alias(
+                eqn, var, source.source if source else read.var, offset + (source.offset if source else 0)
+            )
 
     def _join(self, eqn: Eqn, space: Space, reads: list[Access], outs: Iterable[Var] | None = None) -> None:
         """Add an equation to a group that it fits into, or to a new one."""
@@ -397,11 +397,11 @@ def _axes(space: Space) -> tuple[int, ...]:
     return tuple(numbers.index(axis) for axis in space.reduced if axis in numbers)
 
 
-def _offset(reads: list[Access], var: Var, index: tuple) -> int | None:
+def _offset(read: Access, var: Var, index: tuple) -> int | None:
     """Where in its operand a view starts, if its elements lie there in the same order."""
-    if len(reads) != 1 or reads[0].var.aval.dtype != var.aval.dtype or not size(var.aval.shape):
+    if read.var.aval.dtype != var.aval.dtype or not size(var.aval.shape):
         return None
-    constant, terms = loops.linear_terms(loops.row_major(reads[0].at, reads[0].var.aval.shape))
+    constant, terms = loops.linear_terms(loops.row_major(read.at, read.var.aval.shape))
     base, wanted = loops.linear_terms(loops.row_major(index, var.aval.shape))
     return constant - base if terms == wanted else None
 

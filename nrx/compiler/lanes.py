@@ -13,7 +13,8 @@ from nrx.core.loops import Expr, Lanes
 
 _SHORT_BODY = 12
 _LONG_BODY = 60
-_LONGEST_INTERLEAVED = 512  # for the sake of compile time
+_LONGEST_INTERLEAVED = 512
+_FEWEST_INTERLEAVED = 512  # elements: below, compiling longer code costs more than it saves
 
 
 class LaneLoops(MaskedControl):
@@ -42,17 +43,20 @@ class LaneLoops(MaskedControl):
     def _width(self, s: Lanes, body: LaneAnalysis, extent: int | None) -> int:
         """How many lanes: a few vectors, whose instructions then overlap and share constants; no more than needed."""
         native = self.code.target.vector_bits // body.bits
-        lanes = native * self._interleaved(body)
+        lanes = native * self._interleaved(s, body, extent)
         while extent is not None and lanes > 1 and (lanes >= 2 * extent or max(native, extent) < lanes):
             lanes //= 2
         return lanes
 
-    def _interleaved(self, body: LaneAnalysis) -> int:
+    def _interleaved(self, s: Lanes, body: LaneAnalysis, extent: int | None) -> int:
         """How many vectors at a time."""
-        target = self.code.target
-        if body.cost <= _SHORT_BODY:
-            return 4 if body.cost <= 6 and target.masked_is_cheap else 2
-        return 4 if target.has_fma and body.cost <= _LONGEST_INTERLEAVED and not body.parts else 1
+        target, is_short = self.code.target, body.cost <= _SHORT_BODY
+        if body.cost <= 6 and target.masked_is_cheap:
+            return 4
+        is_worth_it = body.cost <= _LONGEST_INTERLEAVED and (extent is None or extent >= _FEWEST_INTERLEAVED)
+        if is_worth_it and not is_short and target.has_fma and not body.parts:
+            return 4
+        return 2 if is_short or (s.inits and body.cost <= 40) else 1
 
     def _vectors(self, s: Lanes, body: LaneAnalysis, extent: Value, lanes: int) -> None:
         inits = self.values(s.inits)

@@ -183,7 +183,7 @@ class Memory(Values):
         if found is not None:
             return found
         level = self.placed[max(level, pointer.level)]
-        if self.prefetches and not back and level == self.induction.level:
+        if self.prefetches and not back and level == self.induction.level and buffer.size is None:
             self._prefetch(buffer, at, pointer)
         code = self.begin(level, True)
         if self.mask is None:
@@ -199,7 +199,7 @@ class Memory(Values):
     def _prefetch(self, buffer: Buffer, at: Position, pointer: Value) -> None:
         """Ask for the cache lines that lie ahead of a vector; once for all that are loaded from about there."""
         key = ("prefetch", buffer, *[(v.text, c) for v, c in at.terms])
-        if key in self.numbered or buffer not in self.pointers:
+        if key in self.numbered:
             return
         self.number(key, "", pointer.level, False)
         size = MEMORY_BITS[element_type(buffer)] // 8

@@ -29,7 +29,7 @@ from nrx.core.shapes import size
 ALIGNMENT = 64
 #: Of what a thread claims at a time, the largest that leaves enough for all: each claim takes a cache line from another
 #: thread, and moves this one to where the processor has not seen ahead what it will load.
-_GRAIN_COSTS = (640_000.0, 200_000.0, 60_000.0)
+_GRAIN_COSTS = (2_560_000.0, 640_000.0, 200_000.0, 60_000.0)
 _FEWEST_GRAINS = 16
 _SERIAL_COST = 120_000.0
 

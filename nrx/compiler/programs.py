@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from nrx.compiler import cache, llvm
-from nrx.compiler.fingerprint import fingerprint
+from nrx.compiler.fingerprint import fingerprint, is_lasting
 from nrx.compiler.generalize import generalized
 from nrx.compiler.layout import Layout
 from nrx.compiler.targets import Target
@@ -43,7 +43,7 @@ class CompiledProgram:
         if name is None or not self._find(name):
             text, self.layout = self._compile()
             self.code = cache.load(text, target)
-            if name is not None and not self.layout.host_calls:
+            if name is not None and not self.layout.host_calls and is_lasting():
                 cache.disk_cache().put(name, cache.key(text, target).encode() + self.layout.pack())
         if name is not None and not self.layout.host_calls:
             _in_memory[name] = self

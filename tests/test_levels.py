@@ -126,6 +126,12 @@ def test_padding_is_no_alias_of_what_is_padded() -> None:
     check_program(RandomProgram(steps, ((), (1,)), 0), LEVELS[-1:])
 
 
+def test_products_that_sum_nothing_beside_sums() -> None:
+    """Found by the soak: an outer product of one element was summed as often as a row that was summed beside it."""
+    names = [("abs", 1, 0, 0)] * 3 + [("abs", 0, 0, 0), ("dot", 2, 0, 0), ("add", 1, 0, 0)]
+    check_program(RandomProgram(tuple(Step(*step) for step in names), ((3,), (1,)), 0), LEVELS[-1:])
+
+
 def resident() -> int:
     """Bytes of memory in use."""
     with open("/proc/self/statm") as file:

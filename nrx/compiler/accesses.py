@@ -123,7 +123,6 @@ class Accesses:
             recorder.elements.at(atom, index)
         return found
 
-
     def copied(self, var: Var, index: tuple) -> Access | None:
         """The read of a leaf that an element is, as it was read; None if it is anything else."""
         recorder = _Recorder(self)

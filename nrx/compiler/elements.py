@@ -119,6 +119,15 @@ def reduced_extents(eqn: Eqn, rule: Reduction) -> tuple:
     return tuple(eqn.inputs[0].aval.shape[axis] for axis in rule.axes)
 
 
+def without_reducing(rule: Reduction) -> Pointwise:
+    """A reduction over nothing, of which each element is that of one value."""
+
+    def at(b: Builder, index: tuple, *operands: Any, **params: Any) -> Value:
+        return rule.finish(rule.element(b, index, (), *operands, **params))
+
+    return Pointwise(at)
+
+
 def rounded(value: Value, aval: Aval) -> Value:
     """The value in the type of an array's elements."""
     if isinstance(value, Complex):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from nrx.compiler import scalar
 from nrx.compiler.dump import Dump
+from nrx.compiler.elements import reduced_extents, without_reducing
 from nrx.compiler.fuse import Alias, Fused, Group, Step, fuse
 from nrx.compiler.inline import inline
 from nrx.compiler.interrupts import watch
@@ -22,7 +23,7 @@ from nrx.core.backend import Stored
 from nrx.core.check import check_program
 from nrx.core.config import config
 from nrx.core.dims import Symbols, identity
-from nrx.core.loops import Builder, Kernel, Native, Operand, Repeat, Scan, Switch
+from nrx.core.loops import Builder, Kernel, Native, Operand, Reduction, Repeat, Scan, Switch
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 from nrx.core.shapes import size
 
@@ -141,9 +142,11 @@ class Shared:
     def rule_of(self, eqn: Eqn) -> Any:
         """The lowering descriptor of an equation; None: it runs on the host."""
         if eqn not in self._rules:
-            has_rule = eqn.prim.has("lower")
             avals = [atom.aval for atom in eqn.inputs]
-            self._rules[eqn] = eqn.prim.lower(*avals, **eqn.params) if has_rule else None
+            rule = eqn.prim.lower(*avals, **eqn.params) if eqn.prim.has("lower") else None
+            if isinstance(rule, Reduction) and not reduced_extents(eqn, rule):
+                rule = without_reducing(rule)
+            self._rules[eqn] = rule
         return self._rules[eqn]
 
     def simplified(self, program: Program) -> Program:

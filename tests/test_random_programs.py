@@ -155,7 +155,8 @@ def grad(x: Value, y: Value, n: int) -> Value:
 
 
 def cond(x: Value, y: Value, n: int) -> Value:
-    return lax.cond(lax.gt(total(y), 0.0), lambda x: lax.sin(lax.mul(x, like(y, x))), lax.tanh, x)
+    # Not 0: sums that cancel exactly would be decided by the order of summation.
+    return lax.cond(lax.gt(total(y), 0.0618), lambda x: lax.sin(lax.mul(x, like(y, x))), lax.tanh, x)
 
 
 def switch(x: Value, y: Value, n: int) -> Value:
@@ -328,6 +329,7 @@ def test_derivatives(program: RandomProgram) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(max_examples=3000, **COMMON)
 @given(PROGRAMS)
 def test_many(program: RandomProgram) -> None:

@@ -396,3 +396,24 @@ def test_nested_loops_can_be_interrupted() -> None:
         command, capture_output=True, text=True, timeout=60, check=True, cwd=Path(__file__).parent.parent,
     )  # fmt: skip
     assert found.stdout.split() == ["interrupted"] * 3
+
+
+HUGE = 1 << 44
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: jnp.broadcast_to(x[0], (HUGE,)) + 1,
+        lambda x: jnp.sort(jnp.broadcast_to(x[0], (HUGE,)) * 2)[:3],
+        lambda x: lax.scan(lambda c, _: (c, jnp.broadcast_to(c[0], (HUGE,))), x, None, length=8)[1].sum(),
+    ],
+    ids=["a result", "in between", "in a loop"],
+)
+def test_out_of_memory(function: Callable) -> None:
+    compiled = nrx.jit(function, donate_argnums=0)
+    x = jnp.asarray(X[0])
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="no memory for"):
+            compiled(x)
+    assert nrx.jit(lambda x: x * 2, donate_argnums=0)(x).tolist() == (X[0] * 2).tolist()

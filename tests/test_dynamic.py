@@ -322,3 +322,26 @@ def test_many_values_of_long_rows_are_computed_again() -> None:
         for size in (9, 10):
             x = random(size, size, length)
             np.testing.assert_allclose(jitted(x), shares(np, x), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        lambda n: 2.0**62 * n,
+        lambda n: 2.0**100 * n,
+        lambda n: float(n - 6),
+        lambda n: -float(n - 6),
+        lambda n: np.inf if n > 5 else 1.0,
+        lambda n: np.nan if n > 5 else 1.0,
+        lambda n: 2.0**31 * n * n,
+        lambda n: (1 << 53) + n,
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_literals_that_differ(factor: Callable, dtype: type, texts: set[str]) -> None:
+    """Large ones wrapped around, infinite ones did not compile, and -0.0 became 0.0."""
+    function = nrx.jit(lambda x: 1 / (x * dtype(factor(x.shape[0]))))
+    for n in (4, 5, 6, 1, 2, 3, 7, 9):
+        with np.errstate(all="ignore"):
+            want = 1 / (np.full(n, 3, dtype) * dtype(factor(n)))
+        assert np.asarray(function(np.full(n, 3, dtype))).tobytes() == want.astype(dtype).tobytes()

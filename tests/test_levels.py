@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,14 @@ import pytest
 from cases.base import Case
 from hypothesis import given, settings
 from known_differences import AMPLIFIED
+from loop_machine import fenced
 from oracles import assert_as_eager
 from test_primitives import draw, each_case, each_case_and_dtype, results
 from test_random_programs import COMMON, PROGRAMS, RandomProgram, Step
 
 import nrx
+import nrx.numpy as jnp
+from nrx import lax
 from nrx.backends import llvm_cpu
 from nrx.backends.op_by_op import compile_op_by_op
 from nrx.compiler import plan, programs
@@ -130,6 +133,30 @@ def test_products_that_sum_nothing_beside_sums() -> None:
     """Found by the soak: an outer product of one element was summed as often as a row that was summed beside it."""
     names = [("abs", 1, 0, 0)] * 3 + [("abs", 0, 0, 0), ("dot", 2, 0, 0), ("add", 1, 0, 0)]
     check_program(RandomProgram(tuple(Step(*step) for step in names), ((3,), (1,)), 0), LEVELS[-1:])
+
+
+FENCED: dict[str, Callable] = {
+    "transposed": lambda x: x.T + 1,
+    "every second row, every third column": lambda x: x[::2, 1::3] * 2,
+    "backwards": lambda x: x[::-1, ::-2] * 2,
+    "sorted": lambda x: jnp.sort(x, axis=0),
+    "summed": lambda x: (x.sum(0), x.sum(1), x.T.cumsum(1)),
+    "gathered": lambda x: x[:, np.array([0, -1])] + x[-1:, :1],
+    "padded": lambda x: jnp.pad(x, 1) + 1,
+    "scanned": lambda x: lax.scan(lambda c, row: (c + row.sum(), row * 2), 0, x.T),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("what", FENCED)
+def test_nothing_is_read_behind_an_argument(what: str, level: str) -> None:
+    """Every fourth of two elements was loaded by a vector that reached one element too far."""
+    for dtype in ("float32", "float64", "int8"):
+        for shape in [(2, 4), (3, 2), (4, 4), (4, 2), (1, 5), (5, 3), (8, 7), (16, 4), (17, 33)]:
+            x = fenced(np.arange(np.prod(shape)).reshape(shape).astype(dtype))
+            program = stage(lambda x: nrx.tree.leaves(FENCED[what](x)), [asarray(x).aval], "fenced")
+            closed, consts = program.closed()
+            check(closed, [*map(np.asarray, consts), x], [level])
 
 
 def resident() -> int:

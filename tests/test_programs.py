@@ -21,7 +21,7 @@ from nrx.core import sources
 from nrx.core.array import Array, wrap
 from nrx.core.backend import Constant, Donated, Passed, Stored
 from nrx.core.primitive import registry
-from nrx.core.program import Program
+from nrx.core.program import Eqn, Program, Var
 from nrx.ops.common import FLOATING
 from nrx.ops.rules import elementwise
 
@@ -218,6 +218,21 @@ def test_custom_rules_do_not_matter_once_the_function_is_called() -> None:
     first, second = map(with_rule, (1.0, 5.0))
     assert name_of(first, X) == name_of(second, X) is not None
     assert name_of(nrx.grad(first), 1.0) != name_of(nrx.grad(second), 1.0)
+
+
+def test_programs_that_share_variables() -> None:
+    """All three had one name."""
+    inner = program_of(lambda a, b: jnp.sin(a) + b, X, X)
+    a, b = inner.invars
+    call = registry["jit"]
+
+    def outer(which: int) -> Program:
+        c, x, y, first, second = (Var(a.aval) for _ in range(5))
+        sharing = Program((a, b), [Eqn(registry["mul"], (a, b), [c], {})], [(a, b, c)[which]])
+        calls = [Eqn(call, (x, y), [first], {"program": inner}), Eqn(call, (x, y), [second], {"program": sharing})]
+        return Program((x, y), calls, [first, second])
+
+    assert len({fingerprint.fingerprint(outer(which)) for which in range(3)}) == 3
 
 
 def test_what_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:

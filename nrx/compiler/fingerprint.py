@@ -7,11 +7,13 @@ rules are not those of this package) has none, and is compiled anew each time.
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from nrx.compiler.generalize import OpenLiteral
@@ -44,7 +46,7 @@ def fingerprint(program: Program, *more: Any) -> str | None:
         writer.program(program)
     except _NamelessError:
         return None
-    writer.write(repr((more, version)))
+    writer.write(repr((more, version, np.__version__, ml_dtypes.__version__)))  # they fold constants
     return hashlib.sha256("\0".join(writer.parts).encode()).hexdigest()
 
 
@@ -60,6 +62,7 @@ class _Writer:
         self.parts: list[str] = []
         self.write = self.parts.append
         self._vars: dict[Var, int] = {}
+        self._numbers = itertools.count()
         self._programs: dict[int, int] = {}
 
     def program(self, program: Program) -> None:
@@ -94,7 +97,7 @@ class _Writer:
 
     def _define(self, variables: Sequence[Var]) -> None:
         for var in variables:
-            self._vars[var] = len(self._vars)
+            self._vars[var] = next(self._numbers)  # Programs may share variables
             self._aval(var.aval)
 
     def _aval(self, aval: Aval) -> None:

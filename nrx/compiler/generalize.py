@@ -19,6 +19,7 @@ from nrx.core.program import Atom, Eqn, Literal, Program, Var
 
 _MOST_SYMBOLS = 4
 _MOST_REFERENCES = 4
+_LARGEST = 1 << 31  # of literals that follow from sizes: whatever they are computed from is exact, in float64 too
 
 #: The first Programs of each kind, by kind and number, as long as somebody else needs them.
 _references: WeakValueDictionary[Any, Program] = WeakValueDictionary()
@@ -132,13 +133,14 @@ class _Comparison:
         return new
 
     def literal(self, old: Literal, new: Literal) -> Literal:
-        a, b = old.value, new.value
         if old.aval != new.aval:
             raise _DifferentError
-        if a.tobytes() == b.tobytes() or a.dtype.kind not in "iuf" or not (a == np.rint(a) and b == np.rint(b)):
+        a, b = _as_int(old.value), _as_int(new.value)
+        if a is None or b is None or a == b:
             return new
-        found = self.number(int(a), int(b))
-        return OpenLiteral(new.array, found) if isinstance(found, Dim) else new
+        found = self.number(a, b)
+        small = isinstance(found, Dim) and max(map(abs, found.terms.values())) <= _LARGEST
+        return OpenLiteral(new.array, found) if small else new  # type: ignore[arg-type]
 
     def param(self, old: Any, new: Any) -> Any:
         """The new parameter, with Dims for ints that differ."""
@@ -158,6 +160,13 @@ class _Comparison:
         if callable(new) or old == new:
             return new
         raise _DifferentError
+
+
+def _as_int(value: np.ndarray) -> int | None:
+    """A number as an int, if machine code that computes it with 64-bit integers comes to the same."""
+    if value.dtype.kind not in "iuf" or not abs(value) <= _LARGEST or value != np.rint(value):
+        return None
+    return None if value == 0 and np.signbit(value) else int(value)
 
 
 class OpenLiteral(Literal):

@@ -251,7 +251,8 @@ class Memory(Values):
     def _load_strided(self, buffer: Buffer, at: Position, level: int) -> Value:
         """Every second, third or fourth element, out of vectors that reach from the first to the last one."""
         lanes, stride = self.lanes, at.stride
-        starts = [*range(0, (stride - 1) * lanes, lanes), (stride - 1) * (lanes - 1)]
+        last = (stride - 1) * (lanes - 1)
+        starts = sorted({min(start, last) for start in range(0, stride * lanes, lanes)})
         pointers = [self.pointer(buffer, at.number + n, [*at.terms, (self.induction, stride)]) for n in starts]
         key = ("strided", buffer, *[pointer.text for pointer in pointers], lanes)
         found = self.numbered.get(key)
@@ -261,11 +262,12 @@ class Memory(Values):
         code = self.begin(level, True)
         vector = memory_types(lanes)[element_type(buffer)]
         text, *others = [self._plain_load(buffer, code, pointer) for pointer in pointers]
-        known = [stride * k if stride * k < lanes else None for k in range(lanes)]
-        for number, other in enumerate(others, 1):
+        wanted = range(0, stride * lanes, stride)
+        known = [at if at < lanes else None for at in wanted]
+        for start, before, other in zip(starts[1:], starts, others, strict=False):
             order = [
-                lanes + stride * k - starts[number] if min(stride * k // lanes, stride - 1) == number else known[k]
-                for k in range(lanes)
+                lanes + at - start if before + lanes <= at < start + lanes else old
+                for at, old in zip(wanted, known, strict=True)
             ]
             text = code.new(f"shufflevector {vector} {text}, {vector} {other}, {_order(order)}")
             known = [None if at is None else k for k, at in enumerate(order)]

@@ -36,6 +36,8 @@ def passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     monkeypatch.setenv("NRX_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("NRX_CACHE", raising=False)
     monkeypatch.setattr(cache, "_kept", type(cache._kept)())
+    monkeypatch.setattr(sources, "version", lambda: "these sources")  # which may be edited while tests run
+    monkeypatch.setattr(fingerprint, "_version", sources.version)
     compiled: list[str] = []
     module = programs._passes()
     compile_program = module.compile_program

@@ -13,8 +13,8 @@ from nrx.compiler.plan import Block, Control, Host, Move, Place, Run, aligned
 from nrx.core.dims import Dim
 from nrx.core.loops import Expr, Kernel, Repeat, Scan, Switch
 
-#: Words of the runtime table (see `compiler.runtime`).
-PARFOR, POOL, HOST, POLL, POLL_TICKS, FIRST_OWN = 0, 1, 4, 5, 6, 16
+#: Words of the runtime table (see `compiler.runtime`), the first of which is `parfor`.
+POOL, HOST, POLL, POLL_TICKS, FIRST_OWN = 1, 4, 5, 6, 16
 
 _POLLED_COST = 50_000.0
 
@@ -22,6 +22,45 @@ OutPlace = tuple[int, int]
 
 DECLARATIONS = """declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.readcyclecounter()
+"""
+
+#: Runs the tasks of a kernel by the pool, or alone where the grain is 0, and lets Python handle signals.
+_PARAMETERS = "ptr %runtime, ptr %kernel, ptr %args, i64 %tasks, i64 %grain, ptr %watch"
+_LAUNCH = f"""define internal i64 @launch({_PARAMETERS}) nounwind {{
+start:
+  %several = icmp ne i64 %grain, 0
+  br i1 %several, label %shared, label %alone
+shared:
+  %parfor = load ptr, ptr %runtime
+  %pool_at = getelementptr i64, ptr %runtime, i64 {POOL}
+  %pool = load ptr, ptr %pool_at
+  %status = call i64 %parfor(ptr %pool, ptr %kernel, ptr %args, i64 %tasks, i64 %grain, ptr %watch)
+  br label %done
+alone:
+  call void %kernel(ptr %args, i64 0, i64 %tasks, i64 0)
+  %stopped = load i64, ptr %watch
+  br label %done
+done:
+  %found = phi i64 [ %status, %shared ], [ %stopped, %alone ]
+  %bad = icmp ne i64 %found, 0
+  %polled = getelementptr i64, ptr %watch, i64 1
+  %now = call i64 @llvm.readcyclecounter()
+  %then = load i64, ptr %polled
+  %passed = sub i64 %now, %then
+  %period_at = getelementptr i64, ptr %runtime, i64 {POLL_TICKS}
+  %period = load i64, ptr %period_at
+  %soon = icmp ule i64 %passed, %period
+  %leave = or i1 %bad, %soon
+  br i1 %leave, label %leaving, label %asking
+leaving:
+  ret i64 %found
+asking:
+  store i64 %now, ptr %polled
+  %poll_at = getelementptr i64, ptr %runtime, i64 {POLL}
+  %poll = load ptr, ptr %poll_at
+  %answer = call i64 %poll()
+  ret i64 %answer
+}}
 """
 
 
@@ -54,16 +93,12 @@ class _Entry:
         self.lines: list[str] = []
         self.count = 0
         self.words = 1
+        self.launches = False
         self.label = "start"
 
     def text(self) -> str:
-        count = len(self.block.program.invars)
         self.runtime, arena = self.word("%words", 0), self.word("%words", 2)
-        inputs = [self.word("%words", 3 + number) for number in range(count)]
-        outs = [self.at(self.word("%words", word), offset) for word, offset in self.places]
-        for result, argument in self.block.overwrites.items():
-            outs[result] = inputs[argument]
-        self.run(self.block, inputs, outs, arena)
+        self.run(self.block, self.input, self.out, arena)
         self.lines.append("  ret i64 0")
         head = [
             "define i64 @entry(ptr %words) nounwind {",
@@ -75,7 +110,18 @@ class _Entry:
             "  store i64 0, ptr %watch",
             "  store i64 %now, ptr %polled",
         ]
-        return "\n".join([*head, *self.lines, "}", ""])
+        return "\n".join([*head, *self.lines, "}", _LAUNCH if self.launches else ""])
+
+    def input(self, number: int) -> str:
+        """The address of an argument, loaded where it is needed: LLVM takes long where many values are alive."""
+        return self.word("%words", 3 + number)
+
+    def out(self, number: int) -> str:
+        """The address of a result."""
+        if number in self.block.overwrites:
+            return self.input(self.block.overwrites[number])
+        word, offset = self.places[number]
+        return self.at(self.word("%words", word), offset)
 
     # Instructions
 
@@ -154,8 +200,8 @@ class _Entry:
 
     # Actions
 
-    def run(self, block: Block, inputs: Sequence[str], outs: Sequence[str], memory: str) -> None:
-        """The actions of a Block whose arguments, results and temporary memory lie at these pointers."""
+    def run(self, block: Block, input: Callable[[int], str], out: Callable[[int], str], memory: str) -> None:
+        """The actions of a Block, given pointers to each argument and result, and to its temporary memory."""
 
         def pointer(place: Place) -> str:
             if place.kind == "temporary":
@@ -164,7 +210,7 @@ class _Entry:
                 return "%watch"
             if place.kind == "constant":
                 return self.at(self.word(self.runtime, FIRST_OWN + place.number), place.offset)
-            return self.at((inputs if place.kind == "in" else outs)[place.number], place.offset)
+            return self.at((input if place.kind == "in" else out)(place.number), place.offset)
 
         for action in block.actions:
             if isinstance(action, Run):
@@ -186,27 +232,15 @@ class _Entry:
         kernel = action.kernel
         self.arguments(pointers, kernel.dims)
         name, tasks, grain = self.name_of(kernel), self.amount(action.tasks), self.amount(action.grain)
-        is_open = isinstance(action.grain, Dim)
-        if is_open:
-            alone, shared, joined = self.labels("alone", "shared", "joined")
-            several = self.new(f"icmp ne i64 {grain}, 0")
-            self.lines.append(f"  br i1 {several}, label %{shared}, label %{alone}")
-            self.start(shared)
-        if is_open or action.grain:
-            parfor, pool = self.word(self.runtime, PARFOR), self.word(self.runtime, POOL)
-            operands = f"ptr {pool}, ptr @{name}, ptr %args, i64 {tasks}, i64 {grain}, ptr %watch"
-            self.return_if(self.new(f"call i64 {parfor}({operands})"))
-        if is_open:
-            self.lines.append(f"  br label %{joined}")
-            self.start(alone)
-        if is_open or not action.grain:
-            self.lines.append(f"  call void @{name}(ptr %args, i64 0, i64 {tasks}, i64 0)")
-            if kernel.watch is not None:
-                self.return_if(self.new("load i64, ptr %watch"))
-        if is_open:
-            self.lines.append(f"  br label %{joined}")
-            self.start(joined)
-        if is_open or action.grain or kernel.tasks * kernel.cost >= _POLLED_COST:
+        if action.grain or isinstance(action.grain, Dim):
+            self.launches = True
+            operands = f"ptr {self.runtime}, ptr @{name}, ptr %args, i64 {tasks}, i64 {grain}, ptr %watch"
+            self.return_if(self.new(f"call i64 @launch({operands})"))
+            return
+        self.lines.append(f"  call void @{name}(ptr %args, i64 0, i64 {tasks}, i64 0)")
+        if kernel.watch is not None:
+            self.return_if(self.new("load i64, ptr %watch"))
+        if kernel.tasks * kernel.cost >= _POLLED_COST:
             self.poll()
 
     def control(self, action: Control, inputs: list[str], outs: list[str], memory: str) -> None:
@@ -228,7 +262,7 @@ class _Entry:
         self.lines.append(f"  switch i32 {which}, label %{default} [ {cases} ]")
         for label, block in zip([*taken, default], action.blocks, strict=True):
             self.start(label)
-            self.run(block, inputs[1:], outs, memory)
+            self.run(block, inputs[1:].__getitem__, outs.__getitem__, memory)
             self.lines.append(f"  br label %{joined}")
         self.start(joined)
 
@@ -300,7 +334,7 @@ class _Entry:
 
         xs = [slice_of(p, n) for p, n in zip(inputs[first_slice:], action.in_bytes[first_slice:], strict=True)]
         ys = [slice_of(p, n) for p, n in zip(outs[rule.carry :], action.out_bytes[rule.carry :], strict=True)]
-        self.run(block, [*inputs[: rule.consts], *current, *xs], [*other, *ys], memory)
+        self.run(block, [*inputs[: rule.consts], *current, *xs].__getitem__, [*other, *ys].__getitem__, memory)
         self.lines.append(f"  br label %{latch}")
         self.start(latch)
         self.lines.append(f"  {following} = add i64 {number}, 1")
@@ -326,11 +360,11 @@ class _Entry:
         for k, a, b in zip(swapped, now, then, strict=True):
             current[k], other[k] = a, b
         self.poll()
-        self.run(cond, [*inputs[: rule.cond_consts], *current], [flag], memory)
+        self.run(cond, [*inputs[: rule.cond_consts], *current].__getitem__, [flag].__getitem__, memory)
         going = self.new(f"icmp ne i8 {self.new(f'load i8, ptr {flag}')}, 0")
         self.lines.append(f"  br i1 {going}, label %{step}, label %{done}")
         self.start(step)
-        self.run(body, [*inputs[rule.cond_consts : first], *current], other, memory)
+        self.run(body, [*inputs[rule.cond_consts : first], *current].__getitem__, other.__getitem__, memory)
         self.lines.append(f"  br label %{latch}")
         self.start(latch)
         self.lines.append(f"  br label %{head}")

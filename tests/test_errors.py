@@ -9,6 +9,7 @@ import pickle
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -460,3 +461,13 @@ def test_cells_of_notebooks(cell: Any, call: str) -> None:
         cell(source)
     assert caught.value.source == Source("<ipython-input-1-0123456789ab>", 3, "f")
     assert "\n      return jnp.sum(y + jnp.ones(4))\n" in str(caught.value)
+
+
+@dataclass
+class Unregistered:
+    weight: float
+
+
+def test_a_dataclass_that_is_no_pytree() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"register_dataclass\(Unregistered\)"):
+        nrx.jit(lambda p: p.weight)(Unregistered(1.0))

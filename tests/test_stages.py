@@ -1,5 +1,6 @@
 """Ahead of time: lower, compile, what the stages say of themselves, and what a compiled function takes."""
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -206,3 +207,15 @@ def test_temporaries_die_early(compiler: str) -> None:
     memory = nrx.jit(chain).lower(S(1000, "float32")).compile().memory_analysis()
     assert memory.temporary_bytes == 8000
     assert memory.output_bytes == 4000
+
+
+def doubled(x: Any) -> Any:
+    return x * 2
+
+
+def test_pickling_after_calls() -> None:
+    """What a call generates and loads does not pickle, and is left behind."""
+    jitted = nrx.jit(doubled)
+    for function in (jitted, jitted.lower(X).compile()):
+        expected = function(X).tolist()
+        assert pickle.loads(pickle.dumps(function))(X).tolist() == expected

@@ -9,6 +9,7 @@ array or a `blocks.Block`, keeps it alive. The results of compiled code begin as
 
 import ctypes
 import sys
+from dataclasses import is_dataclass
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
@@ -414,9 +415,13 @@ def asarray(value: Any, what: str = "an argument") -> Array:
             return asarray(kind(value), what)  # type: ignore[arg-type]
     if hasattr(value, "__nrx_array__"):
         return asarray(value.__nrx_array__(), what)
+    fix = "pass an array or a number"
+    if isinstance(value, list | tuple):
+        fix = "pass nrx.numpy.asarray(...) of it"
+    elif is_dataclass(value):
+        fix = f"make it a pytree: nrx.tree_util.register_dataclass({type(value).__name__})"
     raise ArgumentTypeError(
-        f"{what} must be an array or a number, got {type(value).__name__}: {_excerpt(value)}",
-        fix="pass nrx.numpy.asarray(...) of it" if isinstance(value, list | tuple) else "pass an array or a number",
+        f"{what} must be an array or a number, got {type(value).__name__}: {_excerpt(value)}", fix=fix
     )
 
 

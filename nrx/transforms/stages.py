@@ -158,6 +158,9 @@ class Caller:
 
     _recent: tuple[Quick, ...] = ()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_recent"}
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for quick in self._recent:
             out = quick(args, kwargs)
@@ -264,7 +267,11 @@ class Compiled(Caller, _Stage):
     def __init__(self, traced: Traced, device: Device):
         super().__init__(traced.of_dynamic_arguments())
         self._positions = traced.positions
+        self._device = device
         self._executable = self._traced.executable(device)
+
+    def __reduce__(self):
+        return Compiled, (self._traced, self._device)  # native code is made, or found, again
 
     def __repr__(self) -> str:
         return f"<{self._traced.name}, compiled>"

@@ -1,6 +1,8 @@
-"""Arrays of more than 2^31 elements: positions do not fit into 32 bits. Each test stays below 8 GB."""
+"""Arrays of more than 2^31 elements: positions do not fit into 32 bits. Each test takes up to 8 GB, one at a time."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,9 @@ import nrx
 import nrx.numpy as jnp
 from nrx.core.array import Array
 
-pytestmark = pytest.mark.slow
+fcntl = pytest.importorskip("fcntl", reason="file locks of Unix")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 COUNT = 2**31 + 1000
 #: Before, at and behind the end of 32 bits, signed, and the last one.
@@ -19,8 +23,16 @@ PLACES = np.array([0, 1, 7, 2**31 - 2, 2**31 - 1, 2**31, 2**31 + 1, 2**31 + 77, 
 MARKS = np.array([5, -3, 11, 100, -7, 9, 13, 127, -100], np.int8)
 
 
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """Whatever the number of workers: two of these tests at once may be more than there is memory."""
+    with open(Path(tempfile.gettempdir()) / "nrx-tests-huge.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture
-def x() -> Array:
+def x(alone: None) -> Array:
     data = np.zeros(COUNT, np.int8)
     data[PLACES] = MARKS
     return jnp.asarray(data)

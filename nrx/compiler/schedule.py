@@ -29,6 +29,8 @@ _FEWEST_TASKS = 8
 _SPLIT_SIZE = 1 << 16
 _CHUNK = 1 << 12  # short, since each lane adds up its part in order
 _MOST_CHUNKS = 1 << 12
+_MOST_SUMMED = 1 << 8  # rows that are added up in order, where 64 chunks are enough for the threads
+_ENOUGH_CHUNKS = 64
 _SAVED_COST = 8
 _LONGEST_SAVED = 1 << 12
 _MOST_SAVED = 96 << 10  # bytes
@@ -528,6 +530,8 @@ def _split(plan: _Plan) -> list[Launch]:
     inits, combine = sweeper.inits(0), sweeper.combine(0)
     rows, reduced = plan.extent(plan.kept), plan.extent(plan.reduced)
     wanted = max(1, min(_MOST_CHUNKS, typical(size(plan.space.shape)) // _CHUNK))
+    if not plan.by_rows:  # whose partial results are read again, column by column
+        wanted = min(wanted, max(_ENOUGH_CHUNKS, typical(reduced) // _MOST_SUMMED))
     chunk, chunks, extent_of = _chunks(reduced, wanted)
     partial = [Var(Aval((chunks, rows), from_short_name(init.type))) for init in inits]
     targets = [elements.argument(var) for var in partial]

@@ -330,7 +330,7 @@ def test_derivatives(program: RandomProgram) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@settings(max_examples=3000, **COMMON)
+@settings(max_examples=1000, **COMMON)
 @given(PROGRAMS)
 def test_many(program: RandomProgram) -> None:
     check_values(program)

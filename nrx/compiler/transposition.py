@@ -33,7 +33,8 @@ def transposition(name: str, bits: int, target: Target) -> str:
         target: the processor.
     """
     n = lanes(bits, target)
-    return _filled(_TRANSPOSE, name=name, n=n, tile="\n".join(_tile(n, bits)), element=f"i{bits}")
+    register = ("v" if target.vector_bits == 512 else "x") if target.is_x86 else "w"
+    return _filled(_TRANSPOSE, name=name, n=n, tile="\n".join(_tile(n, bits, register)), element=f"i{bits}")
 
 
 def joining(name: str, bits: int, rows: int, target: Target) -> str:
@@ -70,8 +71,12 @@ def _shuffled(result: str, vector: str, x: str, y: str, picks: Sequence[int | No
     return f"  {result} = shufflevector {vector} {x}, {vector} {y}, <{len(picks)} x i32> <{mask}>"
 
 
-def _tile(n: int, bits: int) -> list[str]:
-    """Instructions that transpose the tile whose first elements are at %from and %to."""
+def _tile(n: int, bits: int, register: str) -> list[str]:
+    """Instructions that transpose the tile whose first elements are at %from and %to.
+
+    Half way the rows go through empty assembly, in a `register` of that kind: LLVM would look for shorter ways through
+    all stages at once, in a time that grows with their product, and find none.
+    """
     vector, alignment = f"<{n} x i{bits}>", bits // 8
     lines, rows = [], [f"%r0.{i}" for i in range(n)]
     for i, row in enumerate(rows):
@@ -89,6 +94,13 @@ def _tile(n: int, bits: int) -> list[str]:
                 lines.append(_shuffled(rows[i], vector, low, high, first))
                 lines.append(_shuffled(rows[i | stage], vector, low, high, second))
         stage *= 2
+        if stage == 4 < n:
+            opaque = [f"%opaque{i}" for i in range(n)]
+            lines += [
+                f'  {new} = call {vector} asm "", "={register},0"({vector} {row})'
+                for new, row in zip(opaque, rows, strict=True)
+            ]
+            rows = opaque
     for j, row in enumerate(rows):
         lines.append(f"  %d{j} = mul i64 %target_step, {j}")
         lines.append(f"  %t{j} = getelementptr i{bits}, ptr %to, i64 %d{j}")

@@ -35,6 +35,7 @@ from nrx.transforms import (
     linear_transpose,
     linearize,
     make_jaxpr,
+    pure_callback,
     remat,
     value_and_grad,
     vjp,
@@ -46,17 +47,30 @@ __version__ = "0.1.0"
 mark_built_in()
 
 #: Imported when they are first used, so that `import nrx` stays quick.
-_LAZY = ("data", "io", "nn", "optim", "random", "testing")
-_LAZY_FUNCTIONS = dict.fromkeys(("get_num_threads", "set_num_threads"), "nrx.compiler.pool")
+_LAZY = ("data", "debug", "experimental", "io", "nn", "optim", "random", "scipy", "testing")
+_LAZY_FUNCTIONS = {
+    **dict.fromkeys(("get_num_threads", "set_num_threads"), "nrx.compiler.pool"),
+    **dict.fromkeys(
+        (
+            "checking_leaks", "debug_infs", "debug_nans", "default_matmul_precision", "disable_jit", "enable_x64",
+            "ensure_compile_time_eval", "explain_cache_misses", "log_compiles", "named_call", "named_scope",
+            "numpy_dtype_promotion", "numpy_rank_promotion", "transfer_guard",
+        ),
+        "nrx.transforms.contexts",
+    ),
+    **dict.fromkeys(("clear_caches", "explain_recompile"), "nrx.transforms.jit"),
+    "closure_convert": "nrx.transforms.staging",
+    "live_arrays": "nrx.backends.placement",
+}  # fmt: skip
 
 __all__ = [
     # transformations
     "jit", "grad", "value_and_grad", "vjp", "jvp", "linearize", "linear_transpose", "jacfwd", "jacrev", "jacobian",
-    "hessian", "vmap", "checkpoint", "remat", "custom_jvp", "custom_vjp", "make_jaxpr", "eval_shape",
-    "ShapeDtypeStruct",
+    "hessian", "vmap", "checkpoint", "remat", "custom_jvp", "custom_vjp", "pure_callback", "make_jaxpr",
+    "eval_shape", "ShapeDtypeStruct",
     # arrays and devices
     "Array", "Device", "devices", "device_put", "device_get", "default_device", "block_until_ready", "float0",
-    # threads
+    # threads, settings and what is rarely needed
     *_LAZY_FUNCTIONS,
     # modules
     "numpy", "lax", "tree", "tree_util", "errors", "config", *_LAZY,

@@ -37,6 +37,8 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(("cond", "scan", "while", "checkpoint"), "test_compositions.py"),
     **dict.fromkeys(("psum", "pmax", "pmin", "all_gather", "axis_index"), "test_vmap.py"),
     "jit": "test_jit.py",
+    **dict.fromkeys(("pure_callback", "io_callback", "debug_callback"), "test_callbacks.py"),
+    "check": "test_checkify.py",
 }
 
 

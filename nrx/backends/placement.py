@@ -1,5 +1,6 @@
 """Devices and placement: `nrx.devices`, `nrx.device_put`, `nrx.default_device`."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -107,3 +108,21 @@ def block_until_ready(tree: Any) -> Any:
     [Array([1., 1.], dtype=float32)]
     """
     return tree_map(lambda leaf: leaf.block_until_ready() if isinstance(leaf, ConcreteArray) else leaf, tree)
+
+
+def live_arrays(platform: str | None = None) -> list[Array]:
+    """All arrays of nrx that somebody holds, and whose memory was not given away.
+
+    Args:
+        platform: only those on devices of this platform.
+
+    Returns:
+        A list of arrays, in no order. Constants that nrx keeps are among them.
+
+    >>> import nrx
+    >>> x = nrx.numpy.ones(3)
+    >>> any(y is x for y in nrx.live_arrays())
+    True
+    """
+    alive = [x for x in gc.get_objects() if type(x) is ConcreteArray and not x.is_deleted()]
+    return [x for x in alive if platform is None or x.device.platform == platform]

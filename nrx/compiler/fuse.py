@@ -7,6 +7,7 @@ them whole.
 """
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from nrx.compiler.accesses import Access, Accesses, Space, essential, is_view, space_of
@@ -14,7 +15,7 @@ from nrx.core import loops
 from nrx.core.dims import capacity, identity
 from nrx.core.errors import CompilerError
 from nrx.core.loops import Pointwise, Reduction
-from nrx.core.program import Eqn, Program, Var
+from nrx.core.program import Eqn, Program, Var, has_effect
 from nrx.core.shapes import size
 
 _MOST_EQUATIONS = 100
@@ -130,6 +131,8 @@ class _Fuser:
         self.groups: list[Group] = []
         self.aliases: dict[Var, Alias] = {}
         self.opaque: list[Eqn] = []
+        #: Those of `opaque` with effects, which stay in order, as closed groups: each needs the one before.
+        self.effects: dict[Eqn, Group] = {}
         self.readers: dict[Var, list[Group]] = {}
         self.accesses_of: dict[Eqn, list[Access]] = {}
         self.whole = self._needed_whole()
@@ -165,6 +168,9 @@ class _Fuser:
         symbols = self.accesses.symbols
         reads = self.accesses.through((atom, symbols.index(atom.aval.shape)) for atom in eqn.inputs)
         group.needs = {self.group_of[read.var] for read in reads if read.var in self.group_of}
+        if has_effect(eqn):
+            group.needs.update(list(self.effects.values())[-1:])
+            self.effects[eqn] = group
         self.group_of.update(dict.fromkeys(eqn.outs, group))
 
     def _place_view(self, eqn: Eqn) -> None:
@@ -254,7 +260,8 @@ class _Fuser:
         )
         if not same or len(group.eqns) + len(other.eqns) > _MOST_EQUATIONS or not self._fits_full(other, space, reads):
             return
-        between = [g for g in {*self.groups, *self.group_of.values()} if g is not group and g is not other]
+        everyone = {*self.groups, *self.group_of.values(), *self.effects.values()}
+        between = everyone - {group, other}
         for first, second in ((group, other), (other, group)):
             if any(first in g.needs and self._reaches(g, second) for g in between):
                 return
@@ -270,7 +277,7 @@ class _Fuser:
         for var, owner in self.group_of.items():
             if owner is other:
                 self.group_of[var] = group
-        for g in {*self.groups, *self.group_of.values()}:
+        for g in everyone - {other}:
             if other in g.needs:
                 g.needs.discard(other)
                 g.needs.add(group)
@@ -360,10 +367,13 @@ class _Fuser:
             steps.append((self._position(eqn), eqn))
             step_of.update(dict.fromkeys(eqn.outs, eqn))
         steps.sort(key=lambda item: item[0])
-        return _depth_first(
-            [step for _, step in steps],
-            lambda step: [step_of[var] for var in self._inputs(step) if var in step_of],
-        )
+        previous = {later: earlier for earlier, later in pairwise(self.effects)}
+
+        def needs(step: Step) -> list[Step]:
+            found = [step_of[var] for var in self._inputs(step) if var in step_of]
+            return [*found, previous[step]] if isinstance(step, Eqn) and step in previous else found
+
+        return _depth_first([step for _, step in steps], needs)
 
     def _inputs(self, step: Step) -> list[Var]:
         """The variables that a step reads in memory: those of its accesses, through what its kernel repeats."""

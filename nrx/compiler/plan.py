@@ -320,7 +320,7 @@ class _Planner:
                 if root not in self.places and root not in self.wanted and not offset and _same_size(root, atom):
                     self.wanted[root] = Place("out", number)
         for number, step in reversed(list(enumerate(self.fused.steps))):  # also what a result is an update of
-            if not isinstance(step, Eqn) or step.outs[0] not in self.wanted:
+            if not isinstance(step, Eqn) or not step.outs or step.outs[0] not in self.wanted:
                 continue
             operand = self._own_operand(step)
             if operand is None or operand in self.places or operand in self.wanted:

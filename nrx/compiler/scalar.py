@@ -61,7 +61,7 @@ def _program_operations(program: Program, rule_of: RuleOf, simplified: Simplifie
             return float("inf")
     for eqn in small.eqns:
         rule = rule_of(eqn)
-        count = max(size(var.aval.shape) for var in eqn.outs)
+        count = max((size(var.aval.shape) for var in eqn.outs), default=0)
         if count > _LARGEST:
             return float("inf")
         if isinstance(rule, Reduction):

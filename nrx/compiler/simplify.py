@@ -11,7 +11,7 @@ import numpy as np
 from nrx.core.array import ConcreteArray
 from nrx.core.aval import Aval
 from nrx.core.backend import cpu
-from nrx.core.program import Atom, Eqn, Literal, Program, Var, prune
+from nrx.core.program import Atom, Eqn, Literal, Program, Var, has_effect, prune
 
 _LARGEST_FOLDED = 1
 
@@ -28,6 +28,9 @@ def simplify(program: Program) -> Program:
 
     for eqn in prune(program).eqns:
         inputs = tuple(read(atom) for atom in eqn.inputs)
+        if has_effect(eqn):
+            eqns.append(Eqn(eqn.prim, inputs, eqn.outs, eqn.params, eqn.source))
+            continue
         outs = _simpler(eqn, inputs, made_by)
         if outs is None:
             key = (eqn.prim, tuple(map(_identity, inputs)), tuple(eqn.params.items()))

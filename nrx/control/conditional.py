@@ -5,17 +5,20 @@ from typing import Any
 
 from nrx.control.bodies import Body, check_same_tree, converted, trace_body
 from nrx.control.loops import has_while, of_running_lane
+from nrx.control.scan import element_by_element
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
 from nrx.core.check import check_operands
+from nrx.core.config import config, rare
 from nrx.core.errors import ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.loops import Switch
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program, Var, evaluate
 from nrx.core.pytree import tree_unflatten
 from nrx.core.shapes import show
+from nrx.core.trace import Tracer
 from nrx.ops.common import NOT_YET_LOWERED
 from nrx.ops.logic import clamp, eq, ne, select_n
 from nrx.ops.reductions import reduce_or
@@ -107,6 +110,8 @@ def cond(pred: Any, true_fun: Callable, false_fun: Callable, *operands: Any, ope
 
 
 def _choose(name: str, which: Array, functions: Sequence[Callable], operands: tuple) -> Any:
+    if rare and config.disable_jit and not isinstance(which, Tracer):
+        return functions[int(which)](*operands)
     leaves, _ = flatten_arrays(operands, f"{name}: operands")
     avals = [leaf.aval for leaf in leaves]
     bodies = [trace_body(function, operands, avals, name) for function in functions]
@@ -264,6 +269,8 @@ def _batch(
         forced = tuple(any(d is not None for d in ds) for ds in zip(*found, strict=True))
         derived = tuple(batch_program(b, axis, inner, forced)[0] for b in branches)
         return cond_p.bind(index, *rest, branches=derived), [0 if force else None for force in forced]
+    if any(branch.has_effects for branch in branches):
+        return element_by_element(cond_p, axis, args, dims, {"branches": branches})
     which = spread(index, dims[0], axis.size)
     rest = [x if d is None else move_axis(x, d, 0) for x, d in zip(rest, inner, strict=True)]
     inner = tuple(None if d is None else 0 for d in inner)

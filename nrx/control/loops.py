@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from nrx.control.bodies import Body, check_carry, check_same_tree, converted, settled_carry, trace_body
-from nrx.control.scan import scan
+from nrx.control.scan import element_by_element, scan
 from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval
 from nrx.core.backend import Raw, Runner
 from nrx.core.check import check_operands
-from nrx.core.errors import ArgumentTypeError, MissingRuleError
+from nrx.core.config import config, rare
+from nrx.core.errors import ArgumentTypeError, MissingRuleError, TracerError
 from nrx.core.loops import Repeat
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program, evaluate, subprograms
@@ -22,7 +23,7 @@ from nrx.ops.logic import lt, select
 from nrx.ops.reductions import argmax, reduce_or
 from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like, instantiate, move_axis, spread
 from nrx.transforms.batching import Axis, batch_program
-from nrx.transforms.calls import present_tangents
+from nrx.transforms.calls import present_tangents, rerun
 from nrx.transforms.flatten import check_function, flatten_arrays
 from nrx.transforms.forward import jvp_program, with_zeros
 from nrx.transforms.staging import stage
@@ -66,6 +67,11 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
     """
     for function in (cond_fun, body_fun):
         check_function("while_loop", function)
+    if rare and config.disable_jit:
+        try:
+            return _in_python(cond_fun, body_fun, init_val)
+        except TracerError:  # a condition that only vmap or an explicit trace knows
+            pass
     init, tree = flatten_arrays(init_val, "while_loop: init_val")
 
     def trace(avals: Sequence[Aval]) -> tuple[Body, Sequence[Aval]]:
@@ -87,6 +93,12 @@ def while_loop(cond_fun: Callable, body_fun: Callable, init_val: Any) -> Any:
         sizes=Sizes(len(condition.consts), len(body.consts)),
     )  # fmt: skip
     return tree_unflatten(tree, outs)
+
+
+def _in_python(cond_fun: Callable, body_fun: Callable, value: Any) -> Any:
+    while cond_fun(value):
+        value = body_fun(value)
+    return value
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unroll: int | bool | None = None) -> Any:
@@ -198,7 +210,8 @@ def _ignoring(program: Program, avals: Sequence[Aval]) -> Program:
 
 def _linearize(primals: Sequence[Array], tangents: Sequence[Any], **params: Any) -> tuple[list, list]:
     """The values by themselves; for the tangents the whole loop runs again, since its residuals cannot be counted."""
-    return while_p.bind(*primals, **params), _jvp(primals, tangents, **params)[1]
+    again = {**params, "cond": rerun(params["cond"], "while_loop"), "body": rerun(params["body"], "while_loop")}
+    return while_p.bind(*primals, **params), _jvp(primals, tangents, **again)[1]
 
 
 def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> Any:
@@ -225,6 +238,8 @@ def _batch(
         if grown == carry_dims:
             break
         carry_dims = grown
+    if lanes and (cond.has_effects or body.has_effects):
+        return element_by_element(while_p, axis, args, dims, {"cond": cond, "body": body, "sizes": sizes})
     forced = tuple(d is not None for d in carry_dims)
     test = batch_program(cond, axis, (*cond_dims, *carry_dims), (lanes,))[0]
     step = batch_program(body, axis, (*body_dims, *carry_dims), forced)[0]

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from nrx.control.bodies import Body, check_carry, check_same_tree, converted, settled_carry, trace_body
-from nrx.core.array import Array
+from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
 from nrx.core.check import check_operands
+from nrx.core.config import config, rare
 from nrx.core.errors import ArgumentError, MissingRuleError, ShapeError, TreeError
 from nrx.core.loops import Scan
 from nrx.core.primitive import Primitive
-from nrx.core.program import Atom, Program, evaluate, prune
+from nrx.core.program import Atom, Program, evaluate, has_effect, prune
 from nrx.core.pytree import PyTreeDef, tree_map, tree_unflatten
-from nrx.core.shapes import canonical_shape
+from nrx.core.shapes import canonical_shape, without
 from nrx.ops.arithmetic import add
 from nrx.ops.common import NOT_YET_LOWERED
 from nrx.ops.slicing import concatenate, slice_in_dim
@@ -81,6 +82,8 @@ def scan(
     carry, carry_tree = flatten_arrays(init, "scan: init")
     slices, xs_tree = flatten_arrays(xs, "scan: xs")
     steps = _length(slices, xs_tree, length)
+    if rare and config.disable_jit and steps:
+        return _in_python(f, init, slices, xs_tree, range(steps)[::-1] if reverse else range(steps))
     slice_avals = [x.aval.update(shape=x.shape[1:]) for x in slices]
 
     def trace(avals: Sequence[Aval]) -> tuple[Body, Sequence[Aval]]:
@@ -103,6 +106,16 @@ def scan(
     )  # fmt: skip
     ys_tree = body.out_tree.children()[1]
     return tree_unflatten(carry_tree, outs[: len(carry)]), tree_unflatten(ys_tree, outs[len(carry) :])
+
+
+def _in_python(f: Callable, carry: Any, slices: Sequence[Array], xs_tree: PyTreeDef, order: range) -> tuple[Any, Any]:
+    """The loop as Python's, whose body sees values."""
+    ys: dict[int, Any] = {}
+    for step in order:
+        x = [reshape(slice_in_dim(s, step, step + 1), s.shape[1:]) for s in slices]
+        carry, ys[step] = f(carry, tree_unflatten(xs_tree, x))
+    stacked = [ys[step] for step in sorted(ys)]
+    return carry, tree_map(lambda *y: concatenate([spread(asarray(one), None, 1) for one in y], 0), *stacked)
 
 
 def _length(slices: Sequence[Array], tree: PyTreeDef, given: int | None) -> int:
@@ -290,7 +303,7 @@ def _saving(body: Program, sizes: Sizes, mask: tuple[bool, ...], out_mask: tuple
     known, first_x = split.known, sizes.consts + sizes.carry
     varying = set(known.invars[sizes.consts :])
     for eqn in known.eqns:
-        if not varying.isdisjoint(eqn.inputs):
+        if has_effect(eqn) or not varying.isdisjoint(eqn.inputs):
             varying.update(eqn.outs)
     atoms = [(known.invars if kind == "in" else known.outs)[i] for kind, i in split.sources]
     sliced_at: dict[Atom, int] = {
@@ -306,7 +319,10 @@ def _saving(body: Program, sizes: Sizes, mask: tuple[bool, ...], out_mask: tuple
     tangent_order = [range(s, s + n) for s, n in zip(starts, tangent_count, strict=True)]
     return _Saving(
         known=prune(Program(known.invars, known.eqns, outs, *constants)),
-        once=prune(Program(known.invars[: sizes.consts], known.eqns, [atoms[i] for i in fixed], *constants)),
+        once=prune(
+            Program(known.invars[: sizes.consts], known.eqns, [atoms[i] for i in fixed], *constants),
+            keep_effects=False,
+        ),
         sliced=tuple(sliced_at[atoms[i]] for i in sliced),
         linear=_reordered(
             split.linear,
@@ -401,6 +417,27 @@ def _batch(
     outs = scan_p.bind(*consts, *carry, *xs, body=derived, length=length, reverse=reverse, sizes=sizes)
     out_dims = [(0 if number < sizes.carry else 1) if force else None for number, force in enumerate(forced)]
     return outs, out_dims
+
+
+def element_by_element(
+    prim: Primitive, axis: Axis, args: Sequence[Array], dims: Sequence[int | None], params: dict[str, Any]
+) -> tuple[list[Array], list[int | None]]:
+    """Batching of what has effects and takes another course for every element: one element after the other."""
+    fixed = [i for i, d in enumerate(dims) if d is None]
+    mapped = [(i, d) for i, d in enumerate(dims) if d is not None]
+    order = [*fixed, *(i for i, _ in mapped)]
+
+    def function(*values: Array) -> list[Array]:
+        given = dict(zip(order, values, strict=True))
+        return prim.bind(*(given[i] for i in range(len(args))), **params)
+
+    avals = [args[i].aval for i in fixed]
+    avals += [args[i].aval.update(shape=without(args[i].aval.shape, [d])) for i, d in mapped]
+    outs = scan_p.bind(
+        *(args[i] for i in fixed), *(move_axis(args[i], d, 0) for i, d in mapped),
+        body=stage(function, avals, prim.name, "vmap"), length=axis.size, reverse=False, sizes=Sizes(len(fixed), 0),
+    )  # fmt: skip
+    return outs, [0] * len(outs)
 
 
 # lower

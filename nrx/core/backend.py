@@ -7,6 +7,7 @@ What `compile` gives is an `Executable`. One whose Program became native code sh
 call that code from the data of its arguments to the Arrays of its results, with nothing in between.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 
-from nrx.core.config import config
+from nrx.core.config import config, rare
 from nrx.core.errors import DeviceError
+from nrx.core.log import log
 
 Raw = Any
 """An array of the backend's own array module."""
@@ -208,7 +210,15 @@ class Runner:
     def executable(self, program: Any, donated: tuple[bool, ...] = ()) -> Executable:
         """A Program compiled for the device, on first use."""
         key = ("executable", self.device, donated)
-        return program.remember(key, lambda: self.device.backend.compile(program, self.device, donated))
+        return program.remember(key, self._compile, program, donated)
+
+    def _compile(self, program: Any, donated: tuple[bool, ...]) -> Executable:
+        start = time.perf_counter()
+        made = self.device.backend.compile(program, self.device, donated)
+        if rare and config.log_compiles:
+            took = 1e3 * (time.perf_counter() - start)
+            log(f"compiled {program.name} for {self.device} in {took:.1f} ms")
+        return made
 
     def interpret(self, program: Any, raws: Sequence[Raw]) -> list[Raw]:
         """The raw outputs of a Program that is not worth compiling."""

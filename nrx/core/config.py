@@ -20,6 +20,8 @@ import numpy as np
 from nrx.core.errors import ConfigError
 
 _UNSET: Any = object()
+#: The settings that only debugging uses, once they have been changed: empty in nearly every program.
+rare: set[str] = set()
 #: The overrides of the tracing settings in this context, `_UNSET` where there is none; None without any.
 _overrides: ContextVar[tuple | None] = ContextVar("nrx_overrides", default=None)
 
@@ -41,11 +43,21 @@ def boolean(value: Any) -> bool:
     return value
 
 
+def _choice(*names: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in names:
+            raise ConfigError(f"got {value!r}", fix=f"use {' or '.join(map(repr, names))}")
+        return value
+
+    return check
+
+
 @dataclass(frozen=True)
 class _Setting:
     doc: str
     parse: Callable[[Any], Any]
     local: ContextVar
+    rare: bool
 
 
 class Config:
@@ -59,9 +71,15 @@ class Config:
         self._keys: dict[tuple | None, tuple] = {}
         self._interned: dict[tuple, tuple] = {}
 
-    def define(self, name: str, default: Any, parse: Callable[[Any], Any], doc: str, *, tracing: bool = False) -> None:
-        """Declare a setting (called by the module that uses it); `tracing` says that it changes what is traced."""
-        self._settings[name] = _Setting(doc, parse, ContextVar(f"nrx_{name}", default=_UNSET))
+    def define(
+        self, name: str, default: Any, parse: Callable[[Any], Any], doc: str, *, tracing: bool = False,
+        rare: bool = False,
+    ) -> None:  # fmt: skip
+        """Declare a setting (called by the module that uses it).
+
+        `tracing` says that it changes what is traced, `rare` that it need not be looked at before it is in `rare`.
+        """
+        self._settings[name] = _Setting(doc, parse, ContextVar(f"nrx_{name}", default=_UNSET), rare)
         self._defaults[name] = default
         if tracing:
             self._tracing.append(name)
@@ -89,14 +107,22 @@ class Config:
             raise ConfigError(f"no setting named {name!r}", fix=known) from None
 
     def _parse(self, name: str, value: Any) -> Any:
-        parse = self._setting(name).parse
+        setting = self._setting(name)
+        if setting.rare:
+            rare.add(name)
         try:
-            return parse(value)
+            return setting.parse(value)
         except (ConfigError, TypeError, ValueError) as error:
             fix = getattr(error, "fix", None)
             raise ConfigError(f"config.{name}: {getattr(error, 'message', error)}", fix=fix) from None
 
+    def _plain(self, name: str) -> str:
+        """The name of a setting, which may be given as JAX's: `jax_debug_nans`."""
+        plain = name.removeprefix("jax_")
+        return plain if plain in self._settings else name
+
     def __getattr__(self, name: str) -> Any:
+        name = self._plain(name)
         value = self._setting(name).local.get()
         return self._defaults[name] if value is _UNSET else value
 
@@ -124,8 +150,13 @@ class Config:
     def __repr__(self) -> str:
         return "\n".join(f"{name} = {getattr(self, name)!s:10} {s.doc}" for name, s in sorted(self._settings.items()))
 
+    def tracing_names(self) -> tuple[str, ...]:
+        """The names of the settings in `tracing_key`."""
+        return tuple(self._tracing)
+
     def update(self, name: str, value: Any) -> None:
         """Change a setting for the whole process."""
+        name = self._plain(name)
         self._defaults[name] = self._parse(name, value)
         self._keys = {}
 
@@ -153,5 +184,27 @@ config.define(
     tracing=True,
 )
 config.define("default_int", np.dtype("int32"), _one_of("int32", "int64"), "dtype of arange(3), 1", tracing=True)
-config.define("debug_checks", False, boolean, "type-check every Program and every eager result")
+config.define("debug_checks", False, boolean, "type-check every Program and every eager result", rare=True)
+config.define("debug_nans", False, boolean, "raise where a NaN is made", tracing=True, rare=True)
+config.define("debug_infs", False, boolean, "raise where an infinity is made", tracing=True, rare=True)
+config.define("disable_jit", False, boolean, "jit and control flow run as ordinary Python", tracing=True, rare=True)
+config.define(
+    "numpy_rank_promotion",
+    "allow",
+    _choice("allow", "warn", "raise"),
+    "whether arrays of different ranks are broadcast",
+    tracing=True,
+    rare=True,
+)
+config.define(
+    "numpy_dtype_promotion",
+    "standard",
+    _choice("standard", "strict"),
+    "whether arrays of different dtypes are promoted",
+    tracing=True,
+    rare=True,
+)
+config.define("explain_cache_misses", False, boolean, "log why a jitted function is traced", rare=True)
+config.define("log_compiles", False, boolean, "log every tracing and every compilation", rare=True)
+config.define("check_tracer_leaks", False, boolean, "raise where a tracer outlives its function", rare=True)
 config.define("dynamic_shapes", True, boolean, "one compilation for all leading dimensions, from the second size on")

@@ -65,13 +65,16 @@ def user_source() -> Source | None:
     replayed = _replayed.get()
     if replayed is not None:
         return replayed
+    frame = user_frame()
+    return None if frame is None else Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_qualname)
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame on the stack that is not nrx's own."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if not filename.startswith(_NEVER_USERS):
-            return Source(filename, frame.f_lineno, frame.f_code.co_qualname)
+    while frame is not None and frame.f_code.co_filename.startswith(_NEVER_USERS):
         frame = frame.f_back
-    return None
+    return frame
 
 
 class NrxError(Exception):
@@ -227,6 +230,14 @@ class NestingError(NrxError, RecursionError):
 
 class OutOfMemoryError(NrxError, MemoryError):
     """The system has no memory for the arrays of a computation."""
+
+
+class NonFiniteError(NrxError, FloatingPointError):
+    """A NaN or an infinity, where `config.debug_nans` or `config.debug_infs` forbids it."""
+
+
+class CheckError(NrxError, ValueError):
+    """What a `checkify.check` says that failed, or a check that `checkify` put in."""
 
 
 class FileFormatError(NrxError, ValueError):

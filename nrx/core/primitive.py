@@ -55,11 +55,19 @@ class Primitive:
         name: unique; printed in Programs.
         multiple_results: whether it gives a list of results.
         elementwise: whether the operands are combined element by element (all of one shape, as is the result).
-        higher_order: whether its params hold Programs; its impl gets a `backend.Runner` in place of `xp`.
+        higher_order: whether its params hold Programs or Python functions; its impl gets a `backend.Runner` in place of
+            `xp`.
+        effect: whether it does something besides giving results: it runs exactly as often as written, and in order.
     """
 
     def __init__(
-        self, name: str, *, multiple_results: bool = False, elementwise: bool = False, higher_order: bool = False
+        self,
+        name: str,
+        *,
+        multiple_results: bool = False,
+        elementwise: bool = False,
+        higher_order: bool = False,
+        effect: bool = False,
     ):
         if name in registry:
             raise ValueError(f"a primitive named {name!r} exists already")
@@ -68,6 +76,7 @@ class Primitive:
         self.multiple_results = multiple_results
         self.elementwise = elementwise
         self.higher_order = higher_order
+        self.effect = effect
         self.impl: Callable = self._missing("impl")
         self.abstract: Callable = self._missing("abstract")
         self.jvp: Callable = self._missing("jvp")
@@ -126,6 +135,10 @@ class Primitive:
             self._inferred.clear()
         self._inferred[key] = out
         return out
+
+    def forget(self) -> None:
+        """Forget what `infer` remembers."""
+        self._inferred.clear()
 
     def define(self, **rules: Callable) -> "Primitive":
         """Fill rule slots: `prim.define(impl=..., abstract=..., jvp=...)`."""

@@ -69,6 +69,11 @@ class Eqn:
         self.params = params
         self.source = source
 
+    # JAX's names, for those who walk through a Program.
+    primitive = property(lambda self: self.prim)
+    invars = property(lambda self: self.inputs)
+    outvars = property(lambda self: self.outs)
+
     def __repr__(self) -> str:
         return f"{', '.join(map(repr, self.outs))} = {self.prim.name} {', '.join(map(repr, self.inputs))}"
 
@@ -84,7 +89,7 @@ class Program:
         name: the traced function's name.
     """
 
-    __slots__ = ("__weakref__", "consts", "constvars", "derived", "eqns", "invars", "name", "outs")
+    __slots__ = ("__weakref__", "_has_effects", "consts", "constvars", "derived", "eqns", "invars", "name", "outs")
 
     def __init__(
         self,
@@ -101,8 +106,13 @@ class Program:
         self.constvars = tuple(constvars)
         self.consts = tuple(consts)
         self.name = name
+        self._has_effects: bool | None = None
         #: What was derived from this Program (its jvp, its executable, …), remembered as long as it lives.
         self.derived: dict[Any, Any] = {}
+
+    # JAX's names, for those who walk through a Program.
+    jaxpr = property(lambda self: self)
+    outvars = property(lambda self: self.outs)
 
     @property
     def in_avals(self) -> tuple[Aval, ...]:
@@ -111,6 +121,13 @@ class Program:
     @property
     def out_avals(self) -> tuple[Aval, ...]:
         return tuple(atom.aval for atom in self.outs)
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether running it does something besides giving results."""
+        if self._has_effects is None:
+            self._has_effects = any(map(has_effect, self.eqns))
+        return self._has_effects
 
     def remember(self, key: Any, make: Callable[..., Any], *args: Any) -> Any:
         """What was derived under `key` and the present settings: `make(*args)`, called on first use, in one thread."""
@@ -152,18 +169,49 @@ def evaluate(program: Program, args: Iterable[Any]) -> list[Any]:
     return [read(atom) for atom in program.outs]
 
 
-def prune(program: Program, used: Sequence[bool] | None = None) -> Program:
-    """Drop the equations and constants that no (used) result depends on; the arguments stay as they are."""
+def prune(program: Program, used: Sequence[bool] | None = None, *, keep_effects: bool = True) -> Program:
+    """Drop the equations and constants that no (used) result depends on; the arguments stay as they are.
+
+    Equations with effects stay, unless `keep_effects` is False: they run for somebody else.
+    """
     outs = [out for out, keep in zip(program.outs, used or [True] * len(program.outs), strict=True) if keep]
     needed = {atom for atom in outs if isinstance(atom, Var)}
     eqns = []
     for eqn in reversed(program.eqns):
-        if not needed.isdisjoint(eqn.outs):
+        if not needed.isdisjoint(eqn.outs) or (keep_effects and has_effect(eqn)):
             eqns.append(eqn)
             needed.update(atom for atom in eqn.inputs if isinstance(atom, Var))
     kept = [(var, value) for var, value in zip(program.constvars, program.consts, strict=True) if var in needed]
     constvars, consts = zip(*kept, strict=True) if kept else ((), ())
     return Program(program.invars, eqns[::-1], outs, constvars, consts, program.name)
+
+
+def has_effect(eqn: Eqn) -> bool:
+    """Whether an equation, or one inside it, does something besides giving results."""
+    prim = eqn.prim
+    return prim.effect or (prim.higher_order and any(inner.has_effects for inner in subprograms(eqn.params)))
+
+
+def without_effects(program: Program) -> Program:
+    """The Program without what gives no results, inside loops and branches too: for a second run of what has run."""
+    if not program.has_effects:
+        return program
+    return program.remember("without effects", _without_effects, program)
+
+
+def _without_effects(program: Program) -> Program:
+    def quiet(value: Any) -> Any:
+        if isinstance(value, Program):
+            return without_effects(value)
+        is_plain = type(value) is tuple and any(isinstance(item, Program) for item in value)
+        return tuple(map(quiet, value)) if is_plain else value
+
+    eqns = [
+        Eqn(eqn.prim, eqn.inputs, eqn.outs, {name: quiet(value) for name, value in eqn.params.items()}, eqn.source)
+        for eqn in program.eqns
+        if eqn.outs
+    ]
+    return Program(program.invars, eqns, program.outs, program.constvars, program.consts, program.name)
 
 
 def subprograms(params: dict[str, Any]) -> list[Program]:

@@ -4,7 +4,7 @@ There is one current trace per context (thread or asyncio task). `Primitive.bind
 `EvalTrace`, the ground floor, runs it; a transformation's trace rewrites it into operations for its `parent` trace.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Any
 
 from nrx.core.array import Array, ConcreteArray, move
 from nrx.core.backend import Device, default_device
-from nrx.core.config import config
+from nrx.core.config import config, rare
 from nrx.core.errors import (
     ArgumentTypeError,
     AxisNameError,
@@ -28,8 +28,6 @@ from nrx.core.errors import (
     TracerError,
     TracerIntegerError,
 )
-
-_debugging = config.reader("debug_checks")
 
 
 class Trace:
@@ -164,8 +162,8 @@ class EvalTrace(Trace):
         if not prim.multiple_results:
             out, out_aval = (out,), (out_aval,)
         results = [ConcreteArray(raw, aval, device, committed) for raw, aval in zip(out, out_aval, strict=True)]
-        if _debugging():
-            _check_results(prim, results)
+        if rare:
+            _check_results(prim, raws, params, results)
         return results if prim.multiple_results else results[0]
 
 
@@ -215,8 +213,15 @@ def leaked(tracer: Tracer) -> LeakedTracerError:
     )
 
 
-def _check_results(prim: Any, results: list[ConcreteArray]) -> None:
-    for result in results:
+#: More to look at in the results of an operation, while a `rare` setting is in use: `check(prim, raws, params,
+#: results)`.
+result_checks: list[Callable[[Any, Sequence[Any], dict[str, Any], Sequence[ConcreteArray]], None]] = []
+
+
+def _check_results(prim: Any, raws: list[Any], params: dict[str, Any], results: list[ConcreteArray]) -> None:
+    for check in result_checks:
+        check(prim, raws, params, results)
+    for result in results if config.debug_checks else ():
         if (result._data.shape, result._data.dtype) != (result.aval.shape, result.aval.dtype):
             got = f"{result._data.dtype}{result._data.shape}"
             raise ProgramError(f"{prim.name}: impl gave {got}, abstract promised {result.aval}")

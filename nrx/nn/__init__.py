@@ -29,6 +29,23 @@ from nrx.nn.activations import (
     tanh,
 )
 from nrx.nn.functional import avg_pool, conv, dense, dropout, flatten, max_pool
+from nrx.nn.gates import (
+    celu,
+    dot_product_attention,
+    glu,
+    hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
+    identity,
+    log1mexp,
+    logmeanexp,
+    mish,
+    soft_sign,
+    sparse_plus,
+    sparse_sigmoid,
+    squareplus,
+)
 from nrx.nn.layers import (
     AvgPool,
     Conv,
@@ -60,6 +77,8 @@ __all__ = [
     # activations
     "elu", "gelu", "leaky_relu", "log_sigmoid", "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "swish", "tanh",
     "log_softmax", "logsumexp", "one_hot", "softmax", "standardize",
+    "celu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "identity", "log1mexp", "logmeanexp", "mish",
+    "soft_sign", "sparse_plus", "sparse_sigmoid", "squareplus", "dot_product_attention",
     # losses
     "mean_squared_error", "sigmoid_binary_cross_entropy", "softmax_cross_entropy",
     "softmax_cross_entropy_with_integer_labels",

@@ -12,6 +12,8 @@ from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.errors import DTypeError
 from nrx.core.shapes import canonical_axis
+from nrx.scipy import special
+from nrx.scipy.special import logsumexp as logsumexp
 
 _SELU_SCALE = 1.0507009873554804934193349852946
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -232,9 +234,7 @@ def softmax(x: Any, axis: int | tuple[int, ...] | None = -1, where: Any = None) 
     >>> nrx.nn.softmax(nrx.numpy.array([0.0, 0.0, 1000.0, 1000.0]))
     Array([0. , 0. , 0.5, 0.5], dtype=float32)
     """
-    powers = jnp.exp(_below_zero(x, axis, where))
-    shares = powers / jnp.sum(powers, axis, keepdims=True)
-    return shares if where is None else jnp.where(where, shares, 0)
+    return special.softmax(x, axis=axis, where=where)
 
 
 def log_softmax(x: Any, axis: int | tuple[int, ...] | None = -1, where: Any = None) -> Array:
@@ -252,53 +252,7 @@ def log_softmax(x: Any, axis: int | tuple[int, ...] | None = -1, where: Any = No
     >>> nrx.nn.log_softmax(nrx.numpy.array([0.0, 1000.0]))
     Array([-1000.,     0.], dtype=float32)
     """
-    shifted = _below_zero(x, axis, where)
-    logs = shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True))
-    return logs if where is None else jnp.where(where, logs, -jnp.inf)
-
-
-def logsumexp(
-    a: Any,
-    axis: int | tuple[int, ...] | None = None,
-    b: Any = None,
-    keepdims: bool = False,
-    return_sign: bool = False,
-    where: Any = None,
-) -> Any:
-    """log(sum(b * exp(a))) along axes, without overflow.
-
-    Args:
-        a: a real array.
-        axis: the axes to sum along; None for all.
-        b: factors, a real array that broadcasts with `a`; by default 1.
-        keepdims: whether to keep the summed axes, with length 1.
-        return_sign: whether to return the logarithm of the sum's absolute value, and its sign.
-        where: a boolean array that broadcasts with `a`; what it leaves out is not summed.
-
-    Returns:
-        An array of a floating dtype, or a pair of them. The logarithm is NaN for a negative sum, unless its sign is
-        returned.
-
-    >>> import nrx
-    >>> nrx.nn.logsumexp(nrx.numpy.array([1000.0, 1000.0])).round(3)
-    Array(1000.693, dtype=float32)
-    """
-    a = _inexact(a)
-    if where is not None:
-        a = jnp.where(where, a, -jnp.inf)
-    if b is not None:
-        a = jnp.where(jnp.not_equal(b, 0), a, -jnp.inf)
-    top = lax.stop_gradient(jnp.max(a, axis, keepdims=True, initial=-jnp.inf))
-    top = jnp.where(jnp.isfinite(top), top, 0)
-    powers = jnp.exp(a - top)
-    total = jnp.sum(powers if b is None else powers * b, axis, keepdims=True)
-    if return_sign or b is None:
-        result, sign = jnp.log(jnp.abs(total)) + top, jnp.sign(total)
-    else:
-        result, sign = jnp.log(total) + top, total
-    if not keepdims:
-        result, sign = jnp.squeeze(result, axis), jnp.squeeze(sign, axis)
-    return (result, sign) if return_sign else result
+    return special.log_softmax(x, axis=axis, where=where)
 
 
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: int = -1) -> Array:
@@ -369,11 +323,3 @@ swish = silu
 def _inexact(x: Any) -> Array:
     x = asarray(x)
     return x if dtypes.is_inexact(x.dtype) else x.astype(dtypes.inexact_dtype(x.dtype))
-
-
-def _below_zero(x: Any, axis: Any, where: Any) -> Array:
-    """x less its maximum along the axes, which changes neither softmax nor its derivatives."""
-    x = _inexact(x)
-    if where is not None:
-        x = jnp.where(where, x, -jnp.inf)
-    return x - lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))

@@ -18,7 +18,7 @@ from nrx import random
 from nrx.core.array import Array
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ShapeError
-from nrx.core.shapes import canonical_axes, canonical_shape, show, size, without
+from nrx.core.shapes import canonical_axes, canonical_axis, canonical_shape, show, size, without
 
 Initializer = Callable[..., Array]
 Axes = int | Sequence[int]
@@ -199,6 +199,75 @@ def variance_scaling(
             return random.uniform(key, shape, chosen, -1) * jnp.sqrt(3 * variance)
         stddev = jnp.sqrt(variance) / jnp.asarray(_TRUNCATED_STDDEV, chosen)
         return random.truncated_normal(key, -2, 2, shape, chosen) * stddev
+
+    return _initializer(draw, dtype)
+
+
+def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Matrices with orthonormal columns, or rows if there are fewer of them, uniformly distributed.
+
+    Args:
+        scale: a factor.
+        column_axis: the axis of the columns; the others together are that of the rows.
+        dtype: the dtype where the initializer is given none; by default the default float.
+
+    Returns:
+        An initializer for floating and complex dtypes.
+
+    Raises:
+        ShapeError: (by the initializer) a shape of fewer than two dimensions.
+        AxisError: (by the initializer) the shape lacks the axis.
+
+    Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks", ICLR 2014.
+
+    >>> import nrx
+    >>> x = nrx.nn.initializers.orthogonal()(nrx.random.PRNGKey(0), (4, 3))
+    >>> bool(abs(x.T @ x - nrx.numpy.eye(3)).max() < 1e-5)
+    True
+    """
+
+    def draw(key: Any, shape: tuple[int, ...], chosen: Any) -> Array:
+        if len(shape) < 2:
+            raise ShapeError(f"orthogonal: shape {show(shape)} has no rows and columns", fix="add an axis")
+        axis = canonical_axis(column_axis, len(shape))
+        rows = without(shape, (axis,))
+        matrix = random.orthogonal(key, size(rows), (), chosen, shape[axis])
+        return jnp.asarray(scale, chosen) * jnp.moveaxis(matrix.reshape(*rows, shape[axis]), -1, axis)
+
+    return _initializer(draw, dtype)
+
+
+def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Kernels of convolutions that are 0 but in the middle, where they are orthogonal.
+
+    Args:
+        scale: a factor.
+        column_axis: the axis of the columns of the matrix in the middle, of its two axes.
+        dtype: the dtype where the initializer is given none; by default the default float.
+
+    Returns:
+        An initializer for floating and complex dtypes and shapes (*window, features in, features out).
+
+    Raises:
+        ShapeError: (by the initializer) a shape not of 3 to 5 dimensions, or with more inputs than outputs.
+
+    Xiao et al., "Dynamical isometry and a mean field theory of CNNs", ICML 2018.
+
+    >>> import nrx
+    >>> nrx.nn.initializers.delta_orthogonal()(nrx.random.PRNGKey(0), (3, 1, 1))[:, 0, 0] ** 2
+    Array([0., 1., 0.], dtype=float32)
+    """
+    within = orthogonal(scale, column_axis)
+
+    def draw(key: Any, shape: tuple[int, ...], chosen: Any) -> Array:
+        if len(shape) not in (3, 4, 5) or shape[-1] < shape[-2]:
+            raise ShapeError(
+                f"delta_orthogonal: the shape must be (*window, features in, features out), of 3 to 5 axes, with no "
+                f"more features in than out; got {show(shape)}"
+            )
+        middle = tuple((length - 1) // 2 for length in shape[:-2])
+        return jnp.zeros(shape, chosen).at[middle].set(within(key, shape[-2:], chosen))
 
     return _initializer(draw, dtype)
 

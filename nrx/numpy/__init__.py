@@ -12,8 +12,13 @@ Array([[ 6., 15.],
        [15., 51.]], dtype=float32)
 """
 
+import importlib
 import math
+from typing import Any
 
+import numpy as np
+
+from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.dtypes import finfo, iinfo
 from nrx.numpy import linalg, methods, scalar_types
@@ -302,7 +307,6 @@ from nrx.numpy.searching import (
     nonzero,
     searchsorted,
     sort,
-    unique,
 )
 from nrx.numpy.statistics import (
     average,
@@ -313,6 +317,29 @@ from nrx.numpy.statistics import (
     std,
     var,
 )
+
+#: Functions that are rarely needed, by their module: it is imported when one of them is first used.
+_LAZY = {
+    "bits": "frexp gcd lcm ldexp packbits spacing unpackbits",
+    "differences": "convolve corrcoef correlate cov cumulative_prod cumulative_sum diff ediff1d gradient interp"
+    " trapezoid unwrap",
+    "editing": "argpartition block choose compress delete extract fill_diagonal insert partition place put"
+    " put_along_axis resize sort_complex trim_zeros",
+    "files": "array_repr array_str fromfile fromiter fromstring get_printoptions iterable load printoptions save savez"
+    " set_printoptions",
+    "grids": "c_ diag_indices_from index_exp ix_ lexsort mask_indices mgrid ogrid r_ ravel_multi_index s_"
+    " tril_indices_from triu_indices_from unravel_index",
+    "histograms": "bincount digitize histogram histogram2d histogram_bin_edges histogramdd",
+    "mapping": "apply_along_axis apply_over_axes piecewise vectorize",
+    "nan_reductions": "nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod"
+    " nanquantile nanstd nansum nanvar",
+    "polynomials": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots vander",
+    "sets": "intersect1d isin setdiff1d setxor1d union1d unique unique_all unique_counts unique_inverse unique_values",
+    "windows": "bartlett blackman hamming hanning i0 kaiser",
+}
+_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names.split()}
+#: NumPy's names for the default dtypes, which settings may change.
+_DEFAULTS = {"int_": int, "float_": float, "complex_": complex}
 
 __all__ = [
     # data and creation
@@ -327,7 +354,7 @@ __all__ = [
     "ravel", "repeat", "reshape", "roll", "rollaxis", "rot90", "shape", "size", "split", "squeeze", "stack",
     "swapaxes", "tile", "transpose", "unstack", "vsplit", "vstack",
     # indexing, sorting, searching
-    "argsort", "argwhere", "flatnonzero", "nonzero", "searchsorted", "sort", "take", "take_along_axis", "unique",
+    "argsort", "argwhere", "flatnonzero", "nonzero", "searchsorted", "sort", "take", "take_along_axis",
     # arithmetic and elementary functions
     "abs", "absolute", "acos", "acosh", "add", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
     "arctanh", "around", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "clip", "conj", "conjugate",
@@ -356,13 +383,33 @@ __all__ = [
     "uint32", "uint64", "uint8", "unsignedinteger",
     # the array, constants, modules
     "ndarray", "e", "euler_gamma", "inf", "nan", "newaxis", "pi", "linalg",
-    *scalar_types.fp8,
+    "cdouble", "character", "csingle", "double", "flexible", "object_", "single", "uint", *_DEFAULTS,
+    *scalar_types.fp8, *_MODULE_OF,
 ]  # fmt: skip
 
 ndarray = Array
 bool = bool_
 pi, e, inf, nan, euler_gamma = math.pi, math.e, math.inf, math.nan, 0.5772156649015329
 newaxis = None
+single, double, csingle, cdouble = float32, float64, complex64, complex128
+character, flexible, object_ = np.character, np.flexible, np.object_
 globals().update(scalar_types.fp8)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        found = getattr(importlib.import_module(f"nrx.numpy.{_MODULE_OF[name]}"), name)
+        globals()[name] = found
+        return found
+    if name in _DEFAULTS:
+        return ScalarType(dtypes.scalar_dtype(_DEFAULTS[name]))
+    if name == "uint":
+        return ScalarType(np.dtype(f"u{dtypes.scalar_dtype(int).name}"))
+    raise AttributeError(f"module 'nrx.numpy' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 methods.install()

@@ -1,4 +1,8 @@
-"""Linear algebra that needs no decompositions, under the names of `numpy.linalg`."""
+"""Linear algebra, under the names of `numpy.linalg`.
+
+Matrices lie in the last two axes, the axes before them are batches. Where NumPy raises LinAlgError (a matrix is
+singular or not positive definite) the results are NaN, as in JAX.
+"""
 
 from operator import index
 from typing import Any
@@ -11,10 +15,32 @@ from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import canonical_axes, show
 from nrx.numpy.creation import full_like
+from nrx.numpy.decompositions import (
+    cholesky,
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    pinv,
+    qr,
+    svd,
+    svdvals,
+)  # fmt: skip
 from nrx.numpy.diagonals import diagonal as _diagonal
 from nrx.numpy.diagonals import eye
+from nrx.numpy.linear_systems import (
+    det,
+    inv,
+    lstsq,
+    matrix_rank,
+    multi_dot,
+    slogdet,
+    solve,
+    tensorinv,
+    tensorsolve,
+)  # fmt: skip
 from nrx.numpy.logic import where
-from nrx.numpy.manipulation import matrix_transpose
+from nrx.numpy.manipulation import expand_dims, matrix_transpose, moveaxis
 from nrx.numpy.products import cross as _cross
 from nrx.numpy.products import matmul, outer, tensordot, vecdot
 from nrx.numpy.products import trace as _trace
@@ -24,8 +50,9 @@ from nrx.numpy.reductions import min as array_min
 from nrx.numpy.reductions import sum as array_sum
 
 __all__ = [
-    "cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "matrix_transpose", "norm", "outer", "tensordot",
-    "trace", "vecdot", "vector_norm",
+    "cholesky", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matmul",
+    "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "multi_dot", "norm", "outer", "pinv", "qr",
+    "slogdet", "solve", "svd", "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 
@@ -34,7 +61,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
     Args:
         x: an array.
-        ord: the order; by default 2 of vectors and "fro" of matrices.
+        ord: the order; by default 2 of vectors and "fro" of matrices, which also have 1, -1, 2, -2, inf, -inf, "nuc".
         axis: an axis (norms of vectors), two axes (norms of matrices), or None: x itself.
         keepdims: whether these axes stay, with length 1.
 
@@ -42,7 +69,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         A real array without these axes.
 
     Raises:
-        ArgumentError: a norm that needs a decomposition (2, -2 and "nuc" of matrices).
+        ArgumentError: an order that there is not.
+        ShapeError: more than two axes.
 
     >>> jnp.linalg.norm(jnp.array([3.0, 4.0]))
     Array(5., dtype=float32)
@@ -94,18 +122,18 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
-    """The norm of matrices, in the last two axes: "fro", 1, -1, inf or -inf.
+    """The norm of matrices, in the last two axes.
 
     Args:
         x: an array of at least 2 axes.
         keepdims: whether the last two axes stay, with length 1.
-        ord: "fro", 1, -1, inf or -inf.
+        ord: "fro"; 1, -1, inf or -inf: of sums of moduli; 2, -2 or "nuc": of singular values.
 
     Returns:
         A real array without the last two axes.
 
     Raises:
-        ArgumentError: a norm that needs a decomposition.
+        ArgumentError: an order that there is not.
 
     >>> jnp.linalg.matrix_norm(jnp.array([[1.0, 2.0], [2.0, 4.0]]))
     Array(5., dtype=float32)
@@ -120,8 +148,12 @@ def _norm_of_matrix(x: Array, ord: Any, axes: tuple[int, ...], keepdims: bool) -
     rows, columns = axes
     if ord == "fro":
         return vector_norm(x, axis=axes, keepdims=keepdims)
+    if ord in (2, -2, "nuc"):
+        values = svdvals(moveaxis(x, axes, (-2, -1)))
+        out = array_sum(values, -1) if ord == "nuc" else values[..., 0 if ord > 0 else -1]
+        return expand_dims(out, axes) if keepdims else out
     if ord not in (1, -1, np.inf, -np.inf):
-        raise ArgumentError(f"norm: no matrix norm of order {ord!r} here", fix='use "fro", 1, -1, inf or -inf')
+        raise ArgumentError(f"norm: no matrix norm of order {ord!r}", fix='use "fro", "nuc", 1, -1, 2, -2, inf or -inf')
     summed, kept = (rows, columns) if ord in (1, -1) else (columns, rows)
     sums = array_sum(lax.abs(x), summed, keepdims=True)
     out = (array_max if ord > 0 else array_min)(sums, kept, keepdims=True)
@@ -129,14 +161,17 @@ def _norm_of_matrix(x: Array, ord: Any, axes: tuple[int, ...], keepdims: bool) -
 
 
 def matrix_power(a: Any, n: int) -> Array:
-    """A square matrix multiplied n times with itself; n must not be negative.
+    """A square matrix multiplied n times with itself; its inverse for negative n.
 
     Args:
         a: an array of square matrices.
-        n: an int, not negative.
+        n: an int.
 
     Returns:
         An array of the shape of a.
+
+    Raises:
+        ShapeError: the matrices are not square.
 
     >>> jnp.linalg.matrix_power(jnp.array([[1, 1], [0, 1]]), 5)
     Array([[1, 5],
@@ -147,9 +182,7 @@ def matrix_power(a: Any, n: int) -> Array:
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"matrix_power needs square matrices, got shape {show(x.shape)}")
     if n < 0:
-        raise ArgumentError(
-            f"matrix_power: the power must not be negative here, got {n}", fix="invert the matrix first"
-        )
+        x, n = inv(x), -n
     out = None
     while n:
         out = x if n & 1 and out is None else matmul(out, x) if n & 1 else out
@@ -157,6 +190,31 @@ def matrix_power(a: Any, n: int) -> Array:
     if out is not None:
         return out
     return where(eye(x.shape[-1], dtype=bool), full_like(x, 1), full_like(x, 0))
+
+
+def cond(x: Any, p: Any = None) -> Array:
+    """The condition numbers of matrices: the norm times the norm of the inverse.
+
+    Args:
+        x: an array of shape (..., m, n); square but for p = 2 and -2.
+        p: the order of the norm, as of `norm`; None means 2.
+
+    Returns:
+        A real array of shape (...).
+
+    Raises:
+        ShapeError: empty matrices.
+
+    >>> jnp.linalg.cond(jnp.array([[4.0, 0.0], [0.0, 2.0]]))
+    Array(2., dtype=float32)
+    """
+    array = as_inexact("cond", x)
+    if array.ndim < 2 or 0 in array.shape[-2:]:
+        raise ShapeError(f"cond needs matrices that are not empty, got shape {show(array.shape)}")
+    if p in (None, 2, -2):
+        values = svdvals(array)
+        return values[..., -1] / values[..., 0] if p == -2 else values[..., 0] / values[..., -1]
+    return matrix_norm(array, ord=p) * matrix_norm(inv(array), ord=p)
 
 
 def diagonal(x: Any, /, *, offset: int = 0) -> Array:

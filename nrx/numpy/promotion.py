@@ -4,6 +4,7 @@
 combination of operands what has to be done, and leaves the broadcasting to NumPy or CuPy.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,9 +14,10 @@ from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval
 from nrx.core.backend import Device
-from nrx.core.errors import DTypeError
+from nrx.core.config import config, rare
+from nrx.core.errors import DTypeError, ShapeError, user_source
 from nrx.core.primitive import Primitive
-from nrx.core.shapes import broadcast_shapes
+from nrx.core.shapes import broadcast_shapes, show
 from nrx.core.trace import is_evaluating
 from nrx.ops.common import as_arrays, scalar_array
 from nrx.ops.structural import broadcast_to, convert_element_type
@@ -38,6 +40,8 @@ def promote_dtypes(name: str, *values: Any, inexact: bool = False) -> list[Array
     operands = _huge_integers_as_floats(values)
     arrays = as_arrays(name, *operands)
     dtype, weak = dtypes.promote_types(*[(x.dtype, x.weak_type) for x in arrays])
+    if rare and config.numpy_dtype_promotion == "strict":
+        _check_same_dtype(name, arrays)
     if inexact:
         dtype, weak = _inexact(dtype, weak)
     return [_converted(name, v, x, dtype, weak) for v, x in zip(operands, arrays, strict=True)]
@@ -49,7 +53,27 @@ def broadcast(arrays: Sequence[Array]) -> list[Array]:
     if all(x.shape == first for x in arrays):
         return list(arrays)
     shape = broadcast_shapes(*(x.shape for x in arrays))
+    if rare and config.numpy_rank_promotion != "allow":
+        _check_same_rank(arrays)
     return [x if x.shape == shape else broadcast_to(x, shape) for x in arrays]
+
+
+def _check_same_dtype(name: str, arrays: Sequence[Array]) -> None:
+    if len({x.dtype for x in arrays if not x.weak_type}) > 1:
+        raise DTypeError(
+            f"{name}: {', '.join(str(x.aval) for x in arrays)} differ in dtype, and numpy_dtype_promotion is 'strict'",
+            fix="convert one of them: x.astype(...)",
+        )
+
+
+def _check_same_rank(arrays: Sequence[Array]) -> None:
+    if len({x.ndim for x in arrays if x.ndim}) > 1:
+        message = f"shapes {', '.join(show(x.shape) for x in arrays)} differ in rank"
+        if config.numpy_rank_promotion == "raise":
+            raise ShapeError(
+                f"{message}, and numpy_rank_promotion is 'raise'", fix="add axes where they belong: x[None, :]"
+            )
+        warnings.warn(f"{message} at {user_source()}", stacklevel=2)
 
 
 def reject_complex(name: str, *arrays: Array) -> None:
@@ -129,7 +153,7 @@ class Elementwise:
         self._plans: dict[tuple, _Plan] = {}
 
     def __call__(self, *operands: Any) -> Array:
-        if not is_evaluating():
+        if rare or not is_evaluating():
             return self._apply(operands)
         key = tuple([id(x.aval) if type(x) is ConcreteArray else type(x) for x in operands])
         plan = self._plans.get(key)

@@ -221,38 +221,3 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     places = lax.select(is_value, lax.sub(order, first), lax.full_like(order, m))
     out = lax.scatter(lax.full((m,), 0, integer), lax.reshape(places, (n + m, 1)), passed, numbers, mode="drop")
     return lax.reshape(out, values.shape)
-
-
-def unique(
-    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False,
-    axis: int | None = None, *, equal_nan: bool = True,
-) -> Any:  # fmt: skip
-    """The sorted distinct elements; the array must be known, not traced.
-
-    Args:
-        ar: an array that is known, not traced.
-        return_index: whether to return where each first occurs.
-        return_inverse: whether to return where each element is among the distinct ones.
-        return_counts: whether to return how often each occurs.
-        axis: the axis whose slices are compared; None means elements.
-        equal_nan: whether NaN equals NaN.
-
-    Returns:
-        An array, or a tuple of arrays.
-
-    Raises:
-        ArgumentTypeError: the array is traced.
-
-    >>> jnp.unique(jnp.array([3, 1, 3]), return_counts=True)
-    (Array([1, 3], dtype=int32), Array([1, 2], dtype=int32))
-    """
-    (x,) = as_arrays("unique", ar)
-    if isinstance(x, Tracer):
-        raise ArgumentTypeError(
-            "unique: the number of results depends on the values, which must be known", fix="call it outside of jit"
-        )
-    options = (return_index, return_inverse, return_counts, axis)
-    found: Any = np.unique(np.asarray(x), *options, equal_nan=equal_nan)  # type: ignore[call-overload]
-    if not isinstance(found, tuple):
-        return wrap(found)
-    return (wrap(found[0]), *(wrap(part.astype(dtypes.scalar_dtype(int))) for part in found[1:]))

@@ -229,7 +229,7 @@ def percentile(
     return quantile(a, lax.div(as_inexact("percentile", q), 100), axis, out, overwrite_input, method, keepdims)
 
 
-_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
 
 
 def quantile(
@@ -258,8 +258,8 @@ def quantile(
     Array([ 5., 10.], dtype=float32)
     """
     reject_out("quantile", out)
-    if method not in _METHODS:
-        raise ArgumentError(f"quantile: unknown method {method!r}", fix=f"use one of {', '.join(_METHODS)}")
+    if method not in METHODS:
+        raise ArgumentError(f"quantile: unknown method {method!r}", fix=f"use one of {', '.join(METHODS)}")
     x = as_inexact("quantile", a)
     (q,) = as_arrays("quantile", q)
     if q.ndim > 1:

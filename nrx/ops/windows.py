@@ -66,12 +66,12 @@ def reduce_window(
     The lengths, strides and dilations are one number an axis; the padding is 'SAME', 'VALID' or (low, high) pairs.
     Padding, and the gaps that `base_dilation` makes, do not count.
     """
-    if computation not in _COMPUTATIONS:
+    if computation not in COMPUTATIONS:
         raise ArgumentError(
             f"reduce_window cannot reduce with {getattr(computation, '__name__', computation)!r}",
             fix="pass nrx.lax.add, nrx.lax.max or nrx.lax.min",
         )
-    prim, combine, identity = _COMPUTATIONS[computation]
+    prim, combine, identity = COMPUTATIONS[computation]
     (x,) = as_arrays("reduce_window: operand", operand)
     (init,) = as_arrays("reduce_window: init_value", init_value)
     init = as_peer(init_value, init, x.aval.update(shape=()))
@@ -347,7 +347,8 @@ for _prim in (
 _SUM = (reduce_window_sum_p, arithmetic.add, lambda dtype: 0)
 _MAX = (reduce_window_max_p, arithmetic.max, lowest)
 _MIN = (reduce_window_min_p, arithmetic.min, highest)
-_COMPUTATIONS: dict[Any, tuple[Primitive, Callable, Callable]] = {
+#: The computations of `reduce_window` that have primitives.
+COMPUTATIONS: dict[Any, tuple[Primitive, Callable, Callable]] = {
     arithmetic.add: _SUM, operator.add: _SUM, np.add: _SUM,
     arithmetic.max: _MAX, builtins.max: _MAX, np.maximum: _MAX,
     arithmetic.min: _MIN, builtins.min: _MIN, np.minimum: _MIN,

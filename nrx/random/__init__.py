@@ -25,18 +25,35 @@ from nrx.random.continuous import (
     triangular,
     truncated_normal,
     uniform,
+    weibull_min,
 )
+from nrx.random.counts import binomial, multinomial, poisson
 from nrx.random.discrete import bernoulli, categorical, choice, geometric, permutation, rademacher, randint
+from nrx.random.gammas import beta, chisquare, dirichlet, f, gamma, loggamma, t
 from nrx.random.keys import PRNGKey, bits, clone, fold_in, key, key_data, key_impl, split, wrap_key_data
+from nrx.random.normals import (
+    ball,
+    double_sided_maxwell,
+    generalized_normal,
+    maxwell,
+    multivariate_normal,
+    orthogonal,
+    wald,
+)
 
 __all__ = [
     # keys
     "PRNGKey", "key", "split", "fold_in", "clone", "key_data", "wrap_key_data", "key_impl",
     # bits and integers
-    "bits", "randint", "rademacher", "bernoulli", "geometric",
+    "bits", "randint", "rademacher", "bernoulli", "geometric", "binomial", "multinomial",
+    "poisson",
     # choices
     "categorical", "choice", "permutation",
     # continuous distributions
     "uniform", "normal", "truncated_normal", "exponential", "gumbel", "laplace", "logistic", "cauchy",
-    "lognormal", "pareto", "rayleigh", "triangular",
+    "lognormal", "pareto", "rayleigh", "triangular", "weibull_min",
+    # those made of gamma distributed numbers
+    "gamma", "loggamma", "beta", "dirichlet", "chisquare", "f", "t",
+    # those made of normal numbers
+    "maxwell", "double_sided_maxwell", "wald", "generalized_normal", "ball", "multivariate_normal", "orthogonal",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_shape, show
 from nrx.ops.arithmetic import abs, add, complex, div, max, mul, neg, nextafter, sign, sub
 from nrx.ops.common import scalar_array
-from nrx.ops.elementary import exp, log, log1p, sqrt, tan
+from nrx.ops.elementary import exp, log, log1p, pow, sqrt, tan
 from nrx.ops.logic import bitwise_and, clamp, ge, lt, select
 from nrx.ops.special import erf, erf_inv
 from nrx.ops.structural import broadcast_to, convert_element_type
@@ -333,6 +333,32 @@ def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dt
     rising = add(left, sqrt(mul(mul(unit, width), sub(mode, left))))
     falling = sub(right, sqrt(mul(mul(sub(1.0, unit), width), sub(right, mode))))
     return select(lt(unit, div(sub(mode, left), width)), rising, falling)
+
+
+def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = None, dtype: Any = None) -> Array:
+    """Weibull distributed numbers: x is above y with probability exp(-(y / scale)**concentration); differentiable.
+
+    Args:
+        key: a uint32 array of shape (2,).
+        scale, concentration: the parameters, positive, arrays or numbers; the draw is differentiable in them.
+        shape: the shape of the result, to which they broadcast; by default the shape they have together.
+        dtype: float16, bfloat16, float32 or float64; by default the default float.
+
+    Returns:
+        An array of that shape and dtype.
+
+    Raises:
+        ArgumentTypeError, DTypeError, ShapeError: `key` is no key, `dtype` no float, or a parameter does not fit.
+
+    >>> import nrx
+    >>> x = nrx.random.weibull_min(nrx.random.PRNGKey(0), 2.0, 1.0, (2000,))
+    >>> bool(abs(x.mean() - 2) < 0.15)
+    True
+    """
+    name, dtype = "weibull_min", float_dtype("weibull_min", dtype)
+    shape = joint_shape(name, shape, scale=scale, concentration=concentration)
+    scale, concentration = parameters(name, shape, dtype, scale=scale, concentration=concentration)
+    return mul(pow(_exponential(name, key, shape, dtype), div(1.0, concentration)), scale)
 
 
 # Draws for the functions above and for those of other files; `name` is the public function's, for messages

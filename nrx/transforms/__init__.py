@@ -1,6 +1,7 @@
 """Transformations of pure functions: staging, forward and reverse mode, batching, compilation, custom rules."""
 
 from nrx.transforms.batching import vmap
+from nrx.transforms.callbacks import pure_callback
 from nrx.transforms.checkpoint import checkpoint, remat
 from nrx.transforms.custom import custom_jvp, custom_vjp, stop_gradient
 from nrx.transforms.derivatives import grad, hessian, jacfwd, jacobian, jacrev, value_and_grad, vjp
@@ -26,6 +27,7 @@ __all__ = [
     "linear_transpose",
     "linearize",
     "make_jaxpr",
+    "pure_callback",
     "remat",
     "stop_gradient",
     "value_and_grad",

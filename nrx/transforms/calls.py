@@ -10,8 +10,9 @@ from typing import Any
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.backend import Raw, Runner
+from nrx.core.errors import DifferentiationError
 from nrx.core.primitive import Primitive
-from nrx.core.program import Program
+from nrx.core.program import Program, without_effects
 from nrx.transforms.batching import Axis, batch_program
 from nrx.transforms.forward import jvp_program, with_zeros
 from nrx.transforms.linearize import linearize_program
@@ -22,6 +23,17 @@ def present_tangents(tangents: Sequence[Any]) -> tuple[tuple[bool, ...], list[Ar
     """Which tangents are not zero, and those."""
     nonzero = tuple(not isinstance(t, Zero) for t in tangents)
     return nonzero, [t for t in tangents if not isinstance(t, Zero)]
+
+
+def rerun(program: Program, what: str) -> Program:
+    """The Program to be run a second time in a derivative, without the effects that the first run had."""
+    quiet = without_effects(program)
+    if quiet.has_effects:
+        raise DifferentiationError(
+            f"the derivative of {what} runs {program.name} again, whose results depend on an io_callback",
+            fix="call io_callback outside, and pass its results as arguments",
+        )
+    return quiet
 
 
 def call_primitive(name: str) -> Primitive:

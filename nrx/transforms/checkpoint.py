@@ -8,7 +8,7 @@ from nrx.core.array import Array
 from nrx.core.program import Program, evaluate, prune
 from nrx.core.pytree import tree_unflatten
 from nrx.ops.common import NOT_YET_LOWERED
-from nrx.transforms.calls import call_primitive, present_tangents
+from nrx.transforms.calls import call_primitive, present_tangents, rerun
 from nrx.transforms.flatten import argnums_tuple, check_function, fix_arguments, flatten_call
 from nrx.transforms.forward import with_zeros
 from nrx.transforms.linearize import linearize_program
@@ -22,10 +22,11 @@ def _tangent_program(program: Program, nonzero: tuple[bool, ...]) -> tuple[Progr
 
     def derive() -> tuple[Program, tuple[bool, ...]]:
         split = linearize_program(program, nonzero)
+        known = rerun(split.known, "checkpoint")
 
         def function(*args: Array) -> list[Array]:
             primals, tangents = args[: len(nonzero)], args[len(nonzero) :]
-            residuals = split.residuals(primals, evaluate(split.known, primals))
+            residuals = split.residuals(primals, evaluate(known, primals))
             return evaluate(split.linear, [*residuals, *tangents])
 
         tangent_avals = [a.tangent for a, some in zip(program.in_avals, nonzero, strict=True) if some]

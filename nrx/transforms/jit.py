@@ -5,20 +5,24 @@ import inspect
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from nrx.core.aval import Aval
-from nrx.core.config import config
-from nrx.core.errors import StaticArgumentError, UnhashableError, nesting_error
+from nrx.core.config import config, rare
+from nrx.core.errors import ArgumentTypeError, StaticArgumentError, UnhashableError, nesting_error
 from nrx.core.once import making
+from nrx.core.primitive import registry
 from nrx.core.program import Program, prune
 from nrx.core.pytree import PyTreeDef, tree_flatten
 from nrx.core.trace import Tracer, describe_caller, name_of, named_axes
 from nrx.transforms.dispatch import Static
+from nrx.transforms.explain import Key, report, why
 from nrx.transforms.flatten import arrays_of_call, check_function, positional_name
 from nrx.transforms.stages import Caller, Lowered, Traced
 from nrx.transforms.staging import abstract_leaves, stage_call
 
 _MOST_TRACED = 1024
+_all: WeakSet["JitFunction"] = WeakSet()
 
 
 class _Static(NamedTuple):
@@ -79,7 +83,8 @@ class JitFunction(Caller):
                 f"jit of {name_of(function)}: {', '.join(sorted(both))} cannot be both static and donated",
                 fix="only arrays have memory to donate: leave it out of donate_argnums",
             )
-        self._traced: dict[Hashable, Traced] = {}
+        self._traced: dict[tuple, Traced] = {}
+        _all.add(self)
         self.trace_count = 0
 
     def __repr__(self) -> str:
@@ -89,6 +94,8 @@ class JitFunction(Caller):
         return self if instance is None else functools.partial(self, instance)
 
     def _call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        if rare and config.disable_jit:
+            return self._function(*args, **kwargs)
         try:
             statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
             positions = self._dynamic(args) if statics else None
@@ -124,12 +131,14 @@ class JitFunction(Caller):
         return self._trace(avals, in_tree, statics, args)
 
     def _trace(self, avals: list[Aval], in_tree: PyTreeDef, statics: tuple, args: tuple) -> Traced:
-        key = (in_tree, tuple(avals), statics, config.tracing_key(), named_axes())
+        key = self._key(avals, in_tree, statics)
         if (traced := self._traced.get(key)) is not None:
             return traced
         with making((id(self), key)):
             if (traced := self._traced.get(key)) is not None:
                 return traced
+            if rare:
+                report(self._function, Key(*key), self._traced, self._dynamic(args))
             self.trace_count += 1
             function = self._partial(args, statics) if statics else self._function
             positions = self._dynamic(args)
@@ -143,6 +152,16 @@ class JitFunction(Caller):
                     self._traced.pop(next(iter(self._traced)), None)
                 self._traced[key] = traced  # a tracer belongs to this call alone
         return traced
+
+    def _key(self, avals: list[Aval], in_tree: PyTreeDef, statics: tuple) -> tuple:
+        return in_tree, tuple(avals), statics, config.tracing_key(), named_axes()
+
+    def _explain(self, args: tuple, kwargs: dict[str, Any]) -> str | None:
+        """Why a call like this would be traced; None if it would not."""
+        statics, dynamic_args, dynamic_kwargs = self._split(args, kwargs)
+        avals, in_tree = abstract_leaves(self._function, dynamic_args, dynamic_kwargs, self._dynamic(args))
+        key = self._key(avals, in_tree, statics)
+        return None if key in self._traced else why(self._function, Key(*key), self._traced, self._dynamic(args))
 
     def _donated_leaves(self, in_tree: PyTreeDef, positions: Sequence[int]) -> tuple[bool, ...]:
         """For each leaf of the dynamic arguments whether it is donated."""
@@ -267,3 +286,40 @@ def jit(
         )  # fmt: skip
     check_function("jit", function)
     return JitFunction(function, static_argnums, static_argnames, donate_argnums, donate_argnames)
+
+
+def explain_recompile(function: Callable, *args: Any, **kwargs: Any) -> str | None:
+    """Why a call of a jitted function with these arguments would trace it anew: which argument differs in what.
+
+    Args:
+        function: what `jit` made.
+        args, kwargs: arguments (arrays or ShapeDtypeStructs), compared with the most similar call so far.
+
+    Returns:
+        A sentence, or None if the call is like one before. `config.explain_cache_misses` logs the same in every call.
+
+    Raises:
+        ArgumentTypeError: `function` was not made by `jit`.
+
+    >>> import nrx
+    >>> double = nrx.jit(lambda x: x * 2)
+    >>> _ = double(nrx.numpy.ones(3))
+    >>> nrx.explain_recompile(double, nrx.numpy.ones(4))
+    'x was float32[3], is float32[4]'
+    """
+    if not isinstance(function, JitFunction):
+        raise ArgumentTypeError(
+            f"explain_recompile needs a function that jit made, got {name_of(function)}", fix="pass jit's result"
+        )
+    return function._explain(args, kwargs)
+
+
+def clear_caches() -> None:
+    """Forget all that was traced and compiled: the next call of every jitted function traces and compiles again.
+
+    What is kept on disk stays there.
+    """
+    for function in list(_all):
+        function.clear_cache()
+    for prim in registry.values():
+        prim.forget()

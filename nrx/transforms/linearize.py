@@ -33,8 +33,9 @@ class ForkTrace(Trace):
     def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
         if not any(map(self.is_tangent, args)):
             return bind_with(self.parent, prim, args, params)
-        if prim.call_program is not None and not self._all_depend(params[prim.call_program], args):
-            return evaluate(params[prim.call_program], args)
+        program = params[prim.call_program] if prim.call_program is not None else None
+        if program is not None and (program.has_effects or not self._all_depend(program, args)):
+            return evaluate(program, args)
         return bind_with(self.tangents, prim, args, params)
 
     def _all_depend(self, program: Program, args: tuple) -> bool:

@@ -8,6 +8,7 @@ from nrx.core.aval import Aval
 from nrx.core.backend import Device, Executable, MemoryAnalysis, default_device, find_device
 from nrx.core.cost import program_cost
 from nrx.core.errors import ArgumentTypeError, TreeError
+from nrx.core.finite import is_checking
 from nrx.core.program import Program
 from nrx.core.pytree import (
     PyTreeDef,
@@ -119,7 +120,7 @@ class Traced:
             given: the leaves as they were passed.
             arrays: the same as Arrays.
         """
-        if not is_plain():
+        if not is_plain() or is_checking():
             return None
         kinds = tuple(map(kind_of, given))
         if kinds in self._quick:

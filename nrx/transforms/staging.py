@@ -1,6 +1,7 @@
 """Staging: running a function on tracers that record every operation into a Program."""
 
 import functools
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval
 from nrx.core.check import check_program
-from nrx.core.config import config
-from nrx.core.dtypes import canonical_dtype
-from nrx.core.errors import Source, user_source
-from nrx.core.program import Atom, Eqn, Literal, Program, Var
+from nrx.core.config import config, rare
+from nrx.core.dtypes import canonical_dtype, is_inexact
+from nrx.core.errors import Source, blame, user_source
+from nrx.core.program import Atom, Eqn, Literal, Program, Var, evaluate
 from nrx.core.pytree import PyTreeDef, tree_flatten, tree_flatten_with_path, tree_unflatten
 from nrx.core.shapes import Shape, canonical_shape, show
 from nrx.core.trace import Trace, Tracer, current_trace, leaked, name_of, new_trace
@@ -124,7 +125,21 @@ def stage(
     trace = StagingTrace(current_trace(), f"{caller} of {name}", names)
     with new_trace(trace):
         arguments = [trace.argument(aval) for aval in avals]
-        return trace.program(arguments, function(*arguments), name)
+        program = trace.program(arguments, function(*arguments), name)
+    if rare and config.check_tracer_leaks:
+        del arguments
+        _check_leaks(trace)
+    return program
+
+
+def _check_leaks(trace: StagingTrace) -> None:
+    """Raise LeakedTracerError for a tracer that somebody still holds, with the line that made it."""
+    trace.constants.clear()
+    gc.collect()
+    for tracer in gc.get_objects():
+        if type(tracer) is StagingTracer and tracer._trace is trace:
+            with blame(tracer.source):
+                raise leaked(tracer)
 
 
 def stage_call(
@@ -212,12 +227,15 @@ class _StandIn(Array):
         self.aval = aval
 
 
-def make_jaxpr(function: Callable, static_argnums: int | Sequence[int] = ()) -> Callable[..., Program]:
+def make_jaxpr(
+    function: Callable, static_argnums: int | Sequence[int] = (), *, return_shape: bool = False
+) -> Callable[..., Any]:
     """A function that traces `function` and returns the Program instead of running it.
 
     Args:
         function: a function of pytrees of arrays.
         static_argnums: positional arguments to pass on as they are.
+        return_shape: return a pair: the Program, and the tree of the result as `eval_shape` gives it.
 
     Returns:
         A function of the same arguments (arrays, or `ShapeDtypeStruct`s); print its result to read the Program.
@@ -230,14 +248,19 @@ def make_jaxpr(function: Callable, static_argnums: int | Sequence[int] = ()) -> 
     """
 
     @functools.wraps(check_function("make_jaxpr", function))
-    def make(*args: Any, **kwargs: Any) -> Program:
+    def make(*args: Any, **kwargs: Any) -> Any:
         static = argnums_tuple(static_argnums, len(args), "static_argnums")
         dynamic = [i for i in range(len(args)) if i not in static]
         partial = fix_arguments(function, args, dynamic)
         avals, in_tree = abstract_leaves(function, tuple(args[i] for i in dynamic), kwargs, dynamic)
-        return stage_call(partial, avals, in_tree, "make_jaxpr", dynamic)[0]
+        program, out_tree = stage_call(partial, avals, in_tree, "make_jaxpr", dynamic)
+        return (program, _structs(program, out_tree)) if return_shape else program
 
     return make
+
+
+def _structs(program: Program, out_tree: PyTreeDef) -> Any:
+    return tree_unflatten(out_tree, [ShapeDtypeStruct(a.shape, a.dtype, a.weak_type) for a in program.out_avals])
 
 
 def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
@@ -255,5 +278,39 @@ def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
     ShapeDtypeStruct(shape=(3, 3), dtype=float32)
     """
     avals, in_tree = abstract_leaves(check_function("eval_shape", function), args, kwargs)
-    program, out_tree = stage_call(function, avals, in_tree, "eval_shape")
-    return tree_unflatten(out_tree, [ShapeDtypeStruct(a.shape, a.dtype, a.weak_type) for a in program.out_avals])
+    return _structs(*stage_call(function, avals, in_tree, "eval_shape"))
+
+
+def closure_convert(function: Callable, *example_args: Any) -> tuple[Callable, list[Array]]:
+    """`function` without the traced values that it closes over, which become arguments.
+
+    Args:
+        function: a function of pytrees of arrays; for functions with a `custom_vjp` that get it as an argument.
+        *example_args: arguments (arrays or `ShapeDtypeStruct`s) for which it is traced.
+
+    Returns:
+        `(converted, consts)`: `converted(*args, *consts)` is `function(*args)` for arguments of these types. `consts`
+        are the floating or complex values that an enclosing transformation traces.
+
+    >>> import nrx
+    >>> def f(x):
+    ...     converted, consts = nrx.closure_convert(lambda y: x * y, 1.0)
+    ...     return converted(2.0, *consts) + len(consts)
+    >>> nrx.grad(f)(3.0)
+    Array(2., dtype=float32, weak_type=True)
+    """
+    avals, in_tree = abstract_leaves(check_function("closure_convert", function), example_args, {})
+    program, out_tree = stage_call(function, avals, in_tree, "closure_convert")
+    hoisted = [isinstance(c, Tracer) and is_inexact(c.dtype) for c in program.consts]
+    consts = [c for c, is_hoisted in zip(program.consts, hoisted, strict=True) if is_hoisted]
+
+    @functools.wraps(function)
+    def converted(*args_and_consts: Any) -> Any:
+        count = len(args_and_consts) - len(consts)
+        leaves, _ = flatten_call(function, args_and_consts[:count], {})
+        given = iter(args_and_consts[count:])
+        values = [next(given) if h else c for c, h in zip(program.consts, hoisted, strict=True)]
+        opened = Program((*program.constvars, *program.invars), program.eqns, program.outs, name=program.name)
+        return tree_unflatten(out_tree, evaluate(opened, [*values, *leaves]))
+
+    return converted, consts

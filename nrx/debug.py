@@ -1,0 +1,148 @@
+"""Looking into transformed code while it runs: `print`, `callback` and `breakpoint`.
+
+They run under every transformation, in the order of the program and as often as it says: once for each element under
+`vmap`, and not again where a derivative computes values a second time.
+"""
+
+import builtins
+import code
+import string
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx.core.array import Array
+from nrx.core.errors import ArgumentError, user_frame, user_source
+from nrx.transforms.callbacks import call_for_effect
+from nrx.transforms.flatten import check_function
+
+__all__ = ["breakpoint", "callback", "print"]
+
+
+def callback(callback: Callable[..., Any], *args: Any, ordered: bool = False, **kwargs: Any) -> None:
+    """Call a Python function whenever the transformed program gets here; what it returns is ignored.
+
+    Args:
+        callback: a function.
+        args, kwargs: its arguments: trees, in which arrays become NumPy arrays; other leaves are passed as they are.
+        ordered: accepted for JAX's sake; callbacks always run in the order of the program.
+
+    Raises:
+        ArgumentTypeError: `callback` is no function. What it raises itself is raised by the transformed function.
+
+    >>> import nrx
+    >>> seen = []
+    >>> def f(x):
+    ...     nrx.debug.callback(lambda y: seen.append(float(y)), x)
+    ...     return x * x
+    >>> nrx.vmap(nrx.grad(f))(nrx.numpy.arange(3.0)), seen
+    (Array([0., 2., 4.], dtype=float32), [0.0, 1.0, 2.0])
+    """
+    call_for_effect(check_function("debug.callback", callback), args, kwargs)
+
+
+def print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
+    """Print a line with the values of arrays, whenever the transformed program gets here.
+
+    Args:
+        fmt: a format string as of `str.format`. (An f-string would show tracers.)
+        args, kwargs: what it formats: arrays, or anything else.
+        ordered: accepted for JAX's sake; lines always come in the order of the program.
+
+    Raises:
+        ArgumentError: the format string does not fit the arguments; raised while tracing.
+
+    >>> import nrx
+    >>> _ = nrx.jit(lambda x: nrx.debug.print("x = {:.1f}, {y}", x, y=x + 1))(1.0)
+    x = 1.0, 2.0
+    """
+    _check_format(fmt, args, kwargs)
+    call_for_effect(_Line(fmt), args, kwargs)
+
+
+def breakpoint(*, backend: str | None = None, num_frames: int | None = None, ordered: bool = False) -> None:
+    """Stop here, whenever the transformed program gets here, with a Python prompt.
+
+    The names at the prompt are the local variables of the function that called this one, with the values of arrays.
+    The end of the input (Ctrl-D) or `exit()` goes on.
+
+    Args:
+        backend, num_frames, ordered: accepted for JAX's sake.
+    """
+    frame = user_frame()
+    names = dict(frame.f_locals) if frame is not None else {}
+    scope = frame.f_globals if frame is not None else {}
+    arrays = {name: value for name, value in names.items() if isinstance(value, Array | np.ndarray)}
+    others = {name: value for name, value in names.items() if name not in arrays}
+    where = user_source()
+
+    def stop(**values: Any) -> None:
+        banner = f"nrx.debug.breakpoint at {where}; values: {', '.join([*values, *others]) or 'none'}"
+        try:
+            code.interact(banner, local={**scope, **others, **values}, exitmsg="")
+        except SystemExit:
+            sys.stdout.flush()
+
+    call_for_effect(stop, (), arrays)
+
+
+class _Line:
+    __name__ = "print"
+
+    def __init__(self, fmt: str):
+        self.fmt = fmt
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        builtins.print(self.fmt.format(*args, **kwargs), flush=True)
+
+
+class _Formatter(string.Formatter):
+    """Finds out whether a format string uses the arguments, all of them, and no others."""
+
+    def __init__(self) -> None:
+        self.used: set[int | str] = set()
+
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Any) -> Any:
+        self.used.add(key)
+        return super().get_value(key, args, kwargs)
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Any) -> Any:
+        first = field_name.partition(".")[0].partition("[")[0]
+        key: int | str = int(first) if first.isdecimal() else first
+        return self.get_value(key, args, kwargs), key
+
+    def convert_field(self, value: Any, conversion: str | None) -> Any:
+        return value
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return ""
+
+    def check_unused_args(self, used_args: set[int | str], args: Sequence[Any], kwargs: Any) -> None:
+        unused = [f"argument {i}" for i in range(len(args)) if i not in self.used]
+        unused += [f"argument {name}" for name in kwargs if name not in self.used]
+        if unused:
+            raise ArgumentError(
+                f"debug.print: the format string does not use {', '.join(unused)}",
+                fix="write a field for it: debug.print('x = {x}', x=x), with no f before the string",
+            )
+
+
+def _check_format(fmt: str, args: tuple, kwargs: dict[str, Any]) -> None:
+    if not isinstance(fmt, str):
+        raise ArgumentError(
+            f"debug.print: the first argument must be a format string, got a {type(fmt).__name__}",
+            fix="write debug.print('{}', x)",
+        )
+    try:
+        _Formatter().vformat(fmt, args, kwargs)
+    except (IndexError, KeyError) as error:
+        raise ArgumentError(
+            f"debug.print: the format string {fmt!r} names an argument that is not given: {error}",
+            fix="pass it, or write {{ and }} for braces",
+        ) from None
+    except ValueError as error:
+        if isinstance(error, ArgumentError):
+            raise
+        raise ArgumentError(f"debug.print: {fmt!r} is no format string: {error}", fix="write {} for a value") from None

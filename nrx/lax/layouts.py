@@ -1,0 +1,194 @@
+"""Shapes and layouts: broadcasting, stacking, tiling, and the shapes that windows and convolutions give."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx.core.array import Array, asarray
+from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.shapes import Shape, canonical_axis, canonical_shape, show, size
+from nrx.ops.common import as_arrays
+from nrx.ops.convolution import conv_dimension_numbers, conv_general_dilated
+from nrx.ops.dot import dot_general
+from nrx.ops.slicing import concatenate, index_in_dim
+from nrx.ops.sliding import canonical_padding, canonical_steps, dilated, window_count
+from nrx.ops.structural import broadcast_in_dim, expand_dims, full, reshape, transpose
+
+
+def broadcast(operand: Any, sizes: Sequence[int]) -> Array:
+    """`operand` repeated along new leading axes of these sizes."""
+    (x,) = as_arrays("broadcast", operand)
+    sizes = canonical_shape(sizes)
+    return broadcast_in_dim(x, (*sizes, *x.shape), range(len(sizes), len(sizes) + x.ndim))
+
+
+def broadcast_to_rank(x: Any, rank: int) -> Array:
+    """`x` with leading axes of size 1, so that it has `rank` axes in all."""
+    (x,) = as_arrays("broadcast_to_rank", x)
+    if rank < x.ndim:
+        raise ShapeError(f"broadcast_to_rank: an array of shape {show(x.shape)} has more than {rank} axes")
+    return reshape(x, ((1,) * (rank - x.ndim) + x.shape))
+
+
+def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Array:
+    """`operand` with the axes from `start_dimension` up to, not including, `stop_dimension` made one.
+
+    >>> import nrx
+    >>> nrx.lax.collapse(nrx.numpy.ones((2, 3, 4)), 1).shape
+    (2, 12)
+    """
+    (x,) = as_arrays("collapse", operand)
+    start, stop, _ = slice(start_dimension, stop_dimension).indices(x.ndim)
+    if stop < start:
+        raise ArgumentError(f"collapse: axes from {start_dimension} to {stop_dimension} are none", fix="swap them")
+    return reshape(x, (*x.shape[:start], size(x.shape[start:stop]), *x.shape[stop:]))
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Array:
+    """Arrays of one shape and dtype along a new axis."""
+    parts = as_arrays("stack", *arrays)
+    if not parts:
+        raise ArgumentError("stack needs an array", fix="pass at least one")
+    at = canonical_axis(axis, parts[0].ndim + 1)
+    return concatenate([expand_dims(x, (at,)) for x in parts], at)
+
+
+def unstack(x: Any, axis: int = 0) -> tuple[Array, ...]:
+    """The slices of `x` along an axis, without it."""
+    (x,) = as_arrays("unstack", x)
+    at = canonical_axis(axis, x.ndim)
+    return tuple(index_in_dim(x, i, at, keepdims=False) for i in range(x.shape[at]))
+
+
+def tile(x: Any, reps: Sequence[int]) -> Array:
+    """`x` repeated as often as `reps` says for each axis."""
+    (x,) = as_arrays("tile", x)
+    times = canonical_shape(reps)
+    if len(times) != x.ndim:
+        raise ShapeError(f"tile: {len(times)} repetitions {times} for an array of shape {show(x.shape)}")
+    pairs = [n for pair in zip(times, x.shape, strict=True) for n in pair]
+    spread = broadcast_in_dim(x, pairs, range(1, 2 * x.ndim, 2))
+    return reshape(spread, tuple(n * t for n, t in zip(x.shape, times, strict=True)))
+
+
+def empty(shape: Any, dtype: Any) -> Array:
+    """An array of that shape and dtype; its elements are zeros, as everything here is deterministic."""
+    return full(canonical_shape(shape), 0, dtype)
+
+
+def dtype(x: Any) -> np.dtype:
+    """The dtype of an array, or the one that a number or NumPy array would get."""
+    return asarray(x, "dtype: argument").dtype
+
+
+# Shapes of windows and convolutions
+
+
+def padtype_to_pads(
+    in_shape: Sequence[int], window_shape: Sequence[int], window_strides: Sequence[int], padding: str
+) -> list[tuple[int, int]]:
+    """The (low, high) padding of each axis that 'SAME', 'SAME_LOWER' or 'VALID' stands for."""
+    in_shape, window = canonical_shape(in_shape), canonical_shape(window_shape)
+    return list(canonical_padding("padtype_to_pads", padding, in_shape, window, tuple(window_strides)))
+
+
+def reduce_window_shape_tuple(
+    operand_shape: Sequence[int],
+    window_dimensions: Sequence[int],
+    window_strides: Sequence[int],
+    padding: Any,
+    base_dilation: Sequence[int] | None = None,
+    window_dilation: Sequence[int] | None = None,
+) -> Shape:
+    """The shape that `reduce_window` gives."""
+    shape = canonical_shape(operand_shape)
+    window, strides, base, dilation = (
+        canonical_steps("reduce_window", steps, len(shape))
+        for steps in (window_dimensions, window_strides, base_dilation, window_dilation)
+    )
+    pads = canonical_padding("reduce_window", padding, shape, tuple(map(dilated, window, dilation)), strides)
+    return tuple(map(window_count, shape, window, strides, pads, base, dilation))
+
+
+def conv_shape_tuple(
+    lhs_shape: Sequence[int], rhs_shape: Sequence[int], strides: Sequence[int], pads: Any, batch_group_count: int = 1
+) -> Shape:
+    """The shape of a convolution of (batch, features, space) with (output features, input features, space)."""
+    lhs, rhs = canonical_shape(lhs_shape), canonical_shape(rhs_shape)
+    return (lhs[0] // batch_group_count, rhs[0], *reduce_window_shape_tuple(lhs[2:], rhs[2:], strides, pads))
+
+
+def conv_general_shape_tuple(
+    lhs_shape: Sequence[int], rhs_shape: Sequence[int], window_strides: Sequence[int], padding: Any,
+    dimension_numbers: Any,
+) -> Shape:  # fmt: skip
+    """The shape of a convolution in any layout."""
+    lhs, rhs = canonical_shape(lhs_shape), canonical_shape(rhs_shape)
+    numbers = conv_dimension_numbers(lhs, rhs, dimension_numbers)
+    plain = conv_shape_tuple([lhs[i] for i in numbers.lhs_spec], [rhs[i] for i in numbers.rhs_spec],
+                             window_strides, padding)  # fmt: skip
+    return tuple(plain[i] for i in np.argsort(numbers.out_spec))
+
+
+# Windows as an axis
+
+
+def conv_general_dilated_patches(
+    lhs: Any,
+    filter_shape: Sequence[int],
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Array:
+    """The windows that a convolution sees: a feature for every input feature and place in the window, in that order.
+
+    Arguments as of `conv_general_dilated`, with the spatial shape of the kernel in place of the kernel.
+
+    >>> import nrx
+    >>> nrx.lax.conv_general_dilated_patches(nrx.numpy.arange(4.0).reshape(1, 1, 4), (2,), (1,), "VALID")
+    Array([[[0., 1., 2.],
+            [1., 2., 3.]]], dtype=float32)
+    """
+    (x,) = as_arrays("conv_general_dilated_patches", lhs)
+    window = canonical_shape(filter_shape)
+    numbers = conv_dimension_numbers(x.shape, (1,) * x.ndim, dimension_numbers)
+    places, features = size(window), x.shape[numbers.lhs_spec[1]]
+    one_hot = np.tile(np.eye(places).reshape(places, 1, *window), (features, *(1,) * (x.ndim - 1)))
+    kernel = one_hot.transpose(np.argsort(numbers.rhs_spec)).astype(x.dtype)
+    return conv_general_dilated(
+        x, kernel, window_strides, padding, lhs_dilation, rhs_dilation, numbers, features,
+        precision=precision, preferred_element_type=preferred_element_type,
+    )  # fmt: skip
+
+
+def conv_general_dilated_local(
+    lhs: Any,
+    rhs: Any,
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    filter_shape: Sequence[int],
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    precision: Any = None,
+) -> Array:
+    """A convolution with a kernel of its own for every place of the result.
+
+    `rhs` is (output features, input features * places in the window, space of the result), in the layout that
+    `dimension_numbers` gives; the other arguments are as of `conv_general_dilated`.
+    """
+    x, kernels = as_arrays("conv_general_dilated_local", lhs, rhs)
+    _, rhs_spec, out_spec = numbers = conv_dimension_numbers(x.shape, kernels.shape, dimension_numbers)
+    patches = conv_general_dilated_patches(
+        x, filter_shape, window_strides, padding, lhs_dilation, rhs_dilation, numbers, precision
+    )
+    contracting = ((rhs_spec[1],), (out_spec[1],))
+    products = dot_general(kernels, patches, (contracting, (rhs_spec[2:], out_spec[2:])), precision)
+    space = range(products.ndim - 2)
+    plain = transpose(products, (products.ndim - 1, products.ndim - 2, *space))
+    return transpose(plain, np.argsort(out_spec).tolist())

@@ -1,0 +1,187 @@
+"""Incomplete gamma and beta functions of real arrays, and the Bessel functions i0 and i1, scaled.
+
+Their numerics are in `incomplete_math`, computed in float64 whatever the dtype.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes, loops
+from nrx.core.array import Array
+from nrx.core.errors import DifferentiationError
+from nrx.core.loops import Builder, Expr, Native, Operand
+from nrx.core.primitive import Primitive
+from nrx.core.shapes import size
+from nrx.ops import accumulation, incomplete_math
+from nrx.ops.arithmetic import add, div, mul, neg, sign, sub
+from nrx.ops.common import FLOATING, as_arrays, elementwise_lower
+from nrx.ops.elementary import exp, log, log1p
+from nrx.ops.incomplete_math import ArrayMath, LoopMath
+from nrx.ops.logic import eq, select
+from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, lift_same, nonlinear
+from nrx.ops.special import lgamma
+from nrx.ops.structural import convert_element_type, full_like
+
+# Public functions
+
+
+def igamma(a: Any, x: Any) -> Array:
+    """The regularised lower incomplete gamma function, elementwise: from 0 at x = 0 to 1 at inf; NaN below 0.
+
+    >>> import nrx
+    >>> nrx.lax.igamma(2.0, 3.0).round(4)
+    Array(0.8009, dtype=float32, weak_type=True)
+    """
+    return igamma_p.bind(*lift_same("igamma", a, x))
+
+
+def igammac(a: Any, x: Any) -> Array:
+    """1 - igamma(a, x), elementwise, without cancellation."""
+    return igammac_p.bind(*lift_same("igammac", a, x))
+
+
+def igamma_grad_a(a: Any, x: Any) -> Array:
+    """The derivative of igamma(a, x) in a, elementwise."""
+    return igamma_grad_a_p.bind(*lift_same("igamma_grad_a", a, x))
+
+
+def random_gamma_grad(a: Any, x: Any) -> Array:
+    """The derivative of gamma distributed numbers x in their parameter a, elementwise."""
+    return random_gamma_grad_p.bind(*lift_same("random_gamma_grad", a, x))
+
+
+def betainc(a: Any, b: Any, x: Any) -> Array:
+    """The regularised incomplete beta function, elementwise: from 0 at x = 0 to 1 at x = 1; NaN elsewhere.
+
+    >>> import nrx
+    >>> nrx.lax.betainc(2.0, 3.0, 0.5)
+    Array(0.6875, dtype=float32, weak_type=True)
+    """
+    return betainc_p.bind(*lift_same("betainc", a, b, x))
+
+
+def bessel_i0e(x: Any) -> Array:
+    """exp(-|x|) times the modified Bessel function of order 0, elementwise."""
+    return bessel_i0e_p.bind(*as_arrays("bessel_i0e", x))
+
+
+def bessel_i1e(x: Any) -> Array:
+    """exp(-|x|) times the modified Bessel function of order 1, elementwise."""
+    return bessel_i1e_p.bind(*as_arrays("bessel_i1e", x))
+
+
+# impl
+
+
+def _impl(function: Callable) -> Callable:
+    def impl(xp: Any, *xs: Any) -> Any:
+        wide = [x.astype(np.float64) for x in xs]
+        return xp.asarray(function(ArrayMath(xp), *wide)).astype(xs[0].dtype)
+
+    return impl
+
+
+# jvp: derivative(tangent, result, *operands)
+
+
+def _through_float64(function: Callable) -> Callable:
+    """Compute in float64 what multiplies the tangent: differences of logarithms."""
+
+    def derivative(tangent: Array, out: Array, *xs: Array) -> Array:
+        wide = (convert_element_type(x, dtypes.float64) for x in xs)
+        return mul(tangent, convert_element_type(function(*wide), out.dtype))
+
+    return derivative
+
+
+def _gamma_density(a: Array, x: Array) -> Array:
+    return exp(sub(sub(mul(sub(a, 1.0), log(x)), x), lgamma(a)))
+
+
+def _beta_density(a: Array, b: Array, x: Array) -> Array:
+    powers = add(mul(sub(a, 1.0), log(x)), mul(sub(b, 1.0), log1p(neg(x))))
+    return exp(add(powers, sub(lgamma(add(a, b)), add(lgamma(a), lgamma(b)))))
+
+
+def _i1e_slope(tangent: Array, out: Array, x: Array) -> Array:
+    at_zero = eq(x, 0.0)
+    slope = sub(bessel_i0e(x), mul(out, add(sign(x), div(1.0, select(at_zero, full_like(x, 1), x)))))
+    return mul(tangent, select(at_zero, full_like(x, 0.5), slope))
+
+
+def _no_derivative(name: str, operand: str, fix: str) -> Derivative:
+    def derivative(*args: Any) -> Any:
+        raise DifferentiationError(f"the derivative of {name} with respect to {operand} is not implemented", fix=fix)
+
+    return derivative
+
+
+# lower
+
+_BLOCK = 64
+
+
+def _looping(function: Callable) -> Callable:
+    """The lower rule of a function whose elements are computed in loops of their own."""
+
+    def build(b: Builder, operands: list[Operand], results: list[Operand]) -> None:
+        (out,), count = results, size(results[0].aval.shape)
+        if not out.aval.size:
+            return
+        first = b.parallel(-(-count // _BLOCK)) * _BLOCK
+
+        def body(i: Expr) -> None:
+            wide = [loops.convert(accumulation.parts_of(x.at(first + i))[0], "f64") for x in operands]
+            accumulation.store(out, first + i, function(LoopMath(b), *wide))
+
+        b.loop(loops.clamp(count - first, _BLOCK), [], body)
+        b.kernel.cost = 500 * _BLOCK
+
+    rule = Native(build)
+    return lambda *avals: rule
+
+
+def _element(function: Callable) -> Callable:
+    """The element, for the compiler, of a function without loops."""
+
+    def element(x: Expr) -> Expr:
+        return loops.convert(function(LoopMath(), loops.convert(x, "f64")), x.type)
+
+    return elementwise_lower(element, 80)
+
+
+# Registration
+
+
+def _incomplete(name: str, *derivatives: Derivative | None) -> Primitive:
+    function = getattr(incomplete_math, name)
+    prim = elementwise(name, _impl(function), FLOATING).define(lower=_looping(function))
+    return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))
+
+
+def _bessel(name: str, derivative: Derivative) -> Primitive:
+    function = getattr(incomplete_math, name)
+    prim = elementwise(name, _impl(function), FLOATING).define(lower=_element(function))
+    return nonlinear(prim, elementwise_jvp(prim, add, derivative))
+
+
+_IN_X = "hold that argument: only the derivative in x is known"
+_ONCE = "differentiate once: this is a derivative already"
+
+igamma_p = _incomplete("igamma", lambda t, out, a, x: mul(t, igamma_grad_a(a, x)), _through_float64(_gamma_density))
+igammac_p = _incomplete(
+    "igammac",
+    lambda t, out, a, x: neg(mul(t, igamma_grad_a(a, x))),
+    _through_float64(lambda a, x: neg(_gamma_density(a, x))),
+)
+igamma_grad_a_p, random_gamma_grad_p = (
+    _incomplete(name, *(_no_derivative(name, operand, _ONCE) for operand in ("a", "x")))
+    for name in ("igamma_grad_a", "random_gamma_grad")
+)
+betainc_p = _incomplete(
+    "betainc", *(_no_derivative("betainc", operand, _IN_X) for operand in ("a", "b")), _through_float64(_beta_density)
+)
+bessel_i0e_p = _bessel("bessel_i0e", lambda t, out, x: mul(t, sub(bessel_i1e(x), mul(sign(x), out))))
+bessel_i1e_p = _bessel("bessel_i1e", _i1e_slope)

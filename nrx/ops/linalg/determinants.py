@@ -1,0 +1,127 @@
+"""Determinants, their logarithms, and adjugate matrices."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.aval import Aval, Zero
+from nrx.core.primitive import Primitive
+from nrx.ops.arithmetic import mul, real, sub
+from nrx.ops.common import as_arrays
+from nrx.ops.linalg.common import (
+    as_dtype_of,
+    check_square,
+    host_primitive,
+    on_host,
+    product,
+    real_dtype,
+    single,
+    trace_of,
+)
+from nrx.ops.linalg.solve import solve
+from nrx.ops.rules import nonlinear
+from nrx.ops.structural import broadcast_in_dim
+
+det_p = Primitive("det")
+slogdet_p = Primitive("slogdet", multiple_results=True)
+adjugate_p = Primitive("adjugate")
+
+# Public functions
+
+
+def det(x: Any) -> Array:
+    """The determinants of square matrices."""
+    return det_p.bind(*as_arrays("det", x))
+
+
+def slogdet(x: Any) -> tuple[Array, Array]:
+    """The signs of the determinants (of complex matrices: on the unit circle), and the logarithms of their moduli."""
+    return tuple(slogdet_p.bind(*as_arrays("slogdet", x)))
+
+
+def adjugate(x: Any) -> Array:
+    """The transposed matrices of cofactors: det(x) inv(x), and what that tends to where x is singular."""
+    return adjugate_p.bind(*as_arrays("adjugate", x))
+
+
+# impl
+
+
+def _det_impl(xp: Any, x: Any) -> tuple[Any, ...]:
+    return (xp.asarray(xp.linalg.det(x)),)
+
+
+def _slogdet_impl(xp: Any, x: Any) -> tuple[Any, ...]:
+    return tuple(map(xp.asarray, xp.linalg.slogdet(x)))
+
+
+def _adjugate_impl(xp: Any, x: Any) -> tuple[Any, ...]:
+    determinant = xp.asarray(xp.linalg.det(x))
+    if x.size and (determinant != 0).all():
+        return (determinant[..., None, None] * xp.linalg.inv(x),)
+    if not x.size or not xp.isfinite(x).all():
+        return (xp.full(x.shape, np.nan, x.dtype),)
+    u, s, vh = xp.linalg.svd(x)
+    n = s.shape[-1]
+    others = xp.where(xp.eye(n, dtype=bool), s.dtype.type(1), s[..., None, :]).prod(-1)
+    phase = xp.linalg.det(u) * xp.linalg.det(vh)
+    v, uh = vh.conj().swapaxes(-1, -2), u.conj().swapaxes(-1, -2)
+    out = phase[..., None, None] * ((v * others[..., None, :]) @ uh)
+    return (out.astype(x.dtype, copy=False),)
+
+
+# abstract
+
+
+def _det_abstract(x: Aval) -> Aval:
+    check_square("det", x)
+    return Aval(x.shape[:-2], x.dtype)
+
+
+def _slogdet_abstract(x: Aval) -> Sequence[Aval]:
+    check_square("slogdet", x)
+    return [Aval(x.shape[:-2], x.dtype), Aval(x.shape[:-2], real_dtype(x.dtype))]
+
+
+def _adjugate_abstract(x: Aval) -> Aval:
+    check_square("adjugate", x)
+    return x.strong
+
+
+# jvp
+
+
+def _det_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    return det_p.bind(x), trace_of(product(adjugate(x), dx))
+
+
+def _slogdet_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    sign, logarithm = slogdet_p.bind(x)
+    trace = trace_of(solve(x, dx))
+    if not dtypes.is_complex(x.dtype):
+        return [sign, logarithm], [Zero(sign.aval.tangent), trace]
+    size = real(trace)
+    return [sign, logarithm], [mul(sign, sub(trace, as_dtype_of(size, trace))), size]
+
+
+def _adjugate_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    out = adjugate_p.bind(x)
+    change = solve(x, dx)
+    trace = trace_of(change)
+    scaled = mul(out, broadcast_in_dim(trace, out.shape, range(trace.ndim)))
+    return out, sub(scaled, product(change, out))
+
+
+# Registration
+
+det_p.define(impl=single(on_host(_det_impl)), abstract=_det_abstract)
+slogdet_p.define(impl=on_host(_slogdet_impl), abstract=_slogdet_abstract)
+adjugate_p.define(impl=single(on_host(_adjugate_impl)), abstract=_adjugate_abstract)
+for _prim, _jvp in ((det_p, _det_jvp), (slogdet_p, _slogdet_jvp), (adjugate_p, _adjugate_jvp)):
+    nonlinear(host_primitive(_prim), _jvp)

@@ -1,0 +1,256 @@
+"""Decompositions with the arguments of SciPy. `overwrite_*`, `check_finite` and `lwork` are without effect."""
+
+from typing import Any
+
+from nrx.core.array import Array
+from nrx.core.dtypes import complex_dtype, is_complex
+from nrx.core.errors import ArgumentError
+from nrx.lax import linalg as lax_linalg
+from nrx.numpy import linalg as np_linalg
+from nrx.numpy.diagonals import tril, triu
+from nrx.numpy.promotion import as_inexact, promote_dtypes
+from nrx.ops import linalg
+from nrx.ops.linalg.common import corner_of, dagger, identity, permutation_matrix
+from nrx.scipy.linalg.systems import solve_triangular
+
+
+def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Array:
+    """The Cholesky factor: a = U^H @ U, or with `lower` L @ L^H.
+
+    Args:
+        a: hermitian positive definite matrices (..., n, n); others give NaN.
+        lower: whether L is wanted.
+        overwrite_a: without effect, as check_finite.
+
+    Returns:
+        An array of the shape of a.
+
+    >>> nrx.scipy.linalg.cholesky(jnp.array([[4.0, 2.0], [2.0, 5.0]]))
+    Array([[2., 1.],
+           [0., 2.]], dtype=float32)
+    """
+    return np_linalg.cholesky(a, upper=not lower)
+
+
+def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Array, bool]:
+    """The Cholesky factor for `cho_solve`, and whether it is the lower one; arguments as of `cholesky`.
+
+    The other triangle is zero; in SciPy it holds anything.
+
+    >>> nrx.scipy.linalg.cho_factor(jnp.array([[4.0]]))
+    (Array([[2.]], dtype=float32), False)
+    """
+    return cholesky(a, lower), lower
+
+
+def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Array, Array]:
+    """The LU decomposition for `lu_solve`.
+
+    Args:
+        a: an array of shape (..., m, n).
+        overwrite_a: without effect, as check_finite.
+
+    Returns:
+        Both factors packed into one array, and the int32 exchanges of rows: row i with row pivots[i].
+
+    >>> nrx.scipy.linalg.lu_factor(jnp.array([[0.0, 2.0], [1.0, 0.0]]))[1]
+    Array([1, 1], dtype=int32)
+    """
+    packed, pivots, _ = linalg.lu(as_inexact("lu_factor", a))
+    return packed, pivots
+
+
+def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Array, ...]:
+    """The LU decomposition: a = P @ L @ U.
+
+    Args:
+        a: an array of shape (..., m, n).
+        permute_l: whether P @ L is given in place of both.
+        overwrite_a: without effect, as check_finite.
+
+    Returns:
+        P (..., m, m), L (..., m, k) and U (..., k, n), or P @ L and U.
+
+    >>> nrx.scipy.linalg.lu(jnp.array([[0.0, 2.0], [1.0, 0.0]]))[2]
+    Array([[1., 0.],
+           [0., 2.]], dtype=float32)
+    """
+    packed, _, order = linalg.lu(as_inexact("lu", a))
+    rows, columns = packed.shape[-2:]
+    k = min(rows, columns)
+    p = permutation_matrix(order, packed.dtype).mT
+    lower = tril(corner_of(packed, rows, k), -1) + identity(packed, rows)[..., :k]
+    upper = triu(corner_of(packed, k, columns))
+    return (p @ lower, upper) if permute_l else (p, lower, upper)
+
+
+def qr(
+    a: Any, overwrite_a: bool = False, lwork: Any = None, mode: str = "full", pivoting: bool = False,
+    check_finite: bool = True,
+) -> tuple[Array, ...]:  # fmt: skip
+    """The QR decomposition.
+
+    Args:
+        a: an array of shape (..., m, n).
+        overwrite_a: without effect, as lwork and check_finite.
+        mode: "full" (Q is square), "economic" or "r" (only R, in a tuple).
+        pivoting: whether the columns are reordered so that the diagonal of R descends.
+
+    Returns:
+        Q and R; with pivoting also the int32 order of the columns.
+
+    Raises:
+        ArgumentError: another mode.
+
+    >>> nrx.scipy.linalg.qr(jnp.array([[1.0, 0.0], [0.0, 2.0]]), pivoting=True)[2]
+    Array([1, 0], dtype=int32)
+    """
+    if mode not in ("full", "economic", "r"):
+        raise ArgumentError(f"qr: unknown mode {mode!r}", fix='use "full", "economic" or "r"')
+    out = lax_linalg.qr(as_inexact("qr", a), pivoting=pivoting, full_matrices=mode == "full")
+    return out[1:] if mode == "r" else out
+
+
+def svd(
+    a: Any, full_matrices: bool = True, compute_uv: bool = True, overwrite_a: bool = False, check_finite: bool = True,
+    lapack_driver: str = "gesdd",
+) -> Any:  # fmt: skip
+    """The singular value decomposition, as `nrx.numpy.linalg.svd`; the other arguments are without effect.
+
+    >>> nrx.scipy.linalg.svd(jnp.array([[2.0]]), compute_uv=False)
+    Array([2.], dtype=float32)
+    """
+    return linalg.svd(as_inexact("svd", a), full_matrices=full_matrices, compute_uv=compute_uv)
+
+
+def eigh(
+    a: Any, b: Any = None, lower: bool = True, eigvals_only: bool = False, overwrite_a: bool = False,
+    overwrite_b: bool = False, turbo: bool = True, eigvals: None = None, type: int = 1, check_finite: bool = True,
+) -> Any:  # fmt: skip
+    """The eigenvalues, ascending, and eigenvectors of hermitian matrices: a @ v = w v, or of two: a @ v = w b @ v.
+
+    Args:
+        a: an array of shape (..., n, n).
+        b: positive definite matrices of the same shape, or None.
+        lower: which triangle is read.
+        eigvals_only: whether only the values are wanted.
+        overwrite_a: without effect, as overwrite_b, turbo and check_finite.
+        eigvals: not supported.
+        type: with b: 1: a @ v = w b @ v; 2: a @ b @ v = w v; 3: b @ a @ v = w v.
+
+    Returns:
+        Values (..., n) and vectors (..., n, n), of length 1 by b (type 1 and 2) or its inverse.
+
+    Raises:
+        ArgumentError: another type, or eigvals is given.
+
+    >>> nrx.scipy.linalg.eigh(jnp.array([[4.0]]), jnp.array([[2.0]]), eigvals_only=True)
+    Array([2.], dtype=float32)
+    """
+    if eigvals is not None:
+        raise ArgumentError("eigh: eigvals is not supported", fix="slice the results")
+    if type not in (1, 2, 3):
+        raise ArgumentError(f"eigh: unknown type {type!r}", fix="use 1, 2 or 3")
+    if b is None:
+        return _eigh(as_inexact("eigh", a), lower, eigvals_only)
+    x, y = promote_dtypes("eigh", a, b, inexact=True)
+    x = tril(x) + dagger(tril(x, -1)) if lower else triu(x) + dagger(triu(x, 1))
+    factor = np_linalg.cholesky(y) if lower else dagger(np_linalg.cholesky(y, upper=True, symmetrize_input=False))
+    if type == 1:
+        half = solve_triangular(factor, x, lower=True)
+        reduced = dagger(solve_triangular(factor, dagger(half), lower=True))
+    else:
+        reduced = dagger(factor) @ x @ factor
+    out = _eigh(reduced, True, eigvals_only)
+    if eigvals_only:
+        return out
+    values, vectors = out
+    if type == 3:
+        return values, factor @ vectors
+    return values, solve_triangular(factor, vectors, trans=2, lower=True)
+
+
+def _eigh(x: Array, lower: bool, eigvals_only: bool) -> Any:
+    uplo = "L" if lower else "U"
+    if eigvals_only:
+        return np_linalg.eigvalsh(x, uplo, symmetrize_input=False)
+    return tuple(np_linalg.eigh(x, uplo, symmetrize_input=False))
+
+
+def schur(a: Any, output: str = "real") -> tuple[Array, Array]:
+    """The Schur form: a = Z @ T @ Z^H, Z unitary and T triangular.
+
+    Args:
+        a: an array of shape (..., n, n).
+        output: "real": for real a, T has blocks of 2 x 2 for pairs of complex eigenvalues; "complex".
+
+    Returns:
+        T and Z. They have no derivatives.
+
+    Raises:
+        ArgumentError: another output.
+
+    >>> nrx.scipy.linalg.schur(jnp.array([[1.0, 2.0], [0.0, 3.0]]))[0]
+    Array([[1., 2.],
+           [0., 3.]], dtype=float32)
+    """
+    if output not in ("real", "complex"):
+        raise ArgumentError(f"schur: unknown output {output!r}", fix='use "real" or "complex"')
+    x = as_inexact("schur", a)
+    if output == "complex" and not is_complex(x.dtype):
+        x = x.astype(complex_dtype(x.dtype))
+    return linalg.schur(x)
+
+
+def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:
+    """The Hessenberg form: a = Q @ H @ Q^H, with zeros in H below the first diagonal below.
+
+    Args:
+        a: an array of shape (..., n, n).
+        calc_q: whether Q is wanted.
+        overwrite_a: without effect, as check_finite.
+
+    Returns:
+        H, or H and Q. They have no derivatives.
+
+    >>> nrx.scipy.linalg.hessenberg(jnp.array([[1.0, 2.0], [4.0, 3.0]]))
+    Array([[1., 2.],
+           [4., 3.]], dtype=float32)
+    """
+    packed, taus = linalg.hessenberg(as_inexact("hessenberg", a))
+    form = triu(packed, -1)
+    if not calc_q:
+        return form
+    n = packed.shape[-1]
+    q = identity(packed, n)
+    if n > 2:
+        inner = linalg.householder_product(packed[..., 1:, :-1], taus)
+        q = q.at[..., 1:, 1:].set(inner)
+    return form, q
+
+
+def polar(
+    a: Any, side: str = "right", *, method: str = "qdwh", eps: float | None = None, max_iterations: int | None = None
+) -> tuple[Array, Array]:
+    """The polar decomposition: a = U @ P ("right") or P @ U ("left"), P hermitian and not negative.
+
+    Args:
+        a: an array of shape (..., m, n).
+        side: on which side of U P stands.
+        method: "svd" or "qdwh", for JAX's sake: singular values are used always.
+        eps: without effect, as max_iterations.
+
+    Returns:
+        U with orthonormal columns (or rows), and P.
+
+    Raises:
+        ArgumentError: another side or method.
+
+    >>> nrx.scipy.linalg.polar(jnp.array([[-2.0]]))[1]
+    Array([[2.]], dtype=float32)
+    """
+    if side not in ("left", "right") or method not in ("svd", "qdwh"):
+        raise ArgumentError(f'polar: side must be "left" or "right", method "svd" or "qdwh", got {side!r}, {method!r}')
+    u, s, vh = linalg.svd(as_inexact("polar", a), full_matrices=False)
+    p = (dagger(vh) * s[..., None, :]) @ vh if side == "right" else (u * s[..., None, :]) @ dagger(u)
+    return u @ vh, p

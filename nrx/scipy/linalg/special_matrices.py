@@ -1,0 +1,227 @@
+"""Matrices of a special form."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nrx.core import dtypes
+from nrx.core.array import Array
+from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.shapes import show
+from nrx.numpy.creation import zeros
+from nrx.numpy.data import asarray
+from nrx.numpy.joining import concatenate, pad
+from nrx.numpy.promotion import promote_dtypes
+from nrx.ops.common import as_arrays
+
+
+def block_diag(*arrs: Any) -> Array:
+    """The matrix with the given matrices along its diagonal, zeros elsewhere.
+
+    Args:
+        arrs: matrices; vectors count as rows, numbers as 1 x 1.
+
+    Returns:
+        A matrix.
+
+    Raises:
+        ShapeError: one of them has more than two axes.
+
+    >>> nrx.scipy.linalg.block_diag(jnp.array([[1.0, 2.0]]), 3.0)
+    Array([[1., 2., 0.],
+           [0., 0., 3.]], dtype=float32)
+    """
+    xs = promote_dtypes("block_diag", *arrs) if arrs else [zeros((1, 0))]
+    for x in xs:
+        if x.ndim > 2:
+            raise ShapeError(f"block_diag takes matrices, got shape {show(x.shape)}")
+    blocks = [x.reshape((1,) * (2 - x.ndim) + x.shape) for x in xs]
+    columns, rows, before = sum(x.shape[1] for x in blocks), [], 0
+    for x in blocks:
+        rows.append(pad(x, ((0, 0), (before, columns - before - x.shape[1]))))
+        before += x.shape[1]
+    return concatenate(rows, 0)
+
+
+def toeplitz(c: Any, r: Any = None) -> Array:
+    """The matrices with constant diagonals: c is the first column, r the first row.
+
+    Args:
+        c: an array of shape (..., m).
+        r: an array of shape (..., n), the first element of which is not used; by default the conjugate of c.
+
+    Returns:
+        An array of shape (..., m, n).
+
+    >>> nrx.scipy.linalg.toeplitz(jnp.array([1, 2, 3]))
+    Array([[1, 2, 3],
+           [2, 1, 2],
+           [3, 2, 1]], dtype=int32)
+    """
+    (column,) = as_arrays("toeplitz", c)
+    column, row = promote_dtypes("toeplitz", column, column.conj() if r is None else r)
+    rows, columns = column.shape[-1], row.shape[-1]
+    places = np.subtract.outer(np.arange(rows), np.arange(columns)) + columns - 1
+    return concatenate([row[..., :0:-1], column], -1)[..., places]
+
+
+def hankel(c: Any, r: Any = None) -> Array:
+    """The matrices with constant antidiagonals: c is the first column, r the last row.
+
+    Args:
+        c: an array of shape (..., m).
+        r: an array of shape (..., n), the first element of which is not used; by default zeros, as many as c.
+
+    Returns:
+        An array of shape (..., m, n).
+
+    >>> nrx.scipy.linalg.hankel(jnp.array([1, 2, 3]))
+    Array([[1, 2, 3],
+           [2, 3, 0],
+           [3, 0, 0]], dtype=int32)
+    """
+    (column,) = as_arrays("hankel", c)
+    column, row = promote_dtypes("hankel", column, column * 0 if r is None else r)
+    places = np.add.outer(np.arange(column.shape[-1]), np.arange(row.shape[-1]))
+    return concatenate([column, row[..., 1:]], -1)[..., places]
+
+
+def circulant(c: Any) -> Array:
+    """The matrices whose columns are c, each turned by one more place.
+
+    Args:
+        c: an array of shape (..., n).
+
+    Returns:
+        An array of shape (..., n, n).
+
+    >>> nrx.scipy.linalg.circulant(jnp.array([1, 2, 3]))
+    Array([[1, 3, 2],
+           [2, 1, 3],
+           [3, 2, 1]], dtype=int32)
+    """
+    (x,) = as_arrays("circulant", c)
+    n = x.shape[-1]
+    return x[..., np.subtract.outer(np.arange(n), np.arange(n)) % max(n, 1)]
+
+
+def companion(a: Any) -> Array:
+    """The matrix whose characteristic polynomial has these coefficients.
+
+    Args:
+        a: at least two coefficients (..., n), highest power first.
+
+    Returns:
+        An array of shape (..., n - 1, n - 1).
+
+    Raises:
+        ShapeError: fewer than two coefficients.
+
+    >>> nrx.scipy.linalg.companion(jnp.array([1.0, -3.0, 2.0]))
+    Array([[ 3., -2.],
+           [ 1.,  0.]], dtype=float32)
+    """
+    (x,) = promote_dtypes("companion", a, inexact=True)
+    n = x.shape[-1] if x.ndim else 0
+    if n < 2:
+        raise ShapeError(f"companion needs at least two coefficients, got shape {show(x.shape)}")
+    out = zeros((*x.shape[:-1], n - 1, n - 1), x.dtype)
+    below = np.arange(n - 2)
+    return out.at[..., 0, :].set(-x[..., 1:] / x[..., :1]).at[..., below + 1, below].set(1)
+
+
+def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
+    """The matrix of the discrete Fourier transform.
+
+    Args:
+        n: its size.
+        scale: None, "sqrtn" or "n": what it is divided by.
+        dtype: the dtype of the result; by default the complex default.
+
+    Returns:
+        An n x n matrix.
+
+    Raises:
+        ArgumentError: another scale.
+
+    >>> nrx.scipy.linalg.dft(2).real
+    Array([[ 1.,  1.],
+           [ 1., -1.]], dtype=float32)
+    """
+    if scale not in (None, "sqrtn", "n"):
+        raise ArgumentError(f"dft: unknown scale {scale!r}", fix='use None, "sqrtn" or "n"')
+    places = np.outer(np.arange(n), np.arange(n)) % max(n, 1)
+    divisor = {None: 1, "sqrtn": math.sqrt(n), "n": n}[scale]
+    return _made(np.exp(-2j * np.pi * places / max(n, 1)) / divisor, complex, dtype)
+
+
+def hadamard(n: int, dtype: Any = int) -> Array:
+    """Sylvester's n x n Hadamard matrix: orthogonal rows of 1 and -1.
+
+    Args:
+        n: a power of 2.
+        dtype: the dtype of the result.
+
+    Returns:
+        An n x n matrix.
+
+    Raises:
+        ArgumentError: n is no power of 2.
+
+    >>> nrx.scipy.linalg.hadamard(2)
+    Array([[ 1,  1],
+           [ 1, -1]], dtype=int32)
+    """
+    if n < 1 or n & (n - 1):
+        raise ArgumentError(f"hadamard: n must be a power of 2, got {n}")
+    out = np.ones((1, 1))
+    while len(out) < n:
+        out = np.block([[out, out], [out, -out]])
+    return _made(out, float, dtype)
+
+
+def hilbert(n: int) -> Array:
+    """The n x n Hilbert matrix: 1 / (i + j + 1).
+
+    Args:
+        n: its size.
+
+    Returns:
+        An n x n matrix.
+
+    >>> nrx.scipy.linalg.hilbert(2).round(2)
+    Array([[1.  , 0.5 ],
+           [0.5 , 0.33]], dtype=float32)
+    """
+    return _made(1 / (np.add.outer(np.arange(n), np.arange(n)) + 1.0), float, None)
+
+
+def pascal(n: int, kind: str | None = None) -> Array:
+    """The n x n matrix of binomial coefficients.
+
+    Args:
+        n: its size.
+        kind: "symmetric" (the default), "lower" or "upper".
+
+    Returns:
+        An n x n matrix.
+
+    Raises:
+        ArgumentError: another kind.
+
+    >>> nrx.scipy.linalg.pascal(3, "lower")
+    Array([[1., 0., 0.],
+           [1., 1., 0.],
+           [1., 2., 1.]], dtype=float32)
+    """
+    if kind not in (None, "symmetric", "lower", "upper"):
+        raise ArgumentError(f"pascal: unknown kind {kind!r}", fix='use "symmetric", "lower" or "upper"')
+    lower = np.array([[math.comb(i, j) for j in range(n)] for i in range(n)], float).reshape(n, n)
+    return _made({"lower": lower, "upper": lower.T}.get(kind or "", lower @ lower.T), float, None)
+
+
+def _made(values: np.ndarray, kind: type, dtype: Any) -> Array:
+    """An array of host values, in the dtype wanted or the default one."""
+    wanted = dtypes.scalar_dtype(kind) if dtype is None else dtypes.canonical_dtype(dtype)
+    return asarray(values.astype(wanted))

@@ -182,6 +182,41 @@ def test_io_callbacks_in_order_whatever_depends_on_what(transform: Callable) -> 
         assert (float(first), counter.count, log.take()) == (1.0, 3, [("between", 1.0)])
 
 
+@pytest.mark.parametrize("seed", range(1026, 1038))  # half of them need the order that fusion keeps
+def test_random_programs_keep_the_order(seed: int) -> None:
+    """Fusion may move everything but effects: eager code, which runs line by line, is the oracle."""
+    log: list[float] = []
+
+    def record(x: np.ndarray) -> np.ndarray:
+        log.append(float(x.sum()))
+        return x + 1
+
+    def f(x: Any) -> list:
+        rng = np.random.default_rng(seed)
+        values = [x, x + 1]
+        for _ in range(14):
+            a, b = (values[i] for i in rng.integers(len(values), size=2))
+            kind = rng.integers(4)
+            if kind == 0:
+                values.append(a * 0.5 + b)
+            elif kind == 1:
+                values.append(a - b.max(-1, keepdims=True))
+            elif kind == 2:
+                values.append(io_callback(record, nrx.ShapeDtypeStruct(a.shape, a.dtype), a))
+            else:
+                nrx.debug.callback(lambda v: log.append(float(v.sum())), b)
+        return values[int(rng.integers(len(values))) :]
+
+    x = jnp.asarray(np.random.default_rng(seed).random((4, 8)))
+    outs = f(x)
+    expected = list(log)
+    log.clear()
+    compiled = nrx.jit(f)(x)
+    np.testing.assert_allclose(log, expected, rtol=1e-12)
+    for out, wanted in zip(compiled, outs, strict=True):
+        np.testing.assert_allclose(np.asarray(out), np.asarray(wanted), rtol=1e-12)
+
+
 def test_io_callback_in_loops_and_derivatives() -> None:
     counter = Counter()
 

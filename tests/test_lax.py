@@ -149,9 +149,10 @@ def _nearest(x: float, exponent: int, mantissa: int) -> float:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-@pytest.mark.parametrize("bits", [(5, 10), (8, 7), (4, 3), (5, 2), (11, 52), (8, 0)])
+@pytest.mark.parametrize("bits", [(5, 10), (8, 7), (4, 3), (5, 2), (11, 52), (8, 1)])
 def test_reduce_precision(dtype, bits):
-    values = np.concatenate([RNG.normal(size=200) * 10.0 ** RNG.integers(-6, 6, 200), [0, -0.0, np.inf, -np.inf, 1.5]])
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(size=200) * 10.0 ** rng.integers(-6, 6, 200), [0, -0.0, np.inf, -np.inf, 1.5]])
     x = jnp.asarray(values).astype(dtype)
     wide = np.asarray(x.astype("float64"))
     info = nrx.numpy.finfo(dtype)
@@ -176,6 +177,8 @@ def test_ragged_dot():
 
 def test_the_rest():
     x = jnp.asarray(X)
+    assert lax.convert_element_type(operand=1.5, new_dtype="int32") == 1
+    assert lax.bitcast_convert_type(operand=jnp.float32(1), new_dtype="uint32") == 0x3F800000
     np.testing.assert_array_equal(lax.reciprocal(x), 1 / X)
     values, at = lax.approx_min_k(x, 2)
     np.testing.assert_array_equal(values, np.sort(X)[..., :2])

@@ -81,7 +81,8 @@ SCIPY = (
     "la.sqrtm(Z)", "la.sqrtm(-S) + 0j", "la.funm(A, xp.sin) + 0j", "la.solve_sylvester(A, B[0], R @ np.ones((2, 3)))",
     "la.solve_sylvester(Z, A, Z)", "la.block_diag(A, V, np.eye(2))", "la.toeplitz(V)",
     "la.toeplitz(Z[0])", "la.toeplitz(V, T[:, 0])", "la.hankel(V)", "la.hankel(V, T[:, 0])", "la.circulant(V)",
-    "la.companion(V)", "la.det(A)", "la.inv(A)",
+    "la.companion(V)", "la.fiedler(V)", "la.leslie(V, T[:3, 0])", "la.eigh_tridiagonal(V, T[:3, 0])[0]",
+    "la.eigh_tridiagonal(V, T[:3, 0], select='i', select_range=(1, 2), eigvals_only=True)", "la.det(A)", "la.inv(A)",
 )  # fmt: skip
 
 
@@ -198,6 +199,25 @@ def test_lax() -> None:
             np.testing.assert_allclose(out, q @ c if left_side else c @ q, atol=1e-12)
     vectors, values = la.eigh(jnp.asarray(S), subset_by_index=(1, 3))
     np.testing.assert_allclose(S @ np.asarray(vectors), np.asarray(vectors) * np.asarray(values), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (2, 0, 0), (0, 2, 2), (0, 3), (3, 0), (2, 0, 3), (2, 3, 0)])
+def test_empty_matrices(shape: tuple) -> None:
+    """Shapes are NumPy's; where NumPy has no such function, the factors multiply to a matrix of the shape."""
+    x = np.zeros(shape)
+    ours = jnp.asarray(x)
+    for name in ("qr", "svd", "pinv", "svdvals", "matrix_rank"):
+        got, expected = (leaves(getattr(xp.linalg, name)(data)) for xp, data in ((jnp, ours), (np, x)))
+        assert [a.shape for a in got] == [a.shape for a in expected], name
+    p, lower, upper = (np.asarray(part) for part in nrx.scipy.linalg.lu(ours))
+    assert (p @ lower @ upper).shape == shape
+    assert nrx.scipy.linalg.qr(ours, pivoting=True)[2].shape == shape[:-2] + shape[-1:]
+    if shape[-1] == shape[-2]:
+        for name in ("inv", "det", "slogdet", "cholesky", "eigh", "eig", "eigvals", "eigvalsh"):
+            got, expected = (leaves(getattr(xp.linalg, name)(data)) for xp, data in ((jnp, ours), (np, x)))
+            assert [a.shape for a in got] == [a.shape for a in expected], name
+        t, q = nrx.lax.linalg.schur(ours)
+        assert t.shape == q.shape == nrx.scipy.linalg.sqrtm(ours).shape == nrx.scipy.linalg.expm(ours).shape == shape
 
 
 def test_errors() -> None:

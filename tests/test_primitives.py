@@ -36,6 +36,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(("custom_jvp", "custom_vjp", "custom_pullback"), "test_custom_rules.py"),
     **dict.fromkeys(("cond", "scan", "while", "checkpoint"), "test_compositions.py"),
     **dict.fromkeys(("psum", "pmax", "pmin", "all_gather", "axis_index"), "test_vmap.py"),
+    **dict.fromkeys(("ppermute", "all_to_all"), "test_collectives.py"),
     "jit": "test_jit.py",
     **dict.fromkeys(("pure_callback", "io_callback", "debug_callback"), "test_callbacks.py"),
     "check": "test_checkify.py",

@@ -140,7 +140,9 @@ NAMES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("gamma", "t", "poisson"))) for n in NAMES]
+)
 def test_shapes_and_transformations(name: str) -> None:
     draw, args = getattr(random, name), NAMES[name]
     assert draw(KEY, *args).shape == ()

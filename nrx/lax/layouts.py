@@ -45,9 +45,9 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
     return reshape(x, (*x.shape[:start], size(x.shape[start:stop]), *x.shape[stop:]))
 
 
-def stack(arrays: Sequence[Any], axis: int = 0) -> Array:
+def stack(operands: Sequence[Any], axis: int = 0) -> Array:
     """Arrays of one shape and dtype along a new axis."""
-    parts = as_arrays("stack", *arrays)
+    parts = as_arrays("stack", *operands)
     if not parts:
         raise ArgumentError("stack needs an array", fix="pass at least one")
     at = canonical_axis(axis, parts[0].ndim + 1)
@@ -61,9 +61,9 @@ def unstack(x: Any, axis: int = 0) -> tuple[Array, ...]:
     return tuple(index_in_dim(x, i, at, keepdims=False) for i in range(x.shape[at]))
 
 
-def tile(x: Any, reps: Sequence[int]) -> Array:
-    """`x` repeated as often as `reps` says for each axis."""
-    (x,) = as_arrays("tile", x)
+def tile(operand: Any, reps: Sequence[int]) -> Array:
+    """`operand` repeated as often as `reps` says for each axis."""
+    (x,) = as_arrays("tile", operand)
     times = canonical_shape(reps)
     if len(times) != x.ndim:
         raise ShapeError(f"tile: {len(times)} repetitions {times} for an array of shape {show(x.shape)}")

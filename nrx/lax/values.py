@@ -301,12 +301,12 @@ def create_token(_: Any = None) -> Array:
     return full((0,), False, dtypes.bool_)
 
 
-def after_all(*tokens: Any) -> Array:
+def after_all(*operands: Any) -> Array:
     """A token that comes after others."""
     return create_token()
 
 
-def dce_sink(value: Any) -> None:
+def dce_sink(val: Any) -> None:
     """Nothing: it keeps no value alive."""
 
 

@@ -86,6 +86,7 @@ from nrx.numpy.diagonals import (
 )
 from nrx.numpy.einsum import (
     einsum,
+    einsum_path,
 )
 from nrx.numpy.elementary import (
     acos,
@@ -320,6 +321,7 @@ from nrx.numpy.statistics import (
 
 #: Functions that are rarely needed, by their module: it is imported when one of them is first used.
 _LAZY = {
+    "array_api": "__array_namespace_info__",
     "bits": "frexp gcd lcm ldexp packbits spacing unpackbits",
     "differences": "convolve corrcoef correlate cov cumulative_prod cumulative_sum diff ediff1d gradient interp"
     " trapezoid unwrap",
@@ -338,6 +340,8 @@ _LAZY = {
     "windows": "bartlett blackman hamming hanning i0 kaiser",
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names.split()}
+#: The version of the array API standard that is followed.
+__array_api_version__ = "2024.12"
 #: NumPy's names for the default dtypes, which settings may change.
 _DEFAULTS = {"int_": int, "float_": float, "complex_": complex}
 
@@ -374,7 +378,8 @@ __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod", "cumsum", "max", "mean",
     "median", "min", "percentile", "prod", "ptp", "quantile", "std", "sum", "var",
     # products
-    "cross", "dot", "einsum", "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace", "vdot", "vecdot",
+    "cross", "dot", "einsum", "einsum_path",
+    "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace", "vdot", "vecdot",
     "vecmat",
     # dtypes
     "ScalarType", "bfloat16", "bool", "bool_", "can_cast", "complex128", "complex64", "complexfloating", "dtype",

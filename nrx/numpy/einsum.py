@@ -18,6 +18,7 @@ from nrx.numpy.planning import Planned
 from nrx.numpy.products import contract
 from nrx.numpy.promotion import promote_dtypes
 from nrx.numpy.reductions import reject_out
+from nrx.ops.common import as_arrays
 
 
 def einsum(
@@ -60,6 +61,29 @@ def einsum(
         *operands, subscripts=subscripts, in_order=optimize is False, precision=precision,
         preferred=None if preferred_element_type is None else canonical_dtype(preferred_element_type),
     )  # fmt: skip
+
+
+def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> tuple[list[Any], str]:
+    """The order of products that NumPy finds best for an einsum; `einsum` itself takes the cheapest pair each time.
+
+    Args:
+        subscripts: as for einsum.
+        operands: as for einsum; only their shapes matter, so they may be traced.
+        optimize: "greedy", "optimal", True, False, or a pair with the most elements of an intermediate result.
+
+    Returns:
+        A list that begins with "einsum_path", and a text about costs.
+
+    >>> x = jnp.ones((2, 3))
+    >>> jnp.einsum_path("ij,jk,kl->il", x, x.T, x)[0]
+    ['einsum_path', (0, 1), (0, 1)]
+    """
+    if not isinstance(subscripts, str):
+        subscripts, arrays = _from_lists((subscripts, *operands))
+    else:
+        arrays = list(operands)
+    shapes = [np.broadcast_to(np.float64(0), x.shape) for x in as_arrays("einsum_path", *arrays)]
+    return np.einsum_path(subscripts, *shapes, optimize="greedy" if optimize == "auto" else optimize)
 
 
 @Planned

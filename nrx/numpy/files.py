@@ -47,7 +47,7 @@ def savez(file: Any, *args: Any, **kwds: Any) -> None:
     >>> jnp.load(file)["x"]
     Array([0, 1, 2], dtype=int32)
     """
-    named = {name: np.asarray(as_arrays("savez", x)[0]) for name, x in kwds.items()}
+    named: Any = {name: np.asarray(as_arrays("savez", x)[0]) for name, x in kwds.items()}
     np.savez(file, *(np.asarray(x) for x in as_arrays("savez", *args)), **named)
 
 
@@ -177,6 +177,6 @@ def array_str(
 
 
 def _printed(show: Callable, a: Any, width: int | None, precision: int | None, suppress: bool | None) -> str:
-    options = {"linewidth": width, "precision": precision, "suppress": suppress}
+    options: Any = {"linewidth": width, "precision": precision, "suppress": suppress}
     with np.printoptions(**{name: value for name, value in options.items() if value is not None}):
         return show(as_arrays("array_repr", a)[0])

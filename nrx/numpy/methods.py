@@ -28,6 +28,7 @@ from nrx.numpy import (
 )  # fmt: skip
 from nrx.numpy.at import IndexUpdateHelper
 from nrx.numpy.indexing import getitem, take
+from nrx.numpy.protocols import array_function, array_ufunc
 
 _KNOWN = frozenset((ConcreteArray, bool, int, float, complex))
 _OPERANDS = (Array, np.ndarray, np.generic, bool, int, float, complex)
@@ -212,6 +213,7 @@ def install() -> None:
         setattr(Array, f"__{name}__", unary)
     special = {
         "round": _round, "iter": _iter, "contains": _contains, "getitem": getitem, "array_namespace": _array_namespace,
+        "array_ufunc": array_ufunc, "array_function": array_function,
     }  # fmt: skip
     for name, method in special.items():
         setattr(Array, f"__{name}__", method)

@@ -357,7 +357,9 @@ def nanpercentile(
     >>> jnp.nanpercentile(jnp.array([0.0, jnp.nan, 20.0]), 25)
     Array(5., dtype=float32)
     """
-    return nanquantile(a, as_inexact("nanpercentile", q) / 100, axis, out, overwrite_input, method, keepdims)
+    return nanquantile(
+        a, statistics.as_shares("nanpercentile", a, q, 100), axis, out, overwrite_input, method, keepdims
+    )
 
 
 def nanquantile(
@@ -388,7 +390,7 @@ def nanquantile(
     if method not in statistics.METHODS:
         raise ArgumentError(f"nanquantile: unknown method {method!r}", fix=f"use one of {statistics.METHODS}")
     x = as_inexact("nanquantile", a)
-    (q,) = as_arrays("nanquantile", q)
+    q = statistics.as_shares("nanquantile", x, q)
     if q.ndim > 1:
         raise ShapeError(f"nanquantile: q must be a scalar or a vector, got shape {show(q.shape)}")
     axes = canonical_axes(axis, x.ndim)
@@ -396,9 +398,8 @@ def nanquantile(
     count = size(tuple(x.shape[i] for i in axes))
     if not count:
         raise ShapeError(f"nanquantile over an empty axis, of shape {show(x.shape)}, has no value")
-    computed = dtypes.float32 if dtypes.is_narrow(x.dtype) else x.dtype
     lines = lax.reshape(lax.transpose(x, (*rest, *axes)), (*(x.shape[i] for i in rest), count))
-    values = _between(lax.sort(lax.convert_element_type(lines, computed)), q.astype(computed), method)
+    values = _between(lax.sort(lax.convert_element_type(lines, q.dtype)), q, method)
     values = lax.transpose(values, (len(rest), *range(len(rest)))) if q.ndim else lax.squeeze(values, [-1])
     if keepdims:
         values = lax.reshape(values, (*q.shape, *(1 if i in axes else n for i, n in enumerate(x.shape))))

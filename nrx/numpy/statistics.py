@@ -226,7 +226,16 @@ def percentile(
     >>> jnp.percentile(jnp.array([0.0, 10.0, 20.0]), 25)
     Array(5., dtype=float32)
     """
-    return quantile(a, lax.div(as_inexact("percentile", q), 100), axis, out, overwrite_input, method, keepdims)
+    return quantile(a, as_shares("percentile", a, q, 100), axis, out, overwrite_input, method, keepdims)
+
+
+def as_shares(name: str, a: Any, q: Any, whole: int = 1) -> Array:
+    """q parts of a whole as shares, in the dtype in which quantiles of `a` are computed."""
+    (x,) = as_arrays(name, a)
+    if not isinstance(q, int | float):
+        (q,) = as_arrays(name, q)
+    shares = lax.convert_element_type(q, _computed(x.dtype))
+    return shares if whole == 1 else lax.div(shares, lax.full_like(shares, whole))
 
 
 METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
@@ -261,7 +270,7 @@ def quantile(
     if method not in METHODS:
         raise ArgumentError(f"quantile: unknown method {method!r}", fix=f"use one of {', '.join(METHODS)}")
     x = as_inexact("quantile", a)
-    (q,) = as_arrays("quantile", q)
+    q = as_shares("quantile", x, q)
     if q.ndim > 1:
         raise ShapeError(f"quantile: q must be a scalar or a vector, got shape {show(q.shape)}")
     axes = canonical_axes(axis, x.ndim)
@@ -271,7 +280,7 @@ def quantile(
         raise ShapeError(f"quantile over an empty axis, of shape {show(x.shape)}, has no value")
     # The reduced axes as one, last.
     lines = lax.reshape(lax.transpose(x, (*rest, *axes)), (*(x.shape[i] for i in rest), count))
-    values = _interpolated(lax.sort(lines), lax.convert_element_type(q, _computed(x.dtype)), method)
+    values = _interpolated(lax.sort(lines), q, method)
     values = lax.transpose(values, (len(rest), *range(len(rest)))) if q.ndim else lax.squeeze(values, [-1])
     if keepdims:
         values = lax.reshape(values, (*q.shape, *(1 if i in axes else n for i, n in enumerate(x.shape))))

@@ -55,13 +55,13 @@ iota_p = Primitive("iota")
 # Public functions
 
 
-def convert_element_type(x: Any, dtype: Any, weak_type: bool = False) -> Array:
-    """`x` with its elements converted to `dtype`.
+def convert_element_type(operand: Any, new_dtype: Any, weak_type: bool = False) -> Array:
+    """`operand` with its elements converted to `new_dtype`.
 
     Complex to real takes the real part; float to integer truncates, NaN becomes 0 and what is out of range the nearest
     integer there is; integers wrap; anything but zero becomes True.
     """
-    dtype = dtypes.canonical_dtype(dtype)
+    x, dtype = operand, dtypes.canonical_dtype(new_dtype)
     if type(x) in (float, complex) and dtypes.is_inexact(dtype):  # rounded once: an Array of it would be float32
         return scalar_array(x if dtypes.is_complex(dtype) else x.real, dtype, weak_type)
     (x,) = as_arrays("convert_element_type", x)
@@ -72,10 +72,10 @@ def convert_element_type(x: Any, dtype: Any, weak_type: bool = False) -> Array:
     return convert_element_type_p.bind(x, dtype=dtype, weak_type=weak_type)
 
 
-def bitcast_convert_type(x: Any, dtype: Any) -> Array:
-    """The bits of `x` read as `dtype`; a narrower dtype adds a last axis, a wider one consumes it."""
-    (x,) = as_arrays("bitcast_convert_type", x)
-    return bitcast_convert_type_p.bind(x, dtype=dtypes.canonical_dtype(dtype))
+def bitcast_convert_type(operand: Any, new_dtype: Any) -> Array:
+    """The bits of `operand` read as `new_dtype`; a narrower dtype adds a last axis, a wider one consumes it."""
+    (x,) = as_arrays("bitcast_convert_type", operand)
+    return bitcast_convert_type_p.bind(x, dtype=dtypes.canonical_dtype(new_dtype))
 
 
 def broadcast_in_dim(x: Any, shape: Any, broadcast_dimensions: Sequence[int]) -> Array:

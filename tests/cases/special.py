@@ -8,6 +8,7 @@ import numpy as np
 
 from cases.base import FLOATS32_64, FP8, REALS, Arg, Case, arg, label, values
 from cases.precise import precise
+from nrx.ops import incomplete
 from nrx.ops import special as ops
 
 INF, NAN = np.inf, np.nan
@@ -30,6 +31,24 @@ def at(name: str, numbers: Sequence[float], expected: Sequence[float], **options
 def whole(*shape: int, low: int, high: int) -> Arg:
     """Integers as floats, with respect to which nothing is differentiated."""
     return Arg(shape, lambda rng, s, d: rng.integers(low, high, s), differentiable=False)
+
+
+def _gamma_slope(a: Any, x: Any) -> Any:
+    """The derivative of the regularised incomplete gamma function in a."""
+    h = a * mp.mpf(10) ** -15
+    lower, upper = (mp.gammainc(a + step, 0, x, regularized=True) for step in (-h, h))
+    return (upper - lower) / (2 * h)
+
+
+def _incomplete(name: str, function: Callable, *ranges: tuple, **options: Any) -> list[Case]:
+    """Differentiated in the last argument only."""
+    last = len(ranges) - 1
+    return [
+        Case(f"{name}_{label(shape)}", name, getattr(incomplete, name),
+             [arg(*shape, low=low, high=high, differentiable=i == last) for i, (low, high) in enumerate(ranges)],
+             precise(function), dtypes, **{"ulp": 16, "jax": f"lax.{name}", "jax_gradient": False} | options)
+        for shape, dtypes in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))
+    ]  # fmt: skip
 
 
 CASES = [
@@ -60,4 +79,12 @@ CASES = [
       for s, d in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))),
     Case("zeta_edges", "zeta", ops.zeta, [values(1.0, 0.5, 2.0, 2.0, NAN), values(2.0, 2.0, 0.0, INF, 1.0)],
          lambda x, q: np.array([INF, NAN, INF, 0, NAN]), FLOATS32_64, order=0),
+    *_incomplete("igamma", lambda a, x: mp.gammainc(a, 0, x, regularized=True), (1, 4), (0.5, 5)),
+    *_incomplete("igammac", lambda a, x: mp.gammainc(a, x, regularized=True), (1, 4), (0.5, 5)),
+    *_incomplete("igamma_grad_a", _gamma_slope, (1, 4), (0.5, 5), order=0, jax=""),
+    *_incomplete("random_gamma_grad", lambda a, x: -_gamma_slope(a, x) / (x ** (a - 1) * mp.exp(-x) / mp.gamma(a)),
+                 (1, 4), (0.5, 5), order=0, jax=""),
+    *_incomplete("betainc", lambda a, b, x: mp.betainc(a, b, 0, x, regularized=True), (1, 4), (1, 4), (0.2, 0.8)),
+    *_incomplete("bessel_i0e", lambda x: mp.exp(-abs(x)) * mp.besseli(0, x), (-12, 12)),
+    *_incomplete("bessel_i1e", lambda x: mp.exp(-abs(x)) * mp.besseli(1, x), (0.5, 12)),
 ]  # fmt: skip

@@ -19,6 +19,10 @@ _PLAIN = "lt le gt ge eq ne neg pos abs invert"
 _OPERATORS = [*_BINARY.split(), *(f"r{name}" for name in _BINARY.split()), *_PLAIN.split()]
 
 
+_LINALG = "cholesky det eig eigh eigvals eigvalsh inv lstsq matrix_power norm pinv qr slogdet solve svd tensorsolve"
+_FFT = "fft fft2 fftn hfft ifft ifft2 ifftn ihfft irfft irfft2 irfftn rfft rfft2 rfftn"
+
+
 class ndarray:  # noqa: N801 - CuPy's name
     """An array on a pretended GPU."""
 
@@ -121,8 +125,8 @@ def _to_host(value: Any) -> Any:
 def _to_device(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return ndarray(value, Device.current[-1])
-    if type(value) in (list, tuple):
-        return type(value)(map(_to_device, value))
+    if isinstance(value, list | tuple):
+        return (list if type(value) is list else tuple)(map(_to_device, value))
     return value
 
 
@@ -148,6 +152,12 @@ def asarray(value: Any, dtype: Any = None) -> ndarray:
     return ndarray(host if dtype is None else host.astype(dtype), Device.current[-1])
 
 
+def array(value: Any, dtype: Any = None) -> ndarray:
+    """A copy on the current device."""
+    found = asarray(value, dtype)
+    return ndarray(found._host.copy(), found._device)
+
+
 def install(monkeypatch: Any, devices: int = 2) -> None:
     """Make `import cupy` find this stand-in for the length of a test."""
     module = types.ModuleType("cupy")
@@ -160,9 +170,12 @@ def install(monkeypatch: Any, devices: int = 2) -> None:
 
     module.__getattr__ = missing  # type: ignore[method-assign]
     strides = types.SimpleNamespace(as_strided=_wrapped(np.lib.stride_tricks.as_strided))
+    linalg = types.SimpleNamespace(**{name: _wrapped(getattr(np.linalg, name)) for name in _LINALG.split()})
+    fft = types.SimpleNamespace(**{name: _wrapped(getattr(np.fft, name)) for name in _FFT.split()})
     runtime = types.SimpleNamespace(getDeviceCount=lambda: devices)
     vars(module).update(
-        __version__="0 (stand-in)", ndarray=ndarray, asnumpy=asnumpy, asarray=asarray, array=asarray,
-        lib=types.SimpleNamespace(stride_tricks=strides), cuda=types.SimpleNamespace(Device=Device, runtime=runtime),
+        __version__="0 (stand-in)", ndarray=ndarray, asnumpy=asnumpy, asarray=asarray, array=array, linalg=linalg,
+        fft=fft, lib=types.SimpleNamespace(stride_tricks=strides),
+        cuda=types.SimpleNamespace(Device=Device, runtime=runtime),
     )  # fmt: skip
     monkeypatch.setitem(sys.modules, "cupy", module)

@@ -1,5 +1,6 @@
 """The LU decomposition with exchanges of rows. NumPy offers none: blocks of columns are eliminated here."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,7 +57,8 @@ def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Array:
 
 def _lu_impl(xp: Any, x: Any) -> tuple[Any, ...]:
     rows, columns = x.shape[-2:]
-    a = xp.array(x.reshape(-1, rows, columns))  # a copy
+    batch = x.shape[:-2]
+    a = xp.array(x.reshape(math.prod(batch), rows, columns))  # a copy
     k = min(rows, columns)
     pivots = xp.zeros((len(a), k), np.int32)
     for start in range(0, k, _PANEL):
@@ -65,7 +67,6 @@ def _lu_impl(xp: Any, x: Any) -> tuple[Any, ...]:
             _eliminate(xp, a, pivots, j, end)
         if end < columns:
             _update(xp, a, start, end)
-    batch = x.shape[:-2]
     pivots = pivots.reshape(*batch, k)
     return a.reshape(x.shape), pivots, _permutation_impl(xp, pivots, permutation_size=rows)
 
@@ -94,7 +95,7 @@ def _update(xp: Any, a: Any, start: int, end: int) -> None:
 
 
 def _permutation_impl(xp: Any, pivots: Any, *, permutation_size: int) -> Any:
-    flat = pivots.reshape(-1, pivots.shape[-1])
+    flat = pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
     out = xp.tile(xp.arange(permutation_size, dtype=pivots.dtype), (len(flat), 1))
     number = xp.arange(len(flat))
     for i in range(flat.shape[-1]):

@@ -68,7 +68,7 @@ def _geqrf_impl(xp: Any, x: Any) -> tuple[Any, ...]:
 def _product_impl(xp: Any, a: Any, taus: Any) -> tuple[Any, ...]:
     columns = a.shape[-1]
     out = xp.zeros(a.shape, a.dtype)
-    diagonal = np.arange(columns)
+    diagonal = xp.arange(columns)
     out[..., diagonal, diagonal] = 1
     for j in reversed(range(taus.shape[-1])):
         v = xp.array(a[..., j:, j : j + 1])

@@ -58,10 +58,8 @@ def _hessenberg_impl(xp: Any, a: Any) -> tuple[Any, ...]:
         v, tau, beta = _reflection(xp, a[..., j + 1 :, j])
         taus[..., j] = tau
         column, tau = v[..., None], tau[..., None, None]
-        rest = a[..., j + 1 :, j + 1 :]
-        rest -= tau.conj() * column * (_dagger(column) @ rest)
-        right = a[..., :, j + 1 :]
-        right -= tau * (right @ column) * _dagger(column)
+        a[..., j + 1 :, j + 1 :] -= tau.conj() * column * (_dagger(column) @ a[..., j + 1 :, j + 1 :])
+        a[..., j + 1 :] -= tau * (a[..., j + 1 :] @ column) * _dagger(column)
         a[..., j + 1, j], a[..., j + 2 :, j] = beta, v[..., 1:]
     return a, taus
 

@@ -1,5 +1,6 @@
 """Systems of linear equations with tridiagonal matrices, and the order of columns for QR with pivoting."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,7 +66,7 @@ def _tridiagonal_impl(xp: Any, dl: Any, d: Any, du: Any, b: Any) -> tuple[Any, .
 
 def _column_order_impl(xp: Any, x: Any) -> tuple[Any, ...]:
     rows, columns = x.shape[-2:]
-    rest = xp.array(x.reshape(-1, rows, columns))
+    rest = xp.array(x.reshape(math.prod(x.shape[:-2]), rows, columns))
     number, order = xp.arange(len(rest)), xp.zeros((len(rest), columns), np.int32)
     order[:] = xp.arange(columns)
     for j in range(min(rows, columns)):

@@ -12,6 +12,7 @@ from nrx.scipy.linalg.decompositions import (
     cho_factor,
     cholesky,
     eigh,
+    eigh_tridiagonal,
     hessenberg,
     lu,
     lu_factor,
@@ -26,16 +27,19 @@ from nrx.scipy.linalg.special_matrices import (
     circulant,
     companion,
     dft,
+    fiedler,
     hadamard,
     hankel,
     hilbert,
+    leslie,
     pascal,
     toeplitz,
 )
 from nrx.scipy.linalg.systems import cho_solve, det, inv, lu_solve, solve, solve_sylvester, solve_triangular
 
 __all__ = [
-    "block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion", "det", "dft", "eigh", "expm",
-    "expm_frechet", "funm", "hadamard", "hankel", "hessenberg", "hilbert", "inv", "lu", "lu_factor", "lu_solve",
-    "pascal", "polar", "qr", "schur", "solve", "solve_sylvester", "solve_triangular", "sqrtm", "svd", "toeplitz",
+    "block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion", "det", "dft", "eigh",
+    "eigh_tridiagonal", "expm", "expm_frechet", "fiedler", "funm", "hadamard", "hankel", "hessenberg", "hilbert", "inv",
+    "leslie", "lu", "lu_factor", "lu_solve", "pascal", "polar", "qr", "schur", "solve", "solve_sylvester",
+    "solve_triangular", "sqrtm", "svd", "toeplitz",
 ]  # fmt: skip

@@ -4,10 +4,11 @@ from typing import Any
 
 from nrx.core.array import Array
 from nrx.core.dtypes import complex_dtype, is_complex
-from nrx.core.errors import ArgumentError
+from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.shapes import show
 from nrx.lax import linalg as lax_linalg
 from nrx.numpy import linalg as np_linalg
-from nrx.numpy.diagonals import tril, triu
+from nrx.numpy.diagonals import diag, tril, triu
 from nrx.numpy.promotion import as_inexact, promote_dtypes
 from nrx.ops import linalg
 from nrx.ops.linalg.common import corner_of, dagger, identity, permutation_matrix
@@ -175,6 +176,43 @@ def _eigh(x: Array, lower: bool, eigvals_only: bool) -> Any:
     if eigvals_only:
         return np_linalg.eigvalsh(x, uplo, symmetrize_input=False)
     return tuple(np_linalg.eigh(x, uplo, symmetrize_input=False))
+
+
+def eigh_tridiagonal(
+    d: Any, e: Any, *, eigvals_only: bool = False, select: str = "a", select_range: Any = None, tol: Any = None,
+    key: Any = None,
+) -> Any:  # fmt: skip
+    """The eigenvalues, ascending, and eigenvectors of a symmetric tridiagonal matrix.
+
+    Args:
+        d: its diagonal (n,), real.
+        e: the elements beside it (n - 1,).
+        eigvals_only: whether only the values are wanted.
+        select: "a": all of them; "i": those from select_range[0] to select_range[1], both included.
+        select_range: a pair of ints, for "i".
+        tol: without effect, as key.
+
+    Returns:
+        The values and, as columns, the vectors; or the values.
+
+    Raises:
+        ArgumentError: another select.
+        ShapeError: the lengths do not go together.
+
+    >>> nrx.scipy.linalg.eigh_tridiagonal(jnp.array([2.0, 2.0]), jnp.array([1.0]), eigvals_only=True)
+    Array([1., 3.], dtype=float32)
+    """
+    if select not in ("a", "i"):
+        raise ArgumentError(f"eigh_tridiagonal: unknown select {select!r}", fix='use "a" or "i"')
+    diagonal, beside = promote_dtypes("eigh_tridiagonal", d, e, inexact=True)
+    if diagonal.ndim != 1 or beside.shape != (max(diagonal.shape[0] - 1, 0),):
+        raise ShapeError(f"eigh_tridiagonal: shapes {show(diagonal.shape)} and {show(beside.shape)} do not go together")
+    matrix = diag(diagonal) + diag(beside, -1) + diag(beside, 1)
+    chosen = slice(None) if select == "a" else slice(select_range[0], select_range[1] + 1)
+    if eigvals_only:
+        return np_linalg.eigvalsh(matrix)[chosen]
+    values, vectors = np_linalg.eigh(matrix)
+    return values[chosen], vectors[:, chosen]
 
 
 def schur(a: Any, output: str = "real") -> tuple[Array, Array]:

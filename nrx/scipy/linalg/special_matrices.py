@@ -131,6 +131,47 @@ def companion(a: Any) -> Array:
     return out.at[..., 0, :].set(-x[..., 1:] / x[..., :1]).at[..., below + 1, below].set(1)
 
 
+def fiedler(a: Any) -> Array:
+    """The matrices of the distances of numbers from each other.
+
+    Args:
+        a: an array of shape (..., n).
+
+    Returns:
+        An array of shape (..., n, n).
+
+    >>> nrx.scipy.linalg.fiedler(jnp.array([1, 4]))
+    Array([[0, 3],
+           [3, 0]], dtype=int32)
+    """
+    (x,) = as_arrays("fiedler", a)
+    return abs(x[..., :, None] - x[..., None, :])
+
+
+def leslie(f: Any, s: Any) -> Array:
+    """The matrix of a population: fecundities in the first row, survival below the diagonal.
+
+    Args:
+        f: n fecundities.
+        s: n - 1 parts that survive.
+
+    Returns:
+        An n x n matrix.
+
+    Raises:
+        ShapeError: the lengths do not go together.
+
+    >>> nrx.scipy.linalg.leslie(jnp.array([1.0, 2.0]), jnp.array([0.5]))
+    Array([[1. , 2. ],
+           [0.5, 0. ]], dtype=float32)
+    """
+    first, below = promote_dtypes("leslie", f, s)
+    if first.ndim != 1 or below.shape != (first.shape[0] - 1,):
+        raise ShapeError(f"leslie: {show(first.shape)} fecundities do not go with {show(below.shape)} rates")
+    places = np.arange(below.shape[0])
+    return zeros((first.shape[0],) * 2, first.dtype).at[0].set(first).at[places + 1, places].set(below)
+
+
 def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
     """The matrix of the discrete Fourier transform.
 

@@ -47,7 +47,7 @@ def expn(n: Any, x: Any) -> Array:
         An array of the shape they have together, of the floating dtype of `x`.
 
     >>> nrx.scipy.special.expn(jnp.array([0, 1, 2]), 1.0).round(4)
-    Array([0.3679, 0.2194, 0.1485], dtype=float32, weak_type=True)
+    Array([0.3679, 0.2194, 0.1485], dtype=float32)
     """
     n, x = real_operands("expn", n, x)
     return _expn(lax.convert_element_type(n, "int32"), x)

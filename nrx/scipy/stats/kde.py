@@ -31,7 +31,7 @@ class gaussian_kde:  # noqa: N801 - SciPy's name
 
     >>> kde = nrx.scipy.stats.gaussian_kde(jnp.array([-1.0, 0.0, 1.0]))
     >>> kde(jnp.array([0.0])).round(3)
-    Array([0.309], dtype=float32)
+    Array([0.318], dtype=float32)
     """
 
     def __init__(self, dataset: Any, bw_method: Any = None, weights: Any = None) -> None:

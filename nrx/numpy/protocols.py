@@ -1,0 +1,144 @@
+"""NumPy's own functions on our arrays: `np.sin(x)` is `nrx.numpy.sin(x)`, so that code written with NumPy is traced.
+
+Functions are found in `nrx.numpy`, `nrx.numpy.linalg` and `nrx.numpy.fft` by name when they are called. What is not
+there, and what writes into a NumPy array, takes the values of concrete arrays; traced arrays refuse, with a reason.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nrx.core.array import Array
+from nrx.core.dtypes import canonical_dtype
+from nrx.core.errors import DTypeError, ImmutableError
+from nrx.core.trace import Tracer
+from nrx.numpy import logic, manipulation, reductions
+from nrx.numpy.data import asarray
+
+_METHODS: dict[tuple[str, str], Callable] = {
+    ("add", "reduce"): reductions.sum, ("multiply", "reduce"): reductions.prod,
+    ("maximum", "reduce"): reductions.max, ("minimum", "reduce"): reductions.min,
+    ("logical_and", "reduce"): reductions.all, ("logical_or", "reduce"): reductions.any,
+    ("add", "accumulate"): reductions.cumsum, ("multiply", "accumulate"): reductions.cumprod,
+}  # fmt: skip
+_UPDATES = {"minimum": "min", "maximum": "max"}
+_FOREIGN = "OSUmMT"
+
+
+def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    """`Array.__array_ufunc__`: a universal function of NumPy, or one of its methods.
+
+    Raises:
+        ImmutableError: the result is to be written into one of our arrays, or a traced one into any array.
+    """
+    if method == "at":
+        return _at(ufunc, *inputs)
+    out = options.pop("out", None)
+    if out is not None and any(value is not None for value in out):
+        return _write(ufunc.__name__, getattr(ufunc, method), inputs, options, out)
+    function = _named("nrx.numpy", ufunc.__name__)
+    known = all(value.dtype.kind not in _FOREIGN for value in inputs if isinstance(value, np.ndarray | np.generic))
+    if function is not None and known:
+        if method == "__call__":
+            return _call(function, ufunc.__name__, inputs, **options)
+        if method == "outer":
+            return _outer(function, ufunc.__name__, *inputs, **options)
+        if reduction := _METHODS.get((ufunc.__name__, method)):
+            return reduction(
+                inputs[0], **({"axis": 0} | dict(zip(("axis", "dtype"), inputs[1:], strict=False)) | options)
+            )
+    return getattr(ufunc, method)(*_values(inputs), **_values(options))
+
+
+def array_function(self: Array, function: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+    """`Array.__array_function__`: a function of NumPy that is not a universal one.
+
+    Raises:
+        ImmutableError: the result is to be written into one of our arrays, or a traced one into any array.
+    """
+    if not all(issubclass(kind, Array | np.ndarray) for kind in types):
+        return NotImplemented
+    if (out := kwargs.get("out")) is not None:
+        rest = {name: value for name, value in kwargs.items() if name != "out"}
+        return _write(function.__name__, function, args, rest, out if isinstance(out, tuple) else (out,))
+    module = function.__module__ or ""
+    ours = None
+    if module in ("numpy", "numpy.linalg", "numpy.fft"):
+        ours = _named("nrx." + module, function.__name__)
+    if ours is not None:
+        return ours(*args, **kwargs)
+    return function(*_values(args), **_values(kwargs))
+
+
+def _named(module: str, name: str) -> Callable | None:
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError:
+        return None
+
+
+def _call(function: Callable, name: str, inputs: tuple, *, where: Any = True, dtype: Any = None,
+          casting: str = "same_kind", order: str = "K", subok: bool = True, **options: Any) -> Any:  # fmt: skip
+    """`where` leaves zeros where NumPy leaves memory as it found it; `order` and `subok` mean nothing here."""
+    if dtype is not None:
+        dtype = canonical_dtype(dtype)
+        for value in map(asarray, inputs):
+            if not (value.weak_type or np.can_cast(value.dtype, dtype, casting=casting)):  # type: ignore[arg-type]
+                raise DTypeError(
+                    f"{name}: {value.dtype} does not become {dtype} under casting={casting!r}",
+                    fix="convert with .astype first",
+                )
+        inputs = tuple(manipulation.astype(value, dtype) for value in inputs)
+    result = function(*inputs, **options)
+    if where is True:
+        return result
+    if isinstance(result, tuple):
+        return tuple(logic.where(where, part, 0) for part in result)
+    return logic.where(where, result, 0)
+
+
+def _outer(function: Callable, name: str, a: Any, b: Any, **options: Any) -> Any:
+    a, b = asarray(a), asarray(b)
+    return _call(function, name, (a.reshape(a.shape + (1,) * b.ndim), b), **options)
+
+
+def _at(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
+    if isinstance(target, Array) or any(isinstance(value, Tracer) for value in (index, *values)):
+        update = _UPDATES.get(ufunc.__name__, ufunc.__name__)
+        raise ImmutableError(
+            f"np.{ufunc.__name__}.at would change an array in place",
+            fix=f"use `x = x.at[index].{update}(values)` on an array of nrx" if values
+            else f"use `x = x.at[index].apply(nrx.numpy.{update})` on an array of nrx",
+        )  # fmt: skip
+    ufunc.at(target, *_values((index, *values)))
+
+
+def _write(name: str, function: Callable, inputs: tuple, options: dict, out: tuple) -> Any:
+    """With `out=`: into NumPy arrays from concrete values only."""
+    if any(isinstance(value, Array) for value in out):
+        raise ImmutableError(
+            f"out= of np.{name} is an array of nrx, which cannot change", fix=f"use the result: `x = np.{name}(...)`"
+        )
+    if any(isinstance(value, Tracer) for value in _leaves((inputs, options))):
+        raise ImmutableError(
+            f"np.{name} would write a traced array into a NumPy array, which holds values only",
+            fix="leave out= away and use the result; instead of `a += x` write `a = a + x`",
+        )
+    return function(*_values(inputs), **_values(options), out=out if len(out) > 1 else out[0])
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return [leaf for part in value for leaf in _leaves(part)]
+    return _leaves(list(value.values())) if isinstance(value, dict) else [value]
+
+
+def _values(value: Any) -> Any:
+    """The same arguments with NumPy arrays for ours; a traced array says that it has no values."""
+    if isinstance(value, Array):
+        return np.asarray(value)
+    if type(value) in (list, tuple):
+        return type(value)(map(_values, value))
+    return {name: _values(part) for name, part in value.items()} if type(value) is dict else value

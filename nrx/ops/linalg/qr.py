@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval

@@ -425,6 +425,6 @@ def test_lax_and_numpy_names_are_jaxs() -> None:
     assert set(nnp.__all__) <= set(dir(jax.numpy)) | own
     assert set(nnp.linalg.__all__) <= set(dir(jax.numpy.linalg))
     assert {name for name in nrx.__all__ if name not in dir(jax)} <= {
-        "Device", "data", "errors", "explain_recompile", "io", "nn", "optim", "testing", "float0", "jacobian", "lax", "numpy", "random",
-        "get_num_threads", "set_num_threads", "tree", "tree_util",
+        "Device", "data", "errors", "explain_recompile", "io", "nn", "optim", "testing", "float0", "jacobian", "lax",
+        "numpy", "random", "get_num_threads", "set_num_threads", "tree", "tree_util",
     }  # fmt: skip

@@ -1,12 +1,14 @@
 """Runs the benchmarks: `python -m benchmarks [--list] [NAME ...]`, all of them when none is named.
 
-`cpu` has options of its own, and runs alone with them: `python -m benchmarks cpu --help`.
+`cpu` and `surface` have options of their own, and run alone with them: `python -m benchmarks cpu --help`.
 """
 
 import argparse
 import importlib
 import sys
 from pathlib import Path
+
+WITH_OPTIONS = ("cpu", "surface")
 
 
 def available() -> list[str]:
@@ -15,8 +17,8 @@ def available() -> list[str]:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["cpu"]:
-        importlib.import_module("benchmarks.bench_cpu").main(sys.argv[2:])
+    if len(sys.argv) > 1 and sys.argv[1] in WITH_OPTIONS:
+        importlib.import_module(f"benchmarks.bench_{sys.argv[1]}").main(sys.argv[2:])
         return
     names = available()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run the benchmarks of nrx.")

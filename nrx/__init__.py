@@ -47,7 +47,7 @@ __version__ = "0.1.0"
 mark_built_in()
 
 #: Imported when they are first used, so that `import nrx` stays quick.
-_LAZY = ("data", "debug", "experimental", "io", "nn", "optim", "random", "scipy", "testing")
+_LAZY = ("data", "debug", "experimental", "flatten_util", "io", "nn", "optim", "random", "scipy", "testing")
 _LAZY_FUNCTIONS = {
     **dict.fromkeys(("get_num_threads", "set_num_threads"), "nrx.compiler.pool"),
     **dict.fromkeys(

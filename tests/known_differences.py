@@ -79,3 +79,12 @@ PROMOTION_NOT_AS_JAX: dict[tuple[str, str], Any] = {
     **{(name, kind): "JAX forgets that it is weak" for name in ("heaviside", "hypot", "logaddexp") for kind in "iub"},
     ("power", "b"): "JAX's result is int32 in any mode",
 }
+
+#: Of `test_differential.py`: what differs ("leaves", "derivatives" or "batched"), the function and its case.
+DIFFERENTIAL: dict[str, dict[str, str]] = {
+    "leaves": {},
+    "derivatives": {},
+    "batched": {},
+}
+#: Public functions without a case there.
+NOT_COMPARED: dict[str, str] = {}

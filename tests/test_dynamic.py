@@ -345,3 +345,11 @@ def test_literals_that_differ(factor: Callable, dtype: type, texts: set[str]) ->
         with np.errstate(all="ignore"):
             want = 1 / (np.full(n, 3, dtype) * dtype(factor(n)))
         assert np.asarray(function(np.full(n, 3, dtype))).tobytes() == want.astype(dtype).tobytes()
+
+
+def test_infinities_of_half_precision(texts: set[str]) -> None:
+    """The bound of what is taken for an integer is itself an infinity there."""
+    function = nrx.jit(lambda x: jnp.minimum(x, np.float16(np.inf)))
+    for n in (3, 4, 5):
+        x = np.arange(n).astype(np.float16)
+        np.testing.assert_array_equal(np.asarray(function(x)), x)

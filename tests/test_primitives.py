@@ -38,6 +38,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(("psum", "pmax", "pmin", "all_gather", "axis_index"), "test_vmap.py"),
     **dict.fromkeys(("ppermute", "all_to_all"), "test_collectives.py"),
     "jit": "test_jit.py",
+    "linear_solve": "test_solvers.py",
     **dict.fromkeys(("pure_callback", "io_callback", "debug_callback"), "test_callbacks.py"),
     "check": "test_checkify.py",
 }

@@ -32,7 +32,7 @@ LAYERS = [
     ["nrx.ops", "nrx.compiler"],
     ["nrx.backends", "nrx.transforms"],
     ["nrx.control"],
-    ["nrx.lax", "nrx.numpy", "nrx.scipy", "nrx.random", "nrx.tree", "nrx.tree_util"],
+    ["nrx.lax", "nrx.numpy", "nrx.scipy", "nrx.random", "nrx.tree", "nrx.tree_util", "nrx.flatten_util"],
     ["nrx.nn", "nrx.optim", "nrx.data", "nrx.io", "nrx.onnx", "nrx.export", "nrx.parallel", "nrx.quant"]
     + ["nrx.debug", "nrx.experimental", "nrx.testing"],
     ["nrx"],
@@ -40,7 +40,7 @@ LAYERS = [
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 ALLOWED_WITHIN_LAYER = {("nrx.numpy", "nrx.lax"), ("nrx.random", "nrx.lax"), ("nrx.random", "nrx.numpy")}
-ALLOWED_WITHIN_LAYER |= {("nrx.scipy", f"nrx.{name}") for name in ("lax", "numpy", "random", "tree_util")}
+ALLOWED_WITHIN_LAYER |= {("nrx.scipy", f"nrx.{n}") for n in ("lax", "numpy", "random", "tree_util", "flatten_util")}
 # The wing of the transformations (ops, transforms) and that of the execution (compiler, backends) meet in core alone.
 FORBIDDEN_ACROSS_WINGS = {("nrx.backends", "nrx.ops"), ("nrx.transforms", "nrx.compiler")}
 

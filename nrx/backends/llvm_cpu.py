@@ -16,6 +16,7 @@ from nrx.core.array import view_of
 from nrx.core.backend import Device, Donated, Executable, MemoryAnalysis, NativeEntry, Passed, Raw, Stored
 from nrx.core.blocks import allocate
 from nrx.core.cost import program_cost
+from nrx.core.dtypes import storage
 from nrx.core.errors import BackendMissingError
 from nrx.core.program import Eqn, Program
 
@@ -138,4 +139,4 @@ class _HostCall:
 
 def _array_at(address: int, aval: Any) -> np.ndarray:
     nbytes = aval.size * aval.dtype.itemsize
-    return np.ndarray(aval.shape, aval.dtype, (ctypes.c_char * nbytes).from_address(address))
+    return np.ndarray(aval.shape, storage(aval.dtype), (ctypes.c_char * nbytes).from_address(address))

@@ -1,5 +1,6 @@
 """The NumPy backend: the CPU, op by op. It is the reference for every other."""
 
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -56,6 +57,36 @@ def _program_of(prim: Primitive, raws: Sequence[Raw], params: dict) -> Program:
     return subprograms(params)[0].remember((prim, avals, tuple(params.items())), make)
 
 
+#: Elements that compiled loops take at a time: one size, so that each function is compiled once.
+_CHUNK = 1 << 16
+
+
+@functools.cache
+def _chunk_program(prim: Primitive, kinds: tuple[np.dtype, ...]) -> Program:
+    """An elementwise primitive on operands of `_CHUNK` elements."""
+    avals = tuple(Aval((_CHUNK,), dtype) for dtype in kinds)
+    found = prim.infer(avals, {})
+    invars, outs = [Var(aval) for aval in avals], [Var(aval) for aval in (found if prim.multiple_results else (found,))]
+    return Program(invars, [Eqn(prim, invars, outs, {})], outs, name=prim.name)
+
+
+def _in_chunks(prim: Primitive, raws: Sequence[Raw], device: Device) -> Any:
+    """The results of an elementwise primitive by its compiled loop."""
+    program = _chunk_program(prim, tuple(raw.dtype for raw in raws))
+    flat = [np.full(_CHUNK, raw.flat[0]) if not any(raw.strides) else raw.reshape(-1) for raw in raws]
+    size = raws[0].size
+    results = [np.empty(size, var.aval.dtype) for var in program.outs]
+    for start in range(0, size, _CHUNK):
+        count = min(_CHUNK, size - start)
+        parts = [x if x.size == _CHUNK else x[start : start + count] for x in flat]
+        if count < _CHUNK:  # the last one is filled up with what it begins with
+            parts = [np.resize(x[:count], _CHUNK) for x in parts]
+        for result, part in zip(results, device.runner.run(program, parts), strict=True):
+            result[start : start + count] = part[:count]
+    shaped = [result.reshape(raws[0].shape) for result in results]
+    return shaped if prim.multiple_results else shaped[0]
+
+
 class NumpyBackend:
     """Arrays are `numpy.ndarray`; there is one device, `cpu:0`."""
 
@@ -84,6 +115,8 @@ class NumpyBackend:
     def call(self, prim: Primitive, raws: Sequence[Raw], params: dict, device: Device) -> Any:
         if prim.higher_order and prim.has("lower"):
             return device.runner.run(_program_of(prim, raws, params), raws)
+        if prim.compiled_at_length and raws[0].size > _CHUNK:
+            return _in_chunks(prim, raws, device)
         out = prim.impl(device.runner if prim.higher_order else np, *raws, **params)
         if type(out) is np.ndarray:
             return out

@@ -9,6 +9,7 @@ from nrx.core import backend
 from nrx.core.array import Array, ConcreteArray, asarray, put
 from nrx.core.backend import Device
 from nrx.core.config import config
+from nrx.core.dtypes import key_dtype
 from nrx.core.errors import BackendMissingError
 from nrx.core.pytree import tree_map
 
@@ -79,7 +80,7 @@ def default_device(device: Device | str | None) -> Iterator[None]:
 
 
 def device_get(tree: Any) -> Any:
-    """The values of a pytree's arrays as NumPy arrays, read-only; what is not an Array stays as it is.
+    """The values of a pytree's arrays as NumPy arrays, read-only; typed keys, and what is not an Array, stay.
 
     Args:
         tree: a pytree.
@@ -91,7 +92,7 @@ def device_get(tree: Any) -> Any:
     >>> nrx.device_get({"w": nrx.numpy.ones(2), "name": "dense"})
     {'name': 'dense', 'w': array([1., 1.], dtype=float32)}
     """
-    return tree_map(lambda leaf: leaf.numpy() if isinstance(leaf, Array) else leaf, tree)
+    return tree_map(lambda leaf: leaf.numpy() if isinstance(leaf, Array) and leaf.dtype is not key_dtype else leaf, tree)
 
 
 def block_until_ready(tree: Any) -> Any:

@@ -20,6 +20,7 @@ from nrx.compiler.generalize import OpenLiteral
 from nrx.core import sources
 from nrx.core.aval import Aval
 from nrx.core.dims import Dim
+from nrx.core.dtypes import KeyDtype
 from nrx.core.errors import CompilerError
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 
@@ -131,7 +132,7 @@ class _Writer:
             self.write(f"{kind.__module__}.{kind.__qualname__} {len(items)}")
             for item in items:
                 self._value(item)
-        elif isinstance(value, np.dtype):
+        elif isinstance(value, np.dtype | KeyDtype):
             self.write(f"dtype {value.name}")
         elif isinstance(value, Enum):
             self.write(f"{kind.__module__}.{kind.__qualname__}.{value.name}")

@@ -164,7 +164,8 @@ class _Comparison:
 
 def _as_int(value: np.ndarray) -> int | None:
     """A number as an int, if machine code that computes it with 64-bit integers comes to the same."""
-    if value.dtype.kind not in "iuf" or not abs(value) <= _LARGEST or value != np.rint(value):
+    # As a Python number, since the bound may be an infinity in the dtype of the value.
+    if value.dtype.kind not in "iuf" or not abs(value.item()) <= _LARGEST or value != np.rint(value):
         return None
     return None if value == 0 and np.signbit(value) else int(value)
 

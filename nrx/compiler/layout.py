@@ -66,7 +66,8 @@ class Layout:
 
 
 def _packed(array: Any) -> tuple:
-    return short_name(array.dtype), array.shape, array.weak_type, array.numpy().tobytes()
+    data = array.numpy()
+    return short_name(data.dtype), array.shape, array.weak_type, data.tobytes()
 
 
 def _unpacked(packed: tuple) -> Any:

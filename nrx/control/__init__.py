@@ -3,5 +3,6 @@
 from nrx.control.conditional import cond, switch
 from nrx.control.loops import fori_loop, while_loop
 from nrx.control.scan import map, scan
+from nrx.control.solvers import custom_linear_solve, custom_root
 
-__all__ = ["cond", "fori_loop", "map", "scan", "switch", "while_loop"]
+__all__ = ["cond", "custom_linear_solve", "custom_root", "fori_loop", "map", "scan", "switch", "while_loop"]

@@ -7,7 +7,7 @@ from nrx.core.array import Array
 from nrx.core.aval import Aval
 from nrx.core.dtypes import promote_types
 from nrx.core.errors import DTypeError, ShapeError, TreeError
-from nrx.core.program import Program, evaluate, prune
+from nrx.core.program import Program, Var, evaluate, prune
 from nrx.core.pytree import (
     PyTreeDef,
     structure_difference,
@@ -43,6 +43,19 @@ def converted(program: Program, avals: Sequence[Aval]) -> Program:
         return [convert_element_type(out, a.dtype, a.weak_type) for out, a in zip(outs, avals, strict=True)]
 
     return stage(function, program.in_avals, program.name)
+
+
+def with_common_consts(bodies: Sequence[Body]) -> tuple[tuple[Program, ...], list[Array]]:
+    """The Programs with the closed-over values of all as leading arguments."""
+    values: dict[int, Array] = {id(const): const for body in bodies for const in body.consts}
+    programs = []
+    for program, consts, _ in bodies:
+        own = dict(zip(map(id, consts), program.invars, strict=False))
+        leading = [own.get(key) or Var(value.aval) for key, value in values.items()]
+        rest = program.invars[len(consts) :]
+        programs.append(Program((*leading, *rest), program.eqns, program.outs, program.constvars, program.consts,
+                                program.name))  # fmt: skip
+    return tuple(programs), list(values.values())
 
 
 def check_same_tree(expected: PyTreeDef, got: PyTreeDef, message: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nrx.control.bodies import Body, check_same_tree, converted, trace_body
+from nrx.control.bodies import Body, check_same_tree, converted, trace_body, with_common_consts
 from nrx.control.loops import has_while, of_running_lane
 from nrx.control.scan import element_by_element
 from nrx.core import dtypes
@@ -15,7 +15,7 @@ from nrx.core.config import config, rare
 from nrx.core.errors import ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.loops import Switch
 from nrx.core.primitive import Primitive
-from nrx.core.program import Program, Var, evaluate
+from nrx.core.program import Program, evaluate
 from nrx.core.pytree import tree_unflatten
 from nrx.core.shapes import show
 from nrx.core.trace import Tracer
@@ -122,7 +122,7 @@ def _choose(name: str, which: Array, functions: Sequence[Callable], operands: tu
         check_same_tree(first.out_tree, body.out_tree, message)
         _check_same_types(name, (labels[0], label), first, body)
     joined = [_joined_aval(avals) for avals in zip(*(b.program.out_avals for b in bodies), strict=True)]
-    programs, consts = _with_common_consts([b._replace(program=converted(b.program, joined)) for b in bodies])
+    programs, consts = with_common_consts([b._replace(program=converted(b.program, joined)) for b in bodies])
     return tree_unflatten(first.out_tree, cond_p.bind(which, *consts, *leaves, branches=programs))
 
 
@@ -138,19 +138,6 @@ def _check_same_types(name: str, labels: tuple[str, str], first: Body, second: B
 def _joined_aval(avals: Sequence[Aval]) -> Aval:
     dtype, weak = dtypes.promote_types(*((a.dtype, a.weak_type) for a in avals))
     return Aval(avals[0].shape, dtype, weak)
-
-
-def _with_common_consts(bodies: Sequence[Body]) -> tuple[tuple[Program, ...], list[Array]]:
-    """The Programs with the closed-over values of all as leading arguments."""
-    values: dict[int, Array] = {id(const): const for body in bodies for const in body.consts}
-    programs = []
-    for program, consts, _ in bodies:
-        own = dict(zip(map(id, consts), program.invars, strict=False))
-        leading = [own.get(key) or Var(value.aval) for key, value in values.items()]
-        rest = program.invars[len(consts) :]
-        programs.append(Program((*leading, *rest), program.eqns, program.outs, program.constvars, program.consts,
-                                program.name))  # fmt: skip
-    return tuple(programs), list(values.values())
 
 
 # impl and abstract

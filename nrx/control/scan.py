@@ -9,6 +9,7 @@ from nrx.core.aval import Aval, Linear
 from nrx.core.backend import Raw, Runner
 from nrx.core.check import check_operands
 from nrx.core.config import config, rare
+from nrx.core.dtypes import storage
 from nrx.core.errors import ArgumentError, MissingRuleError, ShapeError, TreeError
 from nrx.core.loops import Scan
 from nrx.core.primitive import Primitive
@@ -178,7 +179,7 @@ def _batches(x: Array, count: int, batch_size: int) -> Array:
 
 def _impl(runner: Runner, *raws: Raw, body: Program, length: int, reverse: bool, sizes: Sizes) -> list[Raw]:
     consts, carry, xs = sizes.split(raws)
-    ys = [runner.xp.empty((length, *a.shape), a.dtype) for a in body.out_avals[sizes.carry :]]
+    ys = [runner.xp.empty((length, *a.shape), storage(a.dtype)) for a in body.out_avals[sizes.carry :]]
     for step in reversed(range(length)) if reverse else range(length):
         outs = runner.run(body, [*consts, *carry, *(x[step] for x in xs)])
         carry = outs[: sizes.carry]

@@ -198,6 +198,7 @@ class ConcreteArray(Array):
         return data.view()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        self._refuse_keys("numpy.asarray(keys)")
         view = self.numpy()
         if copy or (dtype is not None and np.dtype(dtype) != view.dtype):
             if copy is False:
@@ -205,10 +206,15 @@ class ConcreteArray(Array):
             return view.astype(dtype or view.dtype)
         return view
 
+    def _refuse_keys(self, call: str) -> None:
+        if self.aval.dtype is dtypes.key_dtype:
+            raise ConversionError(f"{call}: keys are no numbers", fix="nrx.random.key_data(keys) gives their words")
+
     def __dlpack__(
         self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
     ) -> Any:
         """Export to another library; a consumer that cannot promise to leave the data alone gets a copy."""
+        self._refuse_keys("keys.__dlpack__()")
         readonly_known = max_version is not None and tuple(max_version) >= (1, 0)
         if self._device.platform != "cpu":
             return self._data.__dlpack__(stream=stream)
@@ -224,6 +230,7 @@ class ConcreteArray(Array):
         return self._data.__dlpack_device__()
 
     def _scalar(self, convert: Any, kind: str) -> Any:
+        self._refuse_keys(f"a key cannot become {kind}")
         if self.aval.size != 1:
             raise ConversionError(
                 f"only an array of one element can become {kind}, got shape {show(self.shape)}",
@@ -265,6 +272,7 @@ class ConcreteArray(Array):
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python scalars."""
+        self._refuse_keys("keys.tolist()")
         return self.numpy().tolist()
 
     def tobytes(self, order: Any = "C") -> bytes:
@@ -275,13 +283,15 @@ class ConcreteArray(Array):
         return format(self.item(), spec) if spec and self.size == 1 else format(str(self), spec)
 
     def __str__(self) -> str:
-        return str(self.numpy())
+        return repr(self) if self.dtype is dtypes.key_dtype else str(self.numpy())
 
     def __repr__(self) -> str:
         if self.is_deleted():
             return f"<deleted array {self.aval}>"
         data = self.numpy()
         prefix = "Array("
+        if self.dtype is dtypes.key_dtype:
+            return f"Array({show(self.shape)}, dtype={self.dtype}) of\n{data[..., None].view(np.uint32)}"
         suffix = f", dtype={self.dtype.name}" + ", weak_type=True" * self.weak_type
         suffix += f", device={self._device}" * (self._device.platform != "cpu") + ")"
         if data.size == 0:
@@ -290,7 +300,8 @@ class ConcreteArray(Array):
 
     def __reduce__(self):
         # Always NumPy data: a pickle written on a GPU opens on a machine without one.
-        return _unpickle, (np.array(self.numpy()), self.weak_type)
+        data = np.array(self.numpy())
+        return (_unpickle_keys, (data,)) if self.dtype is dtypes.key_dtype else (_unpickle, (data, self.weak_type))
 
 
 Memory = tuple[int, Any]
@@ -329,9 +340,9 @@ def view_of(memory: Memory, aval: Aval) -> np.ndarray:
     """A block's memory as an array that nobody can make writeable: a read-only memoryview is in between."""
     address, block = memory
     if not aval.size * aval.dtype.itemsize:
-        return np.empty(aval.shape, aval.dtype)
+        return np.empty(aval.shape, dtypes.storage(aval.dtype))
     view = memoryview(block).toreadonly()
-    return np.frombuffer(view, aval.dtype, aval.size, address - block.address).reshape(aval.shape)
+    return np.frombuffer(view, dtypes.storage(aval.dtype), aval.size, address - block.address).reshape(aval.shape)
 
 
 def take_memory(array: ConcreteArray, by: str) -> Memory:
@@ -365,6 +376,10 @@ _ALONE = _holders_of_a_list()
 
 def _unpickle(data: np.ndarray, weak_type: bool) -> ConcreteArray:
     return ConcreteArray(data, Aval(data.shape, data.dtype, weak_type), cpu())
+
+
+def _unpickle_keys(data: np.ndarray) -> ConcreteArray:
+    return ConcreteArray(data, Aval(data.shape, dtypes.key_dtype), cpu())
 
 
 def wrap(data: np.ndarray, weak_type: bool = False, device: Device | None = None) -> ConcreteArray:

@@ -9,6 +9,7 @@ context (thread or asyncio task) with `with config.using(name=value):`.
 dtype('float64')
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from nrx.core.errors import ConfigError
+from nrx.core import jax_flags
+from nrx.core.errors import ConfigError, NoEffectWarning, user_source
 
 _UNSET: Any = object()
 #: The settings that only debugging uses, once they have been changed: empty in nearly every program.
@@ -67,6 +69,8 @@ class Config:
         self._settings: dict[str, _Setting] = {}
         self._defaults: dict[str, Any] = {}
         self._tracing: list[str] = []
+        #: JAX's flags that change nothing -> what they were last set to.
+        self._ignored: dict[str, Any] = {}
         #: The overrides of a context -> its tracing key; a new dictionary whenever a default changes.
         self._keys: dict[tuple | None, tuple] = {}
         self._interned: dict[tuple, tuple] = {}
@@ -101,9 +105,7 @@ class Config:
         try:
             return self._settings[name]
         except KeyError:
-            known = f"the settings are {', '.join(sorted(self._settings))}"
-            if name == "jax_enable_x64":
-                known = "leave it out: 64-bit dtypes always work; default_float and default_int are what creation gives"
+            known = f"the settings are {', '.join(sorted(self._settings))}, and JAX's flags"
             raise ConfigError(f"no setting named {name!r}", fix=known) from None
 
     def _parse(self, name: str, value: Any) -> Any:
@@ -122,6 +124,10 @@ class Config:
         return plain if plain in self._settings else name
 
     def __getattr__(self, name: str) -> Any:
+        if name in jax_flags.READ:
+            return jax_flags.READ[name](self)
+        if name in jax_flags.IGNORED:
+            return self._ignored.get(name, jax_flags.IGNORED[name][0])
         name = self._plain(name)
         value = self._setting(name).local.get()
         return self._defaults[name] if value is _UNSET else value
@@ -155,10 +161,47 @@ class Config:
         return tuple(self._tracing)
 
     def update(self, name: str, value: Any) -> None:
-        """Change a setting for the whole process."""
+        """Change a setting for the whole process.
+
+        Args:
+            name: that of a setting, with or without `jax_` before it, or a flag of JAX's. `"jax_enable_x64"` sets
+                `default_float` and `default_int`. Flags that mean nothing here are accepted.
+            value: the value.
+
+        Raises:
+            ConfigError: there is no such setting, or it does not take the value.
+
+        Warns:
+            NoEffectWarning: for a flag that changes nothing, once, unless the value is what nrx does anyway.
+
+        >>> import nrx
+        >>> nrx.config.update("jax_enable_x64", False)
+        >>> nrx.config.default_float
+        dtype('float32')
+        """
+        if name in jax_flags.TRANSLATED:
+            for plain, part in jax_flags.TRANSLATED[name](value).items():
+                self.update(plain, part)
+            return
+        if name in jax_flags.IGNORED:
+            self._ignore(name, value)
+            return
         name = self._plain(name)
         self._defaults[name] = self._parse(name, value)
         self._keys = {}
+
+    def read(self, name: str) -> Any:
+        """The value of a setting or a flag."""
+        return getattr(self, name)
+
+    def _ignore(self, name: str, value: Any) -> None:
+        is_new = name not in self._ignored
+        self._ignored[name] = value
+        if is_new and value not in jax_flags.IGNORED[name]:
+            message = (
+                f"config.update({name!r}, {value!r}) at {user_source()} has no effect: the flag means nothing here"
+            )
+            warnings.warn(message, NoEffectWarning, stacklevel=3)
 
     @contextmanager
     def using(self, **values: Any) -> Iterator[None]:
@@ -187,6 +230,7 @@ config.define("default_int", np.dtype("int32"), _one_of("int32", "int64"), "dtyp
 config.define("debug_checks", False, boolean, "type-check every Program and every eager result", rare=True)
 config.define("debug_nans", False, boolean, "raise where a NaN is made", tracing=True, rare=True)
 config.define("debug_infs", False, boolean, "raise where an infinity is made", tracing=True, rare=True)
+config.define("debug_indices", False, boolean, "raise where a traced index is out of bounds", tracing=True, rare=True)
 config.define("disable_jit", False, boolean, "jit and control flow run as ordinary Python", tracing=True, rare=True)
 config.define(
     "numpy_rank_promotion",

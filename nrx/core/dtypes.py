@@ -8,6 +8,7 @@ unsigned 64-bit integer meet in float64, whatever the default float, since 64-bi
 The lattice is JAX's published type-promotion design (JAX documentation, "Type promotion semantics").
 """
 
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -37,11 +38,45 @@ FLOATS = (float16, bfloat16, float32, float64)
 COMPLEX = (complex64, complex128)
 ALL = (bool_, *INTEGERS, *FLOATS, *COMPLEX, *FP8)
 
+
+class extended(np.generic):  # noqa: N801 - JAX's name
+    """The kind of dtypes that NumPy does not have."""
+
+
+class prng_key(extended):  # noqa: N801 - JAX's name
+    """The kind of the dtypes of keys of random number generators."""
+
+
+class KeyDtype:
+    """The dtype of keys, `key<fry>`: an element is a key of Threefry-2x32.
+
+    Raw arrays hold an element as the `storage` says: the first word of a key is the low half of it. Keys can be moved
+    and compared; `bitcast_convert_type` between them and pairs of uint32 is all else there is.
+    """
+
+    name, kind, itemsize, type = "key<fry>", "V", 8, prng_key
+    storage = uint64
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> str:
+        return "key_dtype"
+
+
+key_dtype: Any = KeyDtype()
+
+
+def storage(dtype: Any) -> np.dtype:
+    """The dtype of raw arrays of `dtype`: itself, but for keys."""
+    return uint64 if dtype is key_dtype else dtype
+
+
 #: The dtype of the tangent of an integer or boolean: it carries no information.
 float0 = np.dtype([("float0", np.void, 0)])
 
-_BY_NAME = {dtype.name: dtype for dtype in ALL}
-_SUPPORTED = frozenset(ALL)
+_BY_NAME = {dtype.name: dtype for dtype in (*ALL, key_dtype)}
+_SUPPORTED = frozenset((*ALL, key_dtype))
 _FLOATING = frozenset(FLOATS + FP8)
 _INEXACT = frozenset(FLOATS + FP8 + COMPLEX)
 _INTEGER = frozenset(INTEGERS)
@@ -51,6 +86,7 @@ _SHORT = {
     **{d: d.name.replace("uint", "u").replace("int", "i").replace("float", "f").replace("complex", "c") for d in ALL},
     bfloat16: "bf16",
     float0: "float0",
+    key_dtype: key_dtype.name,
 }
 _BY_SHORT_NAME = {name: dtype for dtype, name in _SHORT.items()}
 
@@ -62,6 +98,8 @@ def canonical_dtype(dtype: Any) -> np.dtype:
     """
     if isinstance(dtype, type) and dtype in (float, int, complex, bool):
         return scalar_dtype(dtype)
+    if isinstance(dtype, KeyDtype):
+        return dtype  # type: ignore[return-value]
     try:
         found = _BY_NAME[dtype] if isinstance(dtype, str) and dtype in _BY_NAME else np.dtype(dtype).newbyteorder("=")
     except TypeError:
@@ -144,12 +182,48 @@ def tangent_dtype(dtype: np.dtype) -> np.dtype:
     return dtype if is_inexact(dtype) else float0
 
 
-def finfo(dtype: Any) -> ml_dtypes.finfo:
+@dataclass(frozen=True)
+class FloatLimits:
+    """Machine limits of a floating dtype under the names of `numpy.finfo`, as Python numbers."""
+
+    dtype: np.dtype
+    bits: int
+    eps: float
+    epsneg: float
+    iexp: int
+    machep: int
+    max: float
+    maxexp: int
+    min: float
+    minexp: int
+    negep: int
+    nexp: int
+    nmant: int
+    precision: int
+    resolution: float
+    smallest_normal: float
+    smallest_subnormal: float
+    tiny: float
+
+
+def finfo(dtype: Any) -> FloatLimits:
     """Machine limits of a floating or complex dtype, as `numpy.finfo`, with bfloat16 and fp8."""
     dtype = canonical_dtype(dtype)
     if not is_inexact(dtype):
         raise DTypeError(f"finfo needs a floating dtype, got {dtype}", fix="use iinfo for integers")
-    return ml_dtypes.finfo(dtype)
+    return _finfo(dtype)
+
+
+@cache
+def _finfo(dtype: np.dtype) -> FloatLimits:
+    limits = ml_dtypes.finfo(dtype)
+    kinds = {field.name: field.type for field in fields(FloatLimits)}
+    return FloatLimits(
+        **{
+            name: float(getattr(limits, name)) if kind is float else getattr(limits, name)
+            for name, kind in kinds.items()
+        }
+    )
 
 
 def iinfo(dtype: Any) -> ml_dtypes.iinfo:
@@ -171,7 +245,7 @@ _UPPER: dict[Any, tuple[Any, ...]] = {
     "f*": ("c*", float16, bfloat16, *FP8),
     float16: (float32,), bfloat16: (float32,), float32: (float64, complex64), float64: (complex128,),
     "c*": (complex64,), complex64: (complex128,), complex128: (),
-    **dict.fromkeys(FP8, ()),
+    **dict.fromkeys(FP8, ()), key_dtype: (),
 }  # fmt: skip
 
 

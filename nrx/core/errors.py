@@ -244,6 +244,10 @@ class FileFormatError(NrxError, ValueError):
     """A file that is damaged, truncated or not of the format asked for."""
 
 
+class NoEffectWarning(UserWarning):
+    """Something that is accepted for JAX's sake and has no effect here."""
+
+
 def nesting_error(error: RecursionError, what: str) -> RecursionError:
     """A `NestingError` for a call of `what`, if it is nrx that recurs; `error` itself if it is the user's function."""
     frames = [*traceback.walk_stack(None), *traceback.walk_tb(error.__traceback__)]

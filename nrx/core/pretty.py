@@ -70,7 +70,7 @@ class _Printer:
 
 
 def _param(value: Any) -> str:
-    if isinstance(value, np.dtype):
+    if isinstance(value, np.dtype | dtypes.KeyDtype):
         return dtypes.short_name(value)
     return getattr(value, "__name__", None) or str(value)
 

@@ -89,6 +89,8 @@ class Primitive:
         self.linearize: Callable | None = None
         #: Set for calls: the param that holds the Program, equations of which may be run in place of the call.
         self.call_program: str | None = None
+        #: Set where NumPy needs many passes for what one compiled loop does: large operands go through that on the CPU.
+        self.compiled_at_length = False
         #: Set for functions with derivative rules of their own: the param with the Program of the function.
         self.value_program: str | None = None
         self.refused: dict[str, str] = {}

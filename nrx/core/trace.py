@@ -14,6 +14,7 @@ from typing import Any
 from nrx.core.array import Array, ConcreteArray, move
 from nrx.core.backend import Device, default_device
 from nrx.core.config import config, rare
+from nrx.core.dtypes import storage
 from nrx.core.errors import (
     ArgumentTypeError,
     AxisNameError,
@@ -222,7 +223,7 @@ def _check_results(prim: Any, raws: list[Any], params: dict[str, Any], results: 
     for check in result_checks:
         check(prim, raws, params, results)
     for result in results if config.debug_checks else ():
-        if (result._data.shape, result._data.dtype) != (result.aval.shape, result.aval.dtype):
+        if (result._data.shape, result._data.dtype) != (result.aval.shape, storage(result.aval.dtype)):
             got = f"{result._data.dtype}{result._data.shape}"
             raise ProgramError(f"{prim.name}: impl gave {got}, abstract promised {result.aval}")
 

@@ -20,7 +20,7 @@ from nrx.control.scan import scan_p
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval
-from nrx.core.errors import CheckError, blame
+from nrx.core.errors import CheckError, NrxError, blame
 from nrx.core.program import Eqn, Literal, Program, Var, prune, subprograms
 from nrx.core.pytree import register_pytree_node, tree_unflatten
 from nrx.core.shapes import show
@@ -81,7 +81,7 @@ class Error:
         """Raise CheckError, which names the line of the check, if one failed."""
         check_error(self)
 
-    def _at(self, index: tuple[int, ...]) -> CheckError:
+    def _at(self, index: tuple[int, ...]) -> NrxError:
         values = [np.asarray(payload)[index] for payload in self._payloads]
         return _Again(self._messages).error([np.asarray(self._code)[index], *values])
 
@@ -163,7 +163,7 @@ class _Again:
         self._messages = messages
         self.avals = (Aval((), dtypes.int32), *(aval for message in messages for aval in message.avals))
 
-    def error(self, values: Sequence[Any]) -> CheckError:
+    def error(self, values: Sequence[Any]) -> NrxError:
         number = int(values[0]) - 1
         start = 1 + sum(len(message.avals) for message in self._messages[:number])
         message = self._messages[number]

@@ -30,6 +30,7 @@ from nrx.core.pytree import keystr
 from nrx.core.shapes import show, size
 from nrx.core.treedef import KINDS, DictKey, FlattenedIndexKey, GetAttrKey, KeyPath, SequenceKey
 from nrx.io.atomic import StrPath, atomic_write
+from nrx.ops.structural import bitcast_convert_type
 
 _MAGIC = b"\x89NRX\r\n\x1a\n"
 _VERSION = 1
@@ -128,9 +129,10 @@ def _encode(node: Any, path: KeyPath, arrays: list[Any]) -> Any:
     if type(node) in _SCALARS:
         return node
     if isinstance(node, Array | np.ndarray | np.generic):
-        if node.dtype.newbyteorder("=") not in dtypes.ALL:
+        is_key = node.dtype is dtypes.key_dtype
+        if not is_key and node.dtype.newbyteorder("=") not in dtypes.ALL:
             raise DTypeError(f"save: tree{keystr(path)} has dtype {node.dtype}, which nrx does not have")
-        arrays.append(node)
+        arrays.append(bitcast_convert_type(node, dtypes.uint64) if is_key else node)
         return msgpack.ExtType(_ARRAY, msgpack.packb([node.dtype.name, list(node.shape)]))
     kind = KINDS[type(node)]
     if kind is None:
@@ -249,15 +251,17 @@ class _Reader:
             dtype = dtypes.canonical_dtype(dtype_name)
         except DTypeError as error:
             raise FileFormatError(f"array {self.arrays}: {error.message}") from None
-        self._take(size(tuple(shape)) * dtype.itemsize + _DIGEST_SIZE)
-        data = np.empty(shape, dtype if sys.byteorder == "little" else dtype.newbyteorder("<"))
+        held = dtypes.storage(dtype)
+        self._take(size(tuple(shape)) * held.itemsize + _DIGEST_SIZE)
+        data = np.empty(shape, held if sys.byteorder == "little" else held.newbyteorder("<"))
         raw = _raw_bytes(data)
         self.file.readinto(raw)  # type: ignore[attr-defined]
         if self.file.read(_DIGEST_SIZE) != hashlib.sha256(raw).digest():
             raise FileFormatError(
                 f"damaged: the checksum of array {self.arrays}, {dtype.name}{show(tuple(shape))}, is wrong"
             )
-        return wrap(data.astype(dtype, copy=False), device=self.device)
+        array = wrap(data.astype(held, copy=False), device=self.device)
+        return array if held is dtype else bitcast_convert_type(array, dtype)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ These functions neither promote dtypes nor broadcast shapes, except that Python 
 array they meet; `nrx.numpy` does both.
 """
 
-from nrx.control import cond, fori_loop, map, scan, switch, while_loop
+from nrx.control import cond, custom_linear_solve, custom_root, fori_loop, map, scan, switch, while_loop
 from nrx.core.shapes import broadcast_shapes
 from nrx.lax import linalg
 from nrx.lax.folding import associative_scan, reduce, reduce_window
@@ -181,7 +181,8 @@ __all__ = [
     "cond", "conj", "conv", "conv_dimension_numbers", "conv_general_dilated", "conv_general_dilated_local",
     "conv_general_dilated_patches", "conv_general_shape_tuple", "conv_shape_tuple", "conv_transpose",
     "conv_with_general_padding", "convert_element_type", "cos", "cosh", "create_token", "cumlogsumexp", "cummax",
-    "cummin", "cumprod", "cumsum", "dce_sink", "digamma", "div", "dot", "dot_general", "dtype",
+    "cummin", "cumprod", "cumsum", "custom_linear_solve", "custom_root", "dce_sink", "digamma",
+    "div", "dot", "dot_general", "dtype",
     "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim", "dynamic_update_index_in_dim",
     "dynamic_update_slice", "dynamic_update_slice_in_dim", "empty", "eq", "erf", "erf_inv", "erfc", "exp", "exp2",
     "expand_dims", "expm1", "floor", "fori_loop", "full", "full_like", "gather", "ge", "gt", "igamma",

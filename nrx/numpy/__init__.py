@@ -141,7 +141,6 @@ from nrx.numpy.joining import (
     dstack,
     hsplit,
     hstack,
-    pad,
     repeat,
     split,
     stack,
@@ -216,6 +215,7 @@ from nrx.numpy.manipulation import (
     swapaxes,
     transpose,
 )
+from nrx.numpy.padding import pad
 from nrx.numpy.parts import (
     abs,
     absolute,

@@ -134,6 +134,9 @@ def positive(x: Any, /) -> Array:
 def floor_divide(x: Any, y: Any, /) -> Array:
     """The largest integer not above x / y, elementwise; an integer divided by 0 gives 0.
 
+    Infinite operands and zeros give floor(x / y), as the array API standard has it: inf // 2 is inf (NumPy: NaN), and
+    1 // -inf is -0.0 (NumPy: -1).
+
     Args:
         x: a real array.
         y: an array that broadcasts with x.
@@ -190,7 +193,13 @@ def _remainder(x: Any, y: Any) -> Array:
 
 def _floored_remainder(x: Array, y: Array) -> Array:
     left = lax.rem(x, y)
-    return lax.select(_has_wrong_sign(left, y), lax.add(left, y), left)
+    floored = lax.select(_has_wrong_sign(left, y), lax.add(left, y), left)
+    if dtypes.is_integer(x.dtype):
+        return floored
+    # A zero with the sign of y: an ordinary sum, so that the derivative is that of every other remainder.
+    sign = lax.select(lax.lt(y, 0), lax.full_like(y, -1), lax.full_like(y, 1))
+    zero = lax.mul(sign, lax.sub(lax.add(lax.mul(sign, left), 1), 1))
+    return lax.select(lax.eq(left, 0), zero, floored)
 
 
 def _has_wrong_sign(left: Array, y: Array) -> Array:
@@ -202,8 +211,10 @@ def _has_wrong_sign(left: Array, y: Array) -> Array:
 def _floored_quotient(x: Array, y: Array) -> Array:
     left = lax.rem(x, y)
     quotient = lax.round(lax.div(lax.sub(x, left), y), 1)  # an integer but for rounding
-    quotient = lax.select(_has_wrong_sign(left, y), lax.sub(quotient, 1), quotient)
-    return lax.select(lax.eq(y, lax.full_like(y, 0)), lax.round(lax.div(x, y), 1), quotient)
+    quotient = lax.add(lax.select(_has_wrong_sign(left, y), lax.sub(quotient, 1), quotient), 0)  # no -0.0
+    finite = lax.bitwise_and(lax.is_finite(x), lax.is_finite(y))
+    ordinary = lax.bitwise_and(finite, lax.bitwise_and(lax.ne(x, 0), lax.ne(y, 0)))
+    return lax.select(ordinary, quotient, lax.floor(lax.div(x, y)))
 
 
 def divmod(x: Any, y: Any, /) -> tuple[Array, Array]:

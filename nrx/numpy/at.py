@@ -2,20 +2,24 @@
 
 The result has the dtype of `x`: a value of a wider kind (floating into integer, complex into real) is refused with a
 DTypeError, where JAX warns and truncates. Within a kind the value is converted (float64 into float32). Where an element
-is meant several times, each `add`, `multiply`, `divide`, `power`, `min` and `max` counts; of `set` the last does, and
-`apply` applies once.
+is meant several times, each `add`, `multiply`, `divide`, `power`, `min`, `max` and `apply` counts; of `set` the last
+does.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from nrx.control.loops import while_loop
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import DTypeError
+from nrx.core.trace import Tracer
 from nrx.numpy.arithmetic import power
-from nrx.numpy.indexing import converted, getitem, updated
+from nrx.numpy.indexing import converted, getitem, repeats, updated
+from nrx.numpy.logic import where
 from nrx.ops.arithmetic import div, neg
 from nrx.ops.dimension_numbers import GatherScatterMode
+from nrx.ops.reductions import reduce_max
 from nrx.ops.structural import full_like
 
 Mode = str | GatherScatterMode | None
@@ -39,8 +43,9 @@ class IndexUpdateHelper:
 class IndexUpdateRef:
     """What `x.at[index]` is: the elements `x[index]`, to be updated in a copy of `x`.
 
-    All methods take the keywords `mode`, `indices_are_sorted` and `unique_indices`, see `nrx.numpy.indexing.updated`.
-    The default mode raises where a known index is out of bounds, and drops the update where a traced one is.
+    All methods take the keywords `mode`, `indices_are_sorted`, `unique_indices`, `wrap_negative_indices` and
+    `out_sharding` (None), see `nrx.numpy.indexing.updated`. The default mode raises where a known index is out of
+    bounds, and drops the update where a traced one is.
 
     >>> import nrx.numpy as jnp
     >>> x = jnp.zeros(4)
@@ -59,19 +64,9 @@ class IndexUpdateRef:
     def __repr__(self) -> str:
         return f"IndexUpdateRef({self.array!r}, {self.index!r})"
 
-    def get(
-        self,
-        *,
-        mode: Mode = None,
-        fill_value: Any = None,
-        indices_are_sorted: bool = False,
-        unique_indices: bool = False,
-    ) -> Array:
+    def get(self, *, mode: Mode = None, fill_value: Any = None, **options: Any) -> Array:
         """`x[index]`, with a choice of what is read out of bounds: see `nrx.numpy.indexing.getitem`."""
-        return getitem(
-            self.array, self.index, mode=mode, fill_value=fill_value, indices_are_sorted=indices_are_sorted,
-            unique_indices=unique_indices,
-        )  # fmt: skip
+        return getitem(self.array, self.index, mode=mode, fill_value=fill_value, **options)
 
     def set(self, values: Any, **options: Any) -> Array:
         """`x` with `x[index] = values`."""
@@ -114,8 +109,27 @@ class IndexUpdateRef:
         return updated(self.array, self.index, values, "max", **options)
 
     def apply(self, func: Callable[[Array], Any], **options: Any) -> Array:
-        """`x` with `x[index] = func(x[index])`."""
-        return self.set(func(self._read(options)), **options)
+        """`x` with `x[index] = func(x[index])`, for an elementwise function.
+
+        Where traced positions may repeat, which `unique_indices` excludes, only forward mode differentiates.
+        """
+
+        def applied(x: Array) -> Array:
+            return updated(x, self.index, func(getitem(x, self.index, **options)), "set", **options)
+
+        def again(step: tuple[Any, Array]) -> tuple[Any, Array]:
+            count, x = step
+            return count + 1, where(counts > count, applied(x), x)
+
+        counts, out = repeats(self.array, self.index, **options), applied(self.array)
+        if counts is None or not counts.size:
+            return out
+        most = reduce_max(counts, range(counts.ndim))
+        if isinstance(most, Tracer):
+            return while_loop(lambda step: step[0] < most, again, (1, out))[1]
+        for count in range(1, int(most)):
+            _, out = again((count, out))
+        return out
 
     def _read(self, options: dict[str, Any]) -> Array:
         return getitem(self.array, self.index, **options)

@@ -182,7 +182,8 @@ def _from_nest(nest: Sequence, dtype: np.dtype | None) -> Array:
     if dtype is None:
         dtype = dtypes.promote_types(*set(map(typed, leaves)))[0]
     arrays = [x for x in leaves if isinstance(x, Array)]
-    if all(isinstance(x, ConcreteArray) and not x.committed and x.device.platform == "cpu" for x in arrays):
+    is_plain = all(isinstance(x, ConcreteArray) and not x.committed and x.device.platform == "cpu" for x in arrays)
+    if is_plain and dtype is not dtypes.key_dtype:
         plain = _mapped(nest, lambda x: x.numpy() if isinstance(x, Array) else unmasked(x))
         return cast(_numpy_of(plain, dtype), dtype)
     return _stacked(nest, dtype)

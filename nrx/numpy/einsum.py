@@ -1,7 +1,6 @@
 """`einsum`: products of several arrays and sums over axes, in the index notation of Einstein."""
 
 from collections.abc import Sequence
-from itertools import combinations
 from string import ascii_letters
 from typing import Any
 
@@ -13,6 +12,7 @@ from nrx.core.array import Array
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import Shape, show, without
+from nrx.numpy.contraction_paths import cost_of, in_pairs, method_of, path_of
 from nrx.numpy.diagonals import diagonal
 from nrx.numpy.planning import Planned
 from nrx.numpy.products import contract
@@ -33,7 +33,10 @@ def einsum(
             once, in alphabetical order.
         operands: as many arrays; also `einsum(x, [0, 1], y, [1, 2], [0, 2])`.
         out: must be None.
-        optimize: False multiplies from left to right; anything else always the cheapest pair.
+        optimize: in which order arrays are multiplied: True, "auto" and "optimal" in the cheapest of all for up to 10
+            arrays, greedily (the best pair each time) for more; "greedy"; False from left to right; a path, as
+            `einsum_path` gives. Other names of opt_einsum's mean "optimal" or "greedy"; NumPy's limit of memory has
+            no effect.
         precision: how exactly an accelerator multiplies float32: None, "default", "high" or "highest".
         preferred_element_type: the dtype of the result; by default the common one.
 
@@ -41,7 +44,7 @@ def einsum(
         An array.
 
     Raises:
-        ArgumentError: subscripts that make no sense.
+        ArgumentError: subscripts that make no sense, or a path that does not fit.
         ShapeError: shapes that do not fit them.
 
     >>> x = jnp.arange(6.0).reshape(2, 3)
@@ -52,55 +55,75 @@ def einsum(
     Array([ 3., 12.], dtype=float32)
     """
     reject_out("einsum", out)
-    if not isinstance(subscripts, str):
-        subscripts, arrays = _from_lists((subscripts, *operands))
-        return einsum(subscripts, *arrays, precision=precision, preferred_element_type=preferred_element_type)
-    if not operands:
-        raise ArgumentError("einsum needs at least one array")
+    subscripts, arrays = _arguments("einsum", subscripts, operands)
     return _einsum(
-        *operands, subscripts=subscripts, in_order=optimize is False, precision=precision,
+        *arrays, subscripts=subscripts, method=method_of(optimize), precision=precision,
         preferred=None if preferred_element_type is None else canonical_dtype(preferred_element_type),
     )  # fmt: skip
 
 
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> tuple[list[Any], str]:
-    """The order of products that NumPy finds best for an einsum; `einsum` itself takes the cheapest pair each time.
+    """The order of products in which `einsum` multiplies its arrays.
 
     Args:
         subscripts: as for einsum.
         operands: as for einsum; only their shapes matter, so they may be traced.
-        optimize: "greedy", "optimal", True, False, or a pair with the most elements of an intermediate result.
+        optimize: as for einsum.
 
     Returns:
-        A list that begins with "einsum_path", and a text about costs.
+        A list that begins with "einsum_path", to be passed as `optimize`, and a text about costs. A step of the list
+        has the positions of arrays, which are taken out of the list of arrays, and whose product is added at the end.
+
+    Raises:
+        ArgumentError: as for einsum.
+        ShapeError: as for einsum.
 
     >>> x = jnp.ones((2, 3))
     >>> jnp.einsum_path("ij,jk,kl->il", x, x.T, x)[0]
     ['einsum_path', (0, 1), (0, 1)]
     """
+    method = method_of(optimize)
+    subscripts, arrays = _arguments("einsum_path", subscripts, operands)
+    shapes = [x.shape for x in as_arrays("einsum_path", *arrays)]
+    inputs, output = _parsed(subscripts, shapes)
+    sizes = _sizes(inputs, shapes)
+    terms = [_varying(labels, shape, sizes) for labels, shape in zip(inputs, shapes, strict=True)]
+    terms = [_shared(labels, _needed(terms, output, i)) for i, labels in enumerate(terms)]
+    path = path_of(method, tuple(terms), output, tuple(sizes.items()))
+    operations, largest = cost_of(path, terms, output, sizes)
+    text = f"{','.join(inputs)}->{output}\noperations: {operations:,}\nelements of the largest product: {largest:,}"
+    return ["einsum_path", *path], text
+
+
+def _arguments(name: str, subscripts: Any, operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
     if not isinstance(subscripts, str):
-        subscripts, arrays = _from_lists((subscripts, *operands))
-    else:
-        arrays = list(operands)
-    shapes = [np.broadcast_to(np.float64(0), x.shape) for x in as_arrays("einsum_path", *arrays)]
-    return np.einsum_path(subscripts, *shapes, optimize="greedy" if optimize == "auto" else optimize)
+        subscripts, operands = _from_lists((subscripts, *operands))
+    if not operands:
+        raise ArgumentError(f"{name} needs at least one array")
+    return subscripts, operands
 
 
 @Planned
-def _einsum(*operands: Any, subscripts: str, in_order: bool, precision: Any, preferred: np.dtype | None) -> Array:
+def _einsum(*operands: Any, subscripts: str, method: Any, precision: Any, preferred: np.dtype | None) -> Array:
     arrays = promote_dtypes("einsum", *operands)
-    inputs, output = _parsed(subscripts, [x.shape for x in arrays])
+    shapes = [x.shape for x in arrays]
+    inputs, output = _parsed(subscripts, shapes)
+    sizes = _sizes(inputs, shapes)
     terms = [
-        _simplified(x, labels, set(output).union(*inputs[:i], *inputs[i + 1 :]))
+        _simplified(x, labels, _needed(inputs, output, i))
         for i, (x, labels) in enumerate(zip(arrays, inputs, strict=True))
     ]
-    while len(terms) > 1:
-        i, j = (0, 1) if in_order else _cheapest(terms, output)
-        rest = [term for k, term in enumerate(terms) if k not in (i, j)]
-        needed = set(output).union(*(labels for _, labels in rest))
-        terms = [_product(terms[i], terms[j], needed, precision, preferred), *rest]
-    x, labels = terms[0]
-    return lax.convert_element_type(lax.transpose(x, [labels.index(c) for c in output]), preferred or x.dtype)
+    labels = tuple(_varying(labels, x.shape, sizes) for x, labels in terms)
+    path = path_of(method, labels, output, tuple(sizes.items()))
+    for step in in_pairs(path, len(terms)):
+        rest = [term for k, term in enumerate(terms) if k not in step]
+        product = terms[step[0]]
+        if len(step) == 2:
+            needed = set(output).union(*(labels for _, labels in rest))
+            product = _product(product, terms[step[1]], needed, precision, preferred)
+        terms = [*rest, product]
+    x, found = terms[0]
+    return lax.convert_element_type(lax.transpose(x, [found.index(c) for c in output]), preferred or x.dtype)
 
 
 def _from_lists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
@@ -144,6 +167,32 @@ def _parsed(subscripts: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
 Term = tuple[Array, str]
 
 
+def _sizes(inputs: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
+    """The length of each label; an axis of length 1 broadcasts to that of another array."""
+    sizes: dict[str, int] = {}
+    for labels, shape in zip(inputs, shapes, strict=True):
+        for label, n in zip(labels, shape, strict=True):
+            known = sizes.get(label, 1)
+            if n != known and 1 not in (n, known):
+                raise ShapeError(f"einsum: axis {label!r} has lengths {known} and {n}")
+            sizes[label] = n if known == 1 else known
+    return sizes
+
+
+def _needed(inputs: Sequence[str], output: str, i: int) -> set[str]:
+    """The labels that the result or an array other than the i-th has."""
+    return set(output).union(*inputs[:i], *inputs[i + 1 :])
+
+
+def _varying(labels: str, shape: Shape, sizes: dict[str, int]) -> str:
+    """The labels along which an array does not broadcast."""
+    return "".join(label for label, n in zip(labels, shape, strict=True) if n == sizes[label])
+
+
+def _shared(labels: str, needed: set[str]) -> str:
+    return "".join(label for label in dict.fromkeys(labels) if label in needed)
+
+
 def _simplified(x: Array, labels: str, needed: set[str]) -> Term:
     """An operand with one axis a label: diagonals for repeated labels, sums over labels nobody else has."""
     for label in dict.fromkeys(labels):
@@ -160,24 +209,6 @@ def _simplified(x: Array, labels: str, needed: set[str]) -> Term:
 
 def _summed(x: Array, axes: Sequence[int]) -> Array:
     return lax.reduce_or(x, axes) if dtypes.is_bool(x.dtype) else lax.reduce_sum(x, axes)
-
-
-def _cheapest(terms: Sequence[Term], output: str) -> tuple[int, int]:
-    """The two terms whose product costs the fewest multiplications; the smaller result of equal ones."""
-
-    def cost(pair: tuple[int, int]) -> tuple[int, int]:
-        sizes: dict[str, int] = {}
-        for k in pair:
-            for label, n in zip(terms[k][1], terms[k][0].shape, strict=True):
-                sizes[label] = max(n, sizes.get(label, 1))
-        needed = set(output).union(*(labels for k, (_, labels) in enumerate(terms) if k not in pair))
-        work = result = 1
-        for label, n in sizes.items():
-            work *= n
-            result *= n if label in needed else 1
-        return work, result
-
-    return min(combinations(range(len(terms)), 2), key=cost)
 
 
 def _product(first: Term, second: Term, needed: set[str], precision: Any, preferred: Any) -> Term:

@@ -12,7 +12,7 @@ from nrx.ops import elementary as ops
 
 _exp = Elementwise("exp", ops.exp_p, inexact=True)
 _exp2 = Elementwise("exp2", ops.exp2_p, inexact=True)
-_expm1 = Elementwise("expm1", ops.expm1_p, inexact=True)
+_expm1 = Elementwise("expm1", ops.expm1_p, inexact=True, complex=lambda z: _complex_expm1(z))
 _log = Elementwise("log", ops.log_p, inexact=True)
 _log1p = Elementwise("log1p", ops.log1p_p, inexact=True)
 _sqrt = Elementwise("sqrt", ops.sqrt_p, inexact=True)
@@ -25,7 +25,7 @@ _arccos = Elementwise("arccos", ops.acos_p, inexact=True)
 _arctan = Elementwise("arctan", ops.atan_p, inexact=True)
 _sinh = Elementwise("sinh", ops.sinh_p, inexact=True)
 _cosh = Elementwise("cosh", ops.cosh_p, inexact=True)
-_tanh = Elementwise("tanh", ops.tanh_p, inexact=True)
+_tanh = Elementwise("tanh", ops.tanh_p, inexact=True, complex=lambda z: _complex_tanh(z))
 _arcsinh = Elementwise("arcsinh", ops.asinh_p, inexact=True)
 _arccosh = Elementwise("arccosh", ops.acosh_p, inexact=True)
 _arctanh = Elementwise("arctanh", ops.atanh_p, inexact=True)
@@ -78,6 +78,12 @@ def expm1(x: Any, /) -> Array:
     (Array(1.e-10, dtype=float32, weak_type=True), Array(0., dtype=float32, weak_type=True))
     """
     return _expm1(x)
+
+
+def _complex_expm1(z: Array) -> Array:
+    """With 0.0 for a real part of -0.0, as the array API standard has it."""
+    out = ops.expm1(z)
+    return lax.complex(lax.add(lax.real(out), 0), lax.imag(out))
 
 
 def log(x: Any, /) -> Array:
@@ -455,6 +461,15 @@ def tanh(x: Any, /) -> Array:
     Array([0.   , 0.762, 1.   ], dtype=float32)
     """
     return _tanh(x)
+
+
+def _complex_tanh(z: Array) -> Array:
+    """C's, but at an infinite real part the imaginary one is a zero with the sign of that of z (C: of its sine)."""
+    out = ops.tanh(z)
+    real, imag = lax.real(z), lax.imag(z)
+    zero = lax.select(lax.lt(imag, 0), lax.full_like(imag, -0.0), lax.full_like(imag, 0.0))
+    far = lax.eq(lax.abs(real), math.inf)
+    return lax.select(far, lax.complex(lax.real(out), zero), out)
 
 
 def arcsinh(x: Any, /) -> Array:

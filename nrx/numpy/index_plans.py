@@ -14,7 +14,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray, asarray, unmasked
 from nrx.core.aval import Aval
 from nrx.core.backend import cpu
-from nrx.core.errors import IndexingError, ShapeError
+from nrx.core.errors import IndexingError, ShapeError, Source
 from nrx.core.shapes import Shape, broadcast_shapes, show, without
 from nrx.core.trace import Tracer
 from nrx.ops.dimension_numbers import GatherDimensionNumbers, ScatterDimensionNumbers
@@ -40,12 +40,12 @@ class _Array(NamedTuple):
     mask: Shape | None
 
 
-def signature(index: Any, mode: Any) -> tuple[tuple, list[Any]]:
-    """The signature of an index, and its arrays of positions. With a mode integers are arrays: it is theirs too."""
+def signature(index: Any, arrays: bool) -> tuple[tuple, list[Any]]:
+    """The signature of an index, and its arrays of positions; integers are among these if `arrays`."""
     items, positions = [], []
     for item in index if type(index) is tuple else (index,):
         found = recognised(item)
-        if type(found) is int and mode is not None:
+        if arrays and type(found) is int:
             found = np.asarray(found)
         if isinstance(found, Array | np.ndarray | np.generic):
             if dtypes.is_bool(found.dtype):
@@ -199,7 +199,9 @@ def _made_of(item: Any, axis: int, shape: Shape) -> Iterator[_Entry]:
         yield _Picks(axis if item.mask is None else None, item.shape, item.mask is not None)
     else:
         ndim = len(item.mask)
-        if item.mask != shape[axis : axis + ndim]:
+        lengths = shape[axis : axis + ndim]
+        # As in NumPy an empty axis of a mask fits any axis: it selects nothing.
+        if len(lengths) < ndim or any(m not in (0, n) for m, n in zip(item.mask, lengths, strict=True)):
             raise IndexingError(
                 f"a boolean index of shape {show(item.mask)} does not fit axes {axis} to {axis + ndim - 1} "
                 f"of shape {show(shape)}",
@@ -208,11 +210,15 @@ def _made_of(item: Any, axis: int, shape: Shape) -> Iterator[_Entry]:
         yield from (_Picks(axis + i, item.shape, True) for i in range(ndim))
 
 
-def out_of_bounds(position: int, axis: int, shape: Shape) -> IndexingError:
+def out_of_bounds(
+    position: int, axis: int, shape: Shape, wrap: bool = True, source: Source | None = None
+) -> IndexingError:
+    """The error for a position, which from the end counts as negative if `wrap`."""
     length = shape[axis]
     return IndexingError(
         f"index {position} is out of bounds for axis {axis} of shape {show(shape)}",
-        fix=f"use an index from {-length} to {length - 1}" if length else "the axis is empty",
+        fix=f"use an index from {-length if wrap else 0} to {length - 1}" if length else "the axis is empty",
+        source=source,
     )
 
 

@@ -4,17 +4,21 @@ Reading lowers integers and slices to slice, rev and reshape, and arrays to one 
 can be worked out before the values of arrays are known is in `index_plans`.
 
 Negative indices count from the end. An index out of bounds raises IndexingError if its value is known, as in NumPy; one
-known only when the program runs (a tracer) reads the nearest element, and updates nothing.
+known only when the program runs (a tracer) reads the nearest element, and updates nothing, unless
+`config.debug_indices` has the program raise.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
-from nrx.core.errors import ArgumentError, DTypeError, IndexingError, ShapeError
+from nrx.core.aval import Aval
+from nrx.core.config import config, rare
+from nrx.core.errors import ArgumentError, DTypeError, IndexingError, ShapeError, user_source
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_axis, inserted, show, without
 from nrx.core.trace import Tracer
 from nrx.numpy.index_plans import (
@@ -28,31 +32,64 @@ from nrx.numpy.index_plans import (
 from nrx.ops import arithmetic, slicing
 from nrx.ops.dimension_numbers import GatherDimensionNumbers, GatherScatterMode
 from nrx.ops.gather import gather
-from nrx.ops.logic import lt, select
+from nrx.ops.logic import bitwise_and, ge, lt, select
 from nrx.ops.scatter import scatter, scatter_add, scatter_max, scatter_min, scatter_mul
 from nrx.ops.structural import broadcast_in_dim, broadcast_to, convert_element_type, full_like, reshape, rev
+from nrx.transforms.checks import Message, check_p
+from nrx.transforms.contexts import ensure_compile_time_eval
 
 # Positions
 
 
-def _in_bounds(positions: Any, axis: int | None, shape: Shape, checked: bool) -> Any:
-    """Positions counted from the front: known ones are checked if `checked`. Those of a new axis (None) are."""
+class _Bounds(NamedTuple):
+    """What is done about positions out of bounds: whether known ones are checked, and negative ones wrapped around."""
+
+    checked: bool
+    wrap: bool = True
+
+
+def _in_bounds(positions: Any, axis: int | None, shape: Shape, bounds: _Bounds) -> Any:
+    """Positions counted from the front, checked if they are known. Those of a new axis (None) are."""
     if axis is None:
         return positions
-    length = shape[axis]
+    length, wrap = shape[axis], bounds.wrap
     if not length and positions.size:
         raise out_of_bounds(0, axis, shape)
-    if not isinstance(positions, Tracer) and positions.size:
+    if isinstance(positions, Tracer):
+        if rare and bounds.checked and config.debug_indices:
+            _check_traced(positions, axis, shape, wrap)
+    elif positions.size:
         values = np.asarray(positions)
         low, high = int(values.min()), int(values.max())
-        if checked and not (-length <= low and high < length):
-            raise out_of_bounds(low if low < -length else high, axis, shape)
+        least = -length if wrap else 0
+        if bounds.checked and not (least <= low and high < length):
+            raise out_of_bounds(low if low < least else high, axis, shape, wrap)
         if low >= 0:
             return positions
+    if not wrap:
+        return positions
     positions = _roomy(positions, length)
     if not isinstance(positions, Array):
         return np.where(positions < 0, positions + length, positions)
     return select(lt(positions, 0), arithmetic.add(positions, length), positions)
+
+
+class _OutOfBounds(Message):
+    """What a check of traced positions says."""
+
+    def __init__(self, axis: int, shape: Shape, wrap: bool, dtype: np.dtype):
+        super().__init__("", user_source(), [Aval((), dtype)])
+        self.place = axis, shape, wrap
+
+    def error(self, values: Sequence[Any]) -> IndexingError:
+        return out_of_bounds(int(values[0]), *self.place, source=self.source)
+
+
+def _check_traced(positions: Any, axis: int, shape: Shape, wrap: bool) -> None:
+    """Have the program raise where one of these positions is out of bounds, when it gets there."""
+    values = _roomy(positions, shape[axis])
+    inside = bitwise_and(ge(values, -shape[axis] if wrap else 0), lt(values, shape[axis]))
+    check_p.bind(inside, values, message=_OutOfBounds(axis, shape, wrap, values.dtype))
 
 
 def _roomy(positions: Any, *lengths: int) -> Any:
@@ -90,6 +127,11 @@ def _index_vectors(columns: Sequence[Any], batch: Shape) -> Any:
     return slicing.concatenate([reshape(part, (*batch, 1)) for part in parts], len(batch))
 
 
+def _reject_sharding(out_sharding: Any) -> None:
+    if out_sharding is not None:
+        raise ArgumentError("out_sharding: arrays are on one device", fix="leave it out")
+
+
 # Reading
 
 
@@ -101,6 +143,8 @@ def getitem(
     fill_value: Any = None,
     indices_are_sorted: bool = False,
     unique_indices: bool = False,
+    wrap_negative_indices: bool = True,
+    out_sharding: None = None,
 ) -> Array:
     """`x[index]`, by NumPy's rules.
 
@@ -113,6 +157,8 @@ def getitem(
         fill_value: what "fill" reads; by default NaN, the lowest signed or highest unsigned integer, or True.
         indices_are_sorted: a promise that the positions in index arrays ascend.
         unique_indices: a promise that no element is read twice; the gradient is faster for it.
+        wrap_negative_indices: whether negative indices count from the end, or are out of bounds.
+        out_sharding: must be None.
 
     Returns:
         An array of the dtype of `x`.
@@ -125,8 +171,10 @@ def getitem(
     Array([[2, 0],
            [5, 3]], dtype=int32)
     """
-    items, positions = signature(index, mode)
-    shape, checked = x.shape, mode is None
+    _reject_sharding(out_sharding)
+    bounds = _Bounds(mode is None, wrap_negative_indices)
+    items, positions = signature(index, not (bounds.checked and bounds.wrap))
+    shape = x.shape
     plan = plan_reading(items, shape)
     mode = _mode(mode, positions, GatherScatterMode.CLIP)
     if plan.bounds is not None:
@@ -136,7 +184,7 @@ def getitem(
     x = reshape(x, plan.shape)
     if not positions:
         return x
-    positions = [_in_bounds(p, axis, shape, checked) for p, axis in zip(positions, plan.axes, strict=True)]
+    positions = [_in_bounds(p, axis, shape, bounds) for p, axis in zip(positions, plan.axes, strict=True)]
     return gather(
         x, _index_vectors(positions, plan.block), plan.numbers, plan.sizes, indices_are_sorted=indices_are_sorted,
         unique_indices=unique_indices or plan.distinct, mode=mode, fill_value=fill_value,
@@ -170,6 +218,8 @@ def updated(
     mode: str | GatherScatterMode | None = None,
     indices_are_sorted: bool = False,
     unique_indices: bool = False,
+    wrap_negative_indices: bool = True,
+    out_sharding: None = None,
 ) -> Array:
     """A copy of `x` in which `x[index]` is updated with `value`.
 
@@ -183,6 +233,8 @@ def updated(
             "clip" and "promise_in_bounds" hold for both.
         indices_are_sorted: a promise that the positions in index arrays ascend.
         unique_indices: a promise that no element is meant twice.
+        wrap_negative_indices: whether negative indices count from the end, or are out of bounds.
+        out_sharding: must be None.
 
     Returns:
         An array of the shape and dtype of `x`.
@@ -193,14 +245,16 @@ def updated(
         DTypeError: `value` is complex and `x` is not, `value` is floating and `x` integer, or `value` is a number and
             `x` boolean.
     """
+    _reject_sharding(out_sharding)
     value = converted(value, x)
     mask = _only_mask(index)
     if mask is not None and mask.shape == x.shape[: mask.ndim] and value.ndim <= x.ndim - mask.ndim:
         return _updated_where(x, mask, value, how)
-    items, positions = signature(index, mode)
+    bounds = _Bounds(mode is None, wrap_negative_indices)
+    items, positions = signature(index, not (bounds.checked and bounds.wrap))
     plan = plan_updating(items, x.shape)
     value = reshape(_fitted(value, plan.target), plan.shape)
-    positions = [_in_bounds(p, axis, x.shape, mode is None) for p, axis in zip(positions, plan.axes, strict=True)]
+    positions = [_in_bounds(p, axis, x.shape, bounds) for p, axis in zip(positions, plan.axes, strict=True)]
     vectors = plan.vectors
     if vectors is None:
         given = (p for p, axis in zip(positions, plan.axes, strict=True) if axis is not None)
@@ -210,6 +264,16 @@ def updated(
         x, vectors, value, plan.numbers, indices_are_sorted=indices_are_sorted,
         unique_indices=unique_indices or plan.distinct, mode=_mode(mode, positions, GatherScatterMode.FILL_OR_DROP),
     )  # fmt: skip
+
+
+def repeats(x: Array, index: Any, **options: Any) -> Array | None:
+    """How often each element of `x` is meant by an index, or None if none can be meant twice."""
+    items, positions = signature(index, False)
+    if options.get("unique_indices") or plan_updating(items, x.shape).distinct:
+        return None
+    known = not any(isinstance(p, Tracer) for p in positions)
+    with ensure_compile_time_eval() if known else nullcontext():
+        return updated(full_like(x, 0, dtypes.int32), index, 1, "add", **options)
 
 
 def converted(value: Any, x: Array) -> Array:
@@ -306,8 +370,9 @@ def take(
 
 
 def take_along_axis(
-    arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None, fill_value: Any = None
-) -> Array:
+    arr: Any, indices: Any, axis: int | None = -1, mode: str | None = None, fill_value: Any = None, *,
+    wrap_negative_indices: bool | None = None,
+) -> Array:  # fmt: skip
     """The elements of `arr` at `indices` along one axis, each line with its own indices.
 
     Args:
@@ -316,6 +381,7 @@ def take_along_axis(
         axis: the axis to index; None indexes the flat array with flat indices.
         mode: as for `take`; negative indices count from the end also with "clip".
         fill_value: as for `take`.
+        wrap_negative_indices: whether negative indices count from the end, or are out of bounds; None is True.
 
     Returns:
         An array of the dtype of `arr`.
@@ -342,7 +408,9 @@ def take_along_axis(
         )
     others = without(range(arr.ndim), [axis])
     broadcast_shapes(*(without(shape, [axis]) for shape in (arr.shape, indices.shape)))
-    positions, how = _bounded(indices, axis, arr.shape, GatherScatterMode.CLIP if mode == "clip" else mode)
+    positions, how = _bounded(
+        indices, axis, arr.shape, GatherScatterMode.CLIP if mode == "clip" else mode, wrap_negative_indices is not False
+    )
     # Axes along which only the array varies are read whole, those along which it does not are left out.
     whole = [d for d in others if indices.shape[d] == 1 and arr.shape[d] != 1]
     own = [d for d in range(arr.ndim) if d == axis or arr.shape[d] != 1]
@@ -369,7 +437,7 @@ def _integers(name: str, indices: Any) -> Any:
     return found
 
 
-def _bounded(positions: Any, axis: int, shape: Shape, mode: Any) -> tuple[Any, Any]:
+def _bounded(positions: Any, axis: int, shape: Shape, mode: Any, wrap: bool = True) -> tuple[Any, Any]:
     """Positions to gather from an axis, and the mode to gather with, for a mode of `take`."""
     traced = isinstance(positions, Tracer)
     if mode == "raise" and traced:
@@ -379,9 +447,9 @@ def _bounded(positions: Any, axis: int, shape: Shape, mode: Any) -> tuple[Any, A
         )
     if mode in (None, "raise"):
         known = GatherScatterMode.FILL_OR_DROP if traced else GatherScatterMode.PROMISE_IN_BOUNDS
-        return _in_bounds(positions, axis, shape, True), known
+        return _in_bounds(positions, axis, shape, _Bounds(True, wrap)), known
     if mode not in ("clip", "wrap"):
-        return _in_bounds(positions, axis, shape, False), mode
+        return _in_bounds(positions, axis, shape, _Bounds(False, wrap)), mode
     if not shape[axis] and positions.size:
         raise out_of_bounds(0, axis, shape)
     if mode == "wrap":

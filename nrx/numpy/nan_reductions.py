@@ -303,7 +303,8 @@ def _spread(
 ) -> Array:
     held = _held(name, a, where)
     found = compute(a, axis, dtype, out, ddof, keepdims, where=held)
-    if held is None:
+    (x,) = as_arrays(name, a)
+    if held is None or not dtypes.is_inexact(x.dtype):
         return found
     count = reductions.sum(_choose(held, lax.full_like(a, 1, int), 0), axis, keepdims=keepdims)
     return _choose(count > ddof, found, lax.full_like(found, float("nan")))

@@ -59,7 +59,7 @@ def fabs(x: Any, /) -> Array:
 
 
 def sign(x: Any, /) -> Array:
-    """-1, 0 or 1 by the sign of x, elementwise.
+    """-1, 0 or 1 by the sign of x, elementwise; of -0.0 it is 0.0, as in NumPy.
 
     Args:
         x: an array of numbers.
@@ -70,7 +70,8 @@ def sign(x: Any, /) -> Array:
     >>> jnp.sign(jnp.array([-2.5, 0.0, 3.0]))
     Array([-1.,  0.,  1.], dtype=float32)
     """
-    return _sign(x)
+    out = _sign(x)
+    return lax.select(lax.eq(out, 0), lax.full_like(out, 0), out) if dtypes.is_inexact(out.dtype) else out
 
 
 def signbit(x: Any, /) -> Array:

@@ -245,7 +245,9 @@ def _extremum(name: str, reduce: Callable, join: Callable, neutral: Callable) ->
                 f"{name} over an empty axis, of shape {show(x.shape)}, has no value", fix=f"pass {name}(x, initial=...)"
             )
         found = reduce(masked(x, where, neutral(x.dtype)), axes)
-        return finished(found if initial is None else join(found, initial), x.shape, axes, keepdims)
+        if initial is not None:
+            found = join(found, lax.convert_element_type(initial, x.dtype))
+        return finished(found, x.shape, axes, keepdims)
 
     return Planned(extremum)
 

@@ -188,6 +188,8 @@ _ABSTRACT = frozenset(
         unsignedinteger,
         np.character,
         np.flexible,
+        dtypes.extended,
+        dtypes.prng_key,
     )
 )
 

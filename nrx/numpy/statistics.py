@@ -176,7 +176,7 @@ def _var(a: Any, where: Any, *, axis: Any, dtype: Any, ddof: Any, keepdims: bool
     square = lax.real(lax.mul(gap, lax.conj(gap))) if dtypes.is_complex(gap.dtype) else lax.mul(gap, gap)
     total = total_of(square, axes, keepdims=keepdims, where=where)
     count = lax.sub(_count(square, axes, where, keepdims, total.aval), lax.full_like(total, ddof))
-    variance = lax.div(total, count)
+    variance = lax.div(total, lax.max(count, lax.full_like(count, 0)))
     return lax.convert_element_type(lax.sqrt(variance) if root else variance, target)
 
 

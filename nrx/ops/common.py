@@ -24,6 +24,7 @@ NOT_YET_LOWERED = "the compiler and the exporters bring their own rules"
 
 Dtypes = frozenset[np.dtype]
 ANY: Dtypes = frozenset(dtypes.ALL)
+MOVABLE: Dtypes = ANY | {dtypes.key_dtype}
 FLOATING: Dtypes = frozenset((*dtypes.FLOATS, *dtypes.FP8))
 COMPLEX: Dtypes = frozenset(dtypes.COMPLEX)
 INTEGERS: Dtypes = frozenset(dtypes.INTEGERS)
@@ -36,7 +37,7 @@ BITS = INTEGERS | {dtypes.bool_}
 def scalar_array(value: Any, dtype: np.dtype, weak_type: bool = False) -> ConcreteArray:
     """A 0-d constant. It is uncommitted, so it joins arrays of any device."""
     with np.errstate(all="ignore"):  # 1e300 is inf in float32
-        data = np.asarray(value).astype(dtype)
+        data = np.asarray(value).astype(dtypes.storage(dtype))
     return ConcreteArray(data, Aval((), dtype, weak_type), cpu())
 
 

@@ -91,6 +91,7 @@ def _gather_impl(
 
 
 def _fill(dtype: np.dtype, value: Any) -> np.ndarray:
+    dtype = dtypes.storage(dtype)
     if value is None:
         if dtypes.is_inexact(dtype):
             value = np.nan

@@ -14,10 +14,10 @@ from nrx.core.primitive import Primitive
 from nrx.core.shapes import show
 from nrx.ops.accumulation import larger, smaller
 from nrx.ops.common import (
-    ANY,
     BITS,
     FLOATING,
     INTEGERS,
+    MOVABLE,
     NOT_YET_LOWERED,
     REAL,
     as_arrays,
@@ -309,8 +309,8 @@ def _bitwise(name: str, function: str, element: Callable) -> Primitive:
     return discrete(elementwise(name, lambda xp, *xs: getattr(xp, function)(*xs), BITS, element))
 
 
-eq_p = _comparison("eq", "equal", ANY, _eq_element)
-ne_p = _comparison("ne", "not_equal", ANY, _ne_element)
+eq_p = _comparison("eq", "equal", MOVABLE, _eq_element)
+ne_p = _comparison("ne", "not_equal", MOVABLE, _ne_element)
 lt_p = _comparison("lt", "less", REAL, lambda x, y: x < y)
 le_p = _comparison("le", "less_equal", REAL, lambda x, y: x <= y)
 gt_p = _comparison("gt", "greater", REAL, lambda x, y: x > y)

@@ -22,6 +22,7 @@ from nrx.ops.addressing import Layout, layout_of, only_window, places_of, starts
 from nrx.ops.arithmetic import add, div, mul, sub
 from nrx.ops.common import (
     ANY,
+    MOVABLE,
     NOT_YET_LOWERED,
     NUMBERS,
     as_arrays,
@@ -516,7 +517,7 @@ def _scattering(name: str, function: str | None, combine: Callable | None, accep
     return prim.refuse(transpose="it is not linear; linearize replaces it by its derivative", onnx=NOT_YET_LOWERED)
 
 
-scatter_p = _scattering("scatter", None, None, ANY).define(jvp=_scatter_jvp, transpose=_scatter_transpose)
+scatter_p = _scattering("scatter", None, None, MOVABLE).define(jvp=_scatter_jvp, transpose=_scatter_transpose)
 scatter_add_p = _scattering("scatter_add", "add", operator.add, NUMBERS).define(
     jvp=_scatter_add_jvp, transpose=_scatter_add_transpose
 )

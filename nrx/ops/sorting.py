@@ -17,7 +17,7 @@ from nrx.core.loops import Buffer, Builder, Expr, Native, Operand
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, canonical_axis, inserted, show, size, without
 from nrx.ops.accumulation import Parts, greater, parts_of, position
-from nrx.ops.common import NOT_YET_LOWERED, REAL, as_arrays, check_dtype, check_same_shape, filled, widened
+from nrx.ops.common import ANY, NOT_YET_LOWERED, REAL, as_arrays, check_dtype, check_same_shape, filled, widened
 from nrx.ops.dimension_numbers import GatherDimensionNumbers
 from nrx.ops.gather import gather
 from nrx.ops.rules import nonlinear
@@ -84,6 +84,8 @@ def _top_k_impl(xp: Any, x: Any, *, k: int, dimension: int) -> list[Any]:
 
 def _sort_abstract(*xs: Aval, dimension: int, is_stable: bool, num_keys: int) -> Sequence[Aval]:
     check_same_shape("sort", *xs)
+    for x in xs[:num_keys]:
+        check_dtype("sort", x, ANY)
     return xs
 
 

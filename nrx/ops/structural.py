@@ -222,6 +222,7 @@ def _convert_impl(xp: Any, x: Any, *, dtype: np.dtype, weak_type: bool) -> Any:
 
 
 def _bitcast_impl(xp: Any, x: Any, *, dtype: np.dtype) -> Any:
+    dtype = dtypes.storage(dtype)
     if x.dtype.itemsize == dtype.itemsize:
         return xp.ascontiguousarray(x).view(dtype).reshape(x.shape)
     if x.dtype.itemsize > dtype.itemsize:
@@ -264,6 +265,11 @@ def _iota_impl(xp: Any, *, dtype: np.dtype, shape: Shape, dimension: int) -> Any
 
 
 def _convert_abstract(x: Aval, *, dtype: np.dtype, weak_type: bool) -> Aval:
+    if x.dtype != dtype and dtypes.key_dtype in (x.dtype, dtype):
+        raise DTypeError(
+            f"{x.dtype} cannot be converted to {dtype}",
+            fix="nrx.random.key_data gives the words of keys, nrx.random.wrap_key_data makes keys of words",
+        )
     return Aval(x.shape, dtype, weak_type)
 
 

@@ -30,7 +30,7 @@ from nrx.random.continuous import (
 from nrx.random.counts import binomial, multinomial, poisson
 from nrx.random.discrete import bernoulli, categorical, choice, geometric, permutation, rademacher, randint
 from nrx.random.gammas import beta, chisquare, dirichlet, f, gamma, loggamma, t
-from nrx.random.keys import PRNGKey, bits, clone, fold_in, key, key_data, key_impl, split, wrap_key_data
+from nrx.random.keys import PRNGKey, bits, clone, fold_in, key, key_data, key_dtype, key_impl, split, wrap_key_data
 from nrx.random.normals import (
     ball,
     double_sided_maxwell,
@@ -43,7 +43,7 @@ from nrx.random.normals import (
 
 __all__ = [
     # keys
-    "PRNGKey", "key", "split", "fold_in", "clone", "key_data", "wrap_key_data", "key_impl",
+    "PRNGKey", "key", "split", "fold_in", "clone", "key_data", "wrap_key_data", "key_impl", "key_dtype",
     # bits and integers
     "bits", "randint", "rademacher", "bernoulli", "geometric", "binomial", "multinomial",
     "poisson",

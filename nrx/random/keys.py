@@ -1,6 +1,7 @@
 """Keys: making, splitting and folding them, and the random bits that everything else is made of.
 
-A key is a uint32 array of shape (2,), the key of the cipher Threefry-2x32. Element i of a draw is what the cipher makes
+A key is one of the cipher Threefry-2x32: a uint32 array of shape (2,) (a raw key), or a scalar of the dtype `key<fry>`
+(a typed key), which holds the same two words. Element i of a draw is what the cipher makes
 of the counter i, so that no element depends on the shape or on the others, and the same key gives the same values on
 every device. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
@@ -19,13 +20,14 @@ from nrx.ops.common import scalar_array
 from nrx.ops.logic import bitwise_xor, shift_right_logical
 from nrx.ops.slicing import concatenate
 from nrx.ops.slicing import split as split_array
-from nrx.ops.structural import convert_element_type, expand_dims, iota, reshape
+from nrx.ops.structural import bitcast_convert_type, convert_element_type, expand_dims, iota, reshape
 from nrx.ops.threefry import threefry2x32
 
 _IMPLEMENTATION = "threefry2x32"
+_IMPLEMENTATIONS = (None, _IMPLEMENTATION, "fry", dtypes.key_dtype)
 _MOST_COUNTED = 1 << 32
-_A_KEY = "a uint32 array of shape (2,)"
-_MAKE_ONE = "make one with nrx.random.PRNGKey(0)"
+_A_KEY = "a uint32 array of shape (2,), or of dtype key<fry>"
+_MAKE_ONE = "make one with nrx.random.key(0)"
 
 
 # Making keys
@@ -62,18 +64,18 @@ def PRNGKey(seed: Any, *, impl: str | None = None) -> Array:  # noqa: N802 - JAX
     return _join(_uint32(high), _uint32(seed))
 
 
-def key(seed: Any, *, impl: str | None = None, dtype: str | None = None) -> Array:
-    """The key of a seed: the same as `PRNGKey`.
+def key(seed: Any, *, impl: str | None = None, dtype: Any = None) -> Array:
+    """The key of a seed, as a scalar of the dtype `key<fry>`.
 
-    JAX makes a difference between the two: its `key` returns a scalar of a dtype of its own. Here a key is always a
-    uint32 array of shape (2,), and an array of n keys one of shape (n, 2); programs written for either kind run.
+    Both kinds of keys can be used everywhere and give the same numbers. These, unlike `PRNGKey`'s, are not numbers that
+    one can add by mistake, and an array of n of them has the shape (n,).
 
     Args:
         seed: an integer; a Python int (of up to 64 bits, negative ones included) or an integer array of shape ().
-        impl, dtype: None or "threefry2x32", the only generator there is.
+        impl, dtype: None, or the only generator there is: "threefry2x32", "fry", `key_dtype()`.
 
     Returns:
-        A uint32 array of shape (2,).
+        An array of shape () and dtype `key<fry>`.
 
     Raises:
         ArgumentTypeError: the seed is no integer.
@@ -82,19 +84,21 @@ def key(seed: Any, *, impl: str | None = None, dtype: str | None = None) -> Arra
 
     >>> import nrx
     >>> nrx.random.key(42)
-    Array([ 0, 42], dtype=uint32)
+    Array((), dtype=key<fry>) of
+    [ 0 42]
     """
-    return PRNGKey(seed, impl=impl if dtype is None else dtype)
+    _check_implementation(impl if dtype is None else dtype)
+    return _typed(PRNGKey(seed))
 
 
 def key_data(keys: Any) -> Array:
-    """The words of keys, which are the keys themselves (in JAX they are wrapped).
+    """The words of keys.
 
     Args:
-        keys: a uint32 array of shape (..., 2).
+        keys: keys of either kind.
 
     Returns:
-        `keys`.
+        A uint32 array of shape (..., 2).
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `keys` are no keys.
@@ -106,15 +110,15 @@ def key_data(keys: Any) -> Array:
     return _check_keys("key_data", keys)
 
 
-def wrap_key_data(key_bits_array: Any, *, impl: str | None = None, dtype: str | None = None) -> Array:
+def wrap_key_data(key_bits_array: Any, *, impl: str | None = None, dtype: Any = None) -> Array:
     """Keys from their words, for example from words that were stored in a file.
 
     Args:
         key_bits_array: a uint32 array of shape (..., 2).
-        impl, dtype: None or "threefry2x32", the only generator there is.
+        impl, dtype: None, or the only generator there is: "threefry2x32", "fry", `key_dtype()`.
 
     Returns:
-        The keys: `key_bits_array` itself.
+        An array of shape (...) and dtype `key<fry>`.
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: the array does not hold words of keys.
@@ -122,38 +126,58 @@ def wrap_key_data(key_bits_array: Any, *, impl: str | None = None, dtype: str | 
 
     >>> import nrx
     >>> import numpy as np
-    >>> nrx.random.wrap_key_data(np.array([0, 42], np.uint32))
-    Array([ 0, 42], dtype=uint32)
+    >>> nrx.random.wrap_key_data(np.array([0, 42], np.uint32)).dtype
+    key<fry>
     """
     _check_implementation(impl if dtype is None else dtype)
-    return _check_keys("wrap_key_data", key_bits_array)
+    return _typed(_check_keys("wrap_key_data", key_bits_array))
+
+
+def key_dtype(impl: Any = None) -> Any:
+    """The dtype of typed keys, for `ShapeDtypeStruct` and the like.
+
+    Args:
+        impl: None, or the only generator there is: "threefry2x32" or "fry".
+
+    Returns:
+        The dtype `key<fry>`, which is a `nrx.dtypes.prng_key`.
+
+    Raises:
+        ArgumentError: another generator is asked for.
+
+    >>> import nrx
+    >>> nrx.ShapeDtypeStruct((3,), nrx.random.key_dtype())
+    ShapeDtypeStruct(shape=(3,), dtype=key<fry>)
+    """
+    _check_implementation(impl)
+    return dtypes.key_dtype
 
 
 def key_impl(keys: Any) -> str:
     """The name of the generator that keys belong to.
 
     Args:
-        keys: a uint32 array of shape (..., 2).
+        keys: keys of either kind.
 
     Returns:
-        "threefry2x32".
+        "fry", as JAX says for typed keys, or "threefry2x32" for raw ones; both mean the same generator.
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `keys` are no keys.
 
     >>> import nrx
     >>> nrx.random.key_impl(nrx.random.key(42))
-    'threefry2x32'
+    'fry'
     """
     _check_keys("key_impl", keys)
-    return _IMPLEMENTATION
+    return "fry" if is_typed(keys) else _IMPLEMENTATION
 
 
 def clone(key: Any) -> Array:
     """The key, for a second use on purpose (JAX can be asked to check that no key is used twice).
 
     Args:
-        key: a uint32 array of shape (..., 2).
+        key: keys of either kind.
 
     Returns:
         `key`.
@@ -162,10 +186,11 @@ def clone(key: Any) -> Array:
         ArgumentTypeError, DTypeError, ShapeError: `key` is no key.
 
     >>> import nrx
-    >>> nrx.random.clone(nrx.random.key(42))
+    >>> nrx.random.clone(nrx.random.PRNGKey(42))
     Array([ 0, 42], dtype=uint32)
     """
-    return _check_keys("clone", key)
+    _check_keys("clone", key)
+    return asarray(key)
 
 
 # New keys from old
@@ -175,11 +200,12 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
     """New keys from one, independent of each other and of it.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key.
         num: how many: an int, or the shape of an array of keys.
 
     Returns:
-        A uint32 array of shape (num, 2), or (*num, 2). The first n of them do not depend on how many there are.
+        An array of `num` keys of the same kind: of shape (num, 2) for a raw key, (num,) for a typed one. The first n of
+        them do not depend on how many there are.
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `key` is no key, or `num` no shape.
@@ -190,7 +216,7 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
     Array([ 928981903, 3453687069], dtype=uint32)
     """
     shape = canonical_shape(num)
-    return reshape(_split("split", key, shape), (*shape, 2))
+    return _like(key, reshape(_split("split", key, shape), (*shape, 2)))
 
 
 def fold_in(key: Any, data: Any) -> Array:
@@ -199,12 +225,12 @@ def fold_in(key: Any, data: Any) -> Array:
     `fold_in(key, i)` is `split(key, n)[i]`: do not both split a key and fold small numbers into it.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key.
         data: an integer of 32 bits: a Python int from 0 to 2**32 - 1, or an integer array of shape (), taken modulo
             2**32.
 
     Returns:
-        A uint32 array of shape (2,).
+        A key of the same kind.
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `key` is no key, or `data` no integer scalar.
@@ -220,7 +246,7 @@ def fold_in(key: Any, data: Any) -> Array:
         )
     if type(data) is not int:
         data = _integer_scalar("fold_in", "data", data)
-    return concatenate(threefry2x32(*_words("fold_in", key), _uint32(0), _uint32(data)), 0)
+    return _like(key, concatenate(threefry2x32(*_words("fold_in", key), _uint32(0), _uint32(data)), 0))
 
 
 # Bits
@@ -230,7 +256,7 @@ def bits(key: Any, shape: Any = (), dtype: Any = None) -> Array:
     """Random bits, as unsigned integers: every value of the dtype is equally likely.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key.
         shape: the shape of the result.
         dtype: uint8, uint16, uint32 or uint64; by default uint32 (uint64 where the default integer is int64).
 
@@ -295,15 +321,32 @@ def _words(name: str, key: Any) -> tuple[Array, Array]:
     key = _check_keys(name, key)
     if key.ndim != 1:
         raise ShapeError(
-            f"{name}: one key of shape (2,) is needed, got an array of keys of shape {show(key.shape)}",
+            f"{name}: one key is needed, got an array of keys of shape {show(key.shape[:-1])}",
             fix="pick one (keys[0]), or map over all: nrx.vmap(lambda key: ...)(keys)",
         )
     first, second = split_array(key, (1, 1))
     return first, second
 
 
+def is_typed(key: Any) -> bool:
+    """Whether it is of the dtype of keys."""
+    return getattr(key, "dtype", None) is dtypes.key_dtype
+
+
+def _typed(words: Array) -> Array:
+    """Keys of their words."""
+    return bitcast_convert_type(words, dtypes.key_dtype)
+
+
+def _like(key: Any, words: Array) -> Array:
+    """The keys of these words, of the kind of `key`."""
+    return _typed(words) if is_typed(key) else words
+
+
 def _check_keys(name: str, keys: Any) -> Array:
-    """Keys as an Array of shape (..., 2)."""
+    """The words of keys: uint32, of shape (..., 2)."""
+    if is_typed(keys) and isinstance(keys, Array):
+        return bitcast_convert_type(keys, dtypes.uint32)
     if not isinstance(keys, Array | np.ndarray):
         raise ArgumentTypeError(f"{name}: a key is {_A_KEY}, got {type(keys).__name__}", fix=_MAKE_ONE)
     keys = asarray(keys)
@@ -315,7 +358,7 @@ def _check_keys(name: str, keys: Any) -> Array:
 
 
 def _check_implementation(impl: Any) -> None:
-    if impl not in (None, _IMPLEMENTATION):
+    if impl not in _IMPLEMENTATIONS:
         raise ArgumentError(
             f"there is no random number generator {impl!r}", fix=f"use {_IMPLEMENTATION!r}, the default"
         )

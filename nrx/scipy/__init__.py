@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-_LAZY = ("linalg", "special", "stats")
+_LAZY = ("cluster", "integrate", "interpolate", "linalg", "ndimage", "optimize", "sparse", "special", "stats")
 
 __all__ = [*_LAZY]
 

@@ -9,7 +9,7 @@ from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval
 from nrx.core.backend import Raw, Runner
 from nrx.core.dtypes import is_bool
-from nrx.core.errors import ArgumentTypeError, CheckError, Source, user_source
+from nrx.core.errors import ArgumentTypeError, CheckError, NrxError, Source, user_source
 from nrx.core.primitive import Primitive
 from nrx.core.pytree import tree_flatten, tree_unflatten
 from nrx.ops.common import NOT_YET_LOWERED
@@ -35,7 +35,7 @@ class Message:
         self.fmt, self.source, self.avals = fmt, source, tuple(avals)
         self._fill = fill or (lambda values: (values, {}))
 
-    def error(self, values: Sequence[Any]) -> CheckError:
+    def error(self, values: Sequence[Any]) -> NrxError:
         """The error, with these values."""
         args, kwargs = self._fill(values)
         return CheckError(self.fmt.format(*args, **kwargs), source=self.source)

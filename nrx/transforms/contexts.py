@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from nrx.core.config import config
-from nrx.core.errors import user_source
+from nrx.core.errors import NoEffectWarning, user_source
 from nrx.core.trace import Trace, Tracer, bind_now, bind_with, current_trace, new_trace
 from nrx.transforms.flatten import check_function
 
@@ -214,7 +214,7 @@ def transfer_guard(new_val: str) -> Iterator[None]:
 
 
 def _ignored(what: str, why: str) -> None:
-    warnings.warn(f"{what} at {user_source()} has no effect: {why}", stacklevel=4)
+    warnings.warn(f"{what} at {user_source()} has no effect: {why}", NoEffectWarning, stacklevel=4)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from nrx.core.primitive import Primitive
 from nrx.core.program import Program
 from nrx.core.pytree import PyTreeDef, structure_difference, tree_flatten, tree_leaves, tree_map, tree_unflatten
 from nrx.core.trace import Tracer, name_of
-from nrx.ops.common import ANY, NOT_YET_LOWERED
+from nrx.ops.common import MOVABLE, NOT_YET_LOWERED
 from nrx.ops.rules import discrete, elementwise
 from nrx.ops.structural import instantiate, move_axis, reduce_sum
 from nrx.transforms.batching import Axis, vmap_flat
@@ -494,4 +494,4 @@ custom_pullback_p.define(
     jvp=_forward_only,
     batch=_forward_only,
 ).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)
-stop_gradient_p = discrete(elementwise("stop_gradient", lambda xp, x: x, ANY, lambda x: x, cost=0, narrow=True))
+stop_gradient_p = discrete(elementwise("stop_gradient", lambda xp, x: x, MOVABLE, lambda x: x, cost=0, narrow=True))

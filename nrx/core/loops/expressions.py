@@ -25,7 +25,7 @@ REAL_TYPE = {"c64": "f32", "c128": "f64"}
 
 def type_of(dtype: np.dtype) -> str:
     """The type name of a dtype; "c64" and "c128" are stored as pairs of "f32" and "f64"."""
-    return dtypes.short_name(dtype)
+    return dtypes.short_name(dtypes.storage(dtype))
 
 
 def is_float(type: str) -> bool:

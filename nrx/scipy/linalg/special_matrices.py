@@ -11,7 +11,8 @@ from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import show
 from nrx.numpy.creation import zeros
 from nrx.numpy.data import asarray
-from nrx.numpy.joining import concatenate, pad
+from nrx.numpy.joining import concatenate
+from nrx.numpy.padding import pad
 from nrx.numpy.promotion import promote_dtypes
 from nrx.ops.common import as_arrays
 

@@ -10,9 +10,8 @@ Array([-4.,  4.], dtype=float32)
 import importlib
 from typing import Any
 
-from nrx import lax, numpy, tree, tree_util
+from nrx import errors, lax, numpy, tree, tree_util
 from nrx.backends import block_until_ready, default_device, device_get, device_put, devices
-from nrx.core import errors
 from nrx.core.array import Array
 from nrx.core.backend import Device
 from nrx.core.config import config
@@ -41,26 +40,42 @@ from nrx.transforms import (
     vjp,
     vmap,
 )  # fmt: skip
-
-__version__ = "0.1.0"
+from nrx.version import __version__, __version_info__
 
 mark_built_in()
 
 #: Imported when they are first used, so that `import nrx` stays quick.
-_LAZY = ("data", "debug", "experimental", "flatten_util", "io", "nn", "optim", "random", "scipy", "testing")
+_LAZY = (
+    "ad_checkpoint", "checkpoint_policies", "core", "custom_batching", "custom_derivatives", "data", "debug", "distributed",
+    "dlpack", "dtypes", "example_libraries", "experimental", "extend", "flatten_util", "io", "monitoring", "nn", "ops",
+    "optim", "profiler", "random", "scipy", "sharding", "stages", "testing", "typing", "version",
+)  # fmt: skip
 _LAZY_FUNCTIONS = {
     **dict.fromkeys(("get_num_threads", "set_num_threads"), "nrx.compiler.pool"),
     **dict.fromkeys(
         (
-            "checking_leaks", "debug_infs", "debug_nans", "default_matmul_precision", "disable_jit", "enable_x64",
-            "ensure_compile_time_eval", "explain_cache_misses", "log_compiles", "named_call", "named_scope",
-            "numpy_dtype_promotion", "numpy_rank_promotion", "transfer_guard",
+            "check_tracer_leaks", "checking_leaks", "debug_infs", "debug_nans", "default_matmul_precision",
+            "default_prng_impl", "disable_jit", "enable_checks", "enable_x64", "ensure_compile_time_eval",
+            "explain_cache_misses", "log_compiles", "named_call", "named_scope", "numpy_dtype_promotion",
+            "numpy_rank_promotion", "threefry_partitionable", "transfer_guard", "transfer_guard_device_to_device",
+            "transfer_guard_device_to_host", "transfer_guard_host_to_device",
         ),
         "nrx.transforms.contexts",
     ),
     **dict.fromkeys(("clear_caches", "explain_recompile"), "nrx.transforms.jit"),
+    **dict.fromkeys(("custom_gradient", "fwd_and_bwd"), "nrx.transforms.custom_gradient"),
+    **dict.fromkeys(("pmap", "shard_map"), "nrx.transforms.one_device"),
+    **dict.fromkeys(("NamedSharding", "P", "make_mesh", "set_mesh"), "nrx.sharding"),
+    **dict.fromkeys(
+        (
+            "default_backend", "device_count", "effects_barrier", "host_count", "host_id", "host_ids", "live_arrays",
+            "local_device_count", "local_devices", "process_count", "process_index", "process_indices",
+        ),
+        "nrx.backends.placement",
+    ),
     "closure_convert": "nrx.transforms.staging",
-    "live_arrays": "nrx.backends.placement",
+    "print_environment_info": "nrx.environment",
+    "typeof": "nrx.transforms.staging",
 }  # fmt: skip
 
 __all__ = [

@@ -5,6 +5,7 @@
 {'a': 2, 'b': [3, None]}
 """
 
+from nrx.core import levels as _levels
 from nrx.core import pytree as _pytree
 
 all = _pytree.tree_all
@@ -16,6 +17,8 @@ leaves_with_path = _pytree.tree_leaves_with_path
 map = _pytree.tree_map
 map_with_path = _pytree.tree_map_with_path
 reduce = _pytree.tree_reduce
+reduce_associative = _levels.tree_reduce_associative
+static = _levels.static
 structure = _pytree.tree_structure
 transpose = _pytree.tree_transpose
 unflatten = _pytree.tree_unflatten
@@ -30,6 +33,8 @@ __all__ = [
     "map",
     "map_with_path",
     "reduce",
+    "reduce_associative",
+    "static",
     "structure",
     "transpose",
     "unflatten",

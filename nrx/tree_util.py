@@ -5,6 +5,9 @@
 [1, 2]
 """
 
+from typing import Any
+
+from nrx.core.levels import flatten_one_level, flatten_one_level_with_keys, is_tree_node, tree_reduce_associative
 from nrx.core.pytree import (
     DictKey,
     FlattenedIndexKey,
@@ -38,15 +41,22 @@ from nrx.core.pytree import (
     treedef_tuple,
 )
 
+#: A key of a path: one of the classes of keys, or whatever a registered class names its children by.
+KeyEntry = Any
+
 __all__ = [
     "DictKey",
     "FlattenedIndexKey",
     "GetAttrKey",
+    "KeyEntry",
     "KeyPath",
     "Partial",
     "PyTreeDef",
     "SequenceKey",
     "all_leaves",
+    "flatten_one_level",
+    "flatten_one_level_with_keys",
+    "is_tree_node",
     "keystr",
     "register_dataclass",
     "register_pytree_node",
@@ -63,6 +73,7 @@ __all__ = [
     "tree_map",
     "tree_map_with_path",
     "tree_reduce",
+    "tree_reduce_associative",
     "tree_structure",
     "tree_transpose",
     "tree_unflatten",

@@ -19,7 +19,7 @@ from nrx.core.errors import ArgumentError, ShapeError
 #: How many examples run eagerly, and how many jitted, where each is compiled.
 RUNS = [
     pytest.param(False, 500, id="eager"),
-    pytest.param(True, 25, id="jit"),
+    pytest.param(True, 60, id="jit"),
     pytest.param(True, 500, id="jit-many", marks=pytest.mark.slow),
 ]
 

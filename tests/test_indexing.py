@@ -22,7 +22,7 @@ from nrx.ops.structural import reduce_sum
 from nrx.testing import check_grads
 from nrx.transforms import grad, jit, jvp, make_jaxpr, vmap
 
-quick = settings(max_examples=200, deadline=None)
+quick = settings(max_examples=500, deadline=None)
 
 
 def at(x: Any, index: Any) -> Any:
@@ -172,7 +172,7 @@ def test_traced_positions_read_and_update_the_same(data: Any) -> None:
     check(jit(lambda x, p: IndexUpdateHelper(x)[with_positions(p)].set(-1.0))(x, positions), updated)
 
 
-@quick
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_take_and_take_along_axis_are_numpys(data: Any) -> None:
     shape = data.draw(shapes().filter(lambda s: len(s) and 0 not in s))

@@ -50,41 +50,49 @@ def _program_of(prim: Primitive, raws: Sequence[Raw], params: dict) -> Program:
     avals = tuple(Aval(raw.shape, raw.dtype) for raw in raws)
 
     def make() -> Program:
-        invars = [Var(aval) for aval in avals]
-        outs = [Var(aval) for aval in prim.infer(avals, params)]
-        return Program(invars, [Eqn(prim, invars, outs, params)], outs, name=prim.name)
+        return _one_equation(prim, avals, params)
 
     return subprograms(params)[0].remember((prim, avals, tuple(params.items())), make)
 
 
-#: Elements that compiled loops take at a time: one size, so that each function is compiled once.
-_CHUNK = 1 << 16
-
-
-@functools.cache
-def _chunk_program(prim: Primitive, kinds: tuple[np.dtype, ...]) -> Program:
-    """An elementwise primitive on operands of `_CHUNK` elements."""
-    avals = tuple(Aval((_CHUNK,), dtype) for dtype in kinds)
-    found = prim.infer(avals, {})
+def _one_equation(prim: Primitive, avals: tuple[Aval, ...], params: dict) -> Program:
+    found = prim.infer(avals, params)
     invars, outs = [Var(aval) for aval in avals], [Var(aval) for aval in (found if prim.multiple_results else (found,))]
-    return Program(invars, [Eqn(prim, invars, outs, {})], outs, name=prim.name)
+    return Program(invars, [Eqn(prim, invars, outs, params)], outs, name=prim.name)
 
 
-def _in_chunks(prim: Primitive, raws: Sequence[Raw], device: Device) -> Any:
-    """The results of an elementwise primitive by its compiled loop."""
-    program = _chunk_program(prim, tuple(raw.dtype for raw in raws))
+#: Elements that compiled loops take at a time: one size, so that each function is compiled once.
+_CHUNK = 1 << 15
+_PROGRAMS = 256
+
+
+@functools.lru_cache(_PROGRAMS)
+def _loop_program(prim: Primitive, avals: tuple[Aval, ...], params: tuple) -> Program | None:
+    """A Program of one equation; None if no loops are written for it."""
+    return None if prim.lower(*avals, **dict(params)) is None else _one_equation(prim, avals, dict(params))
+
+
+def _by_loop(prim: Primitive, raws: Sequence[Raw], params: dict, device: Device) -> Any:
+    """The results of a primitive with large operands by its compiled loop; None where there is none."""
+    avals = tuple(Aval((_CHUNK,) if prim.elementwise else raw.shape, raw.dtype) for raw in raws)
+    program = _loop_program(prim, avals, tuple(params.items()))
+    if program is None or device.runner.executable(program).native is None:
+        return None
+    results = _in_chunks(program, raws, device) if prim.elementwise else device.runner.run(program, raws)
+    return results if prim.multiple_results else results[0]
+
+
+def _in_chunks(program: Program, raws: Sequence[Raw], device: Device) -> list[Raw]:
+    """The results of an elementwise Program on `_CHUNK` elements for operands of one shape."""
     flat = [np.full(_CHUNK, raw.flat[0]) if not any(raw.strides) else raw.reshape(-1) for raw in raws]
     size = raws[0].size
-    results = [np.empty(size, var.aval.dtype) for var in program.outs]
+    results = [np.empty(size, out.aval.dtype) for out in program.outs]
     for start in range(0, size, _CHUNK):
-        count = min(_CHUNK, size - start)
-        parts = [x if x.size == _CHUNK else x[start : start + count] for x in flat]
-        if count < _CHUNK:  # the last one is filled up with what it begins with
-            parts = [np.resize(x[:count], _CHUNK) for x in parts]
-        for result, part in zip(results, device.runner.run(program, parts), strict=True):
-            result[start : start + count] = part[:count]
-    shaped = [result.reshape(raws[0].shape) for result in results]
-    return shaped if prim.multiple_results else shaped[0]
+        part = slice(min(start, size - _CHUNK), None)
+        operands = [x if x.size == _CHUNK else x[part][:_CHUNK] for x in flat]
+        for result, values in zip(results, device.runner.run(program, operands), strict=True):
+            result[part][:_CHUNK] = values
+    return [result.reshape(raws[0].shape) for result in results]
 
 
 class NumpyBackend:
@@ -115,8 +123,10 @@ class NumpyBackend:
     def call(self, prim: Primitive, raws: Sequence[Raw], params: dict, device: Device) -> Any:
         if prim.higher_order and prim.has("lower"):
             return device.runner.run(_program_of(prim, raws, params), raws)
-        if prim.compiled_at_length and raws[0].size > _CHUNK:
-            return _in_chunks(prim, raws, device)
+        if prim.compiled_from is not None:
+            operand, least = prim.compiled_from
+            if raws[operand].size >= least and (out := _by_loop(prim, raws, params, device)) is not None:
+                return out
         out = prim.impl(device.runner if prim.higher_order else np, *raws, **params)
         if type(out) is np.ndarray:
             return out

@@ -7,11 +7,11 @@ from typing import Any
 
 from nrx.core import backend
 from nrx.core.array import Array, ConcreteArray, asarray, put
-from nrx.core.backend import Device
+from nrx.core.backend import Device, Sharding
 from nrx.core.config import config
 from nrx.core.dtypes import key_dtype
-from nrx.core.errors import BackendMissingError
-from nrx.core.pytree import tree_map
+from nrx.core.errors import ArgumentError, BackendMissingError
+from nrx.core.pytree import broadcast_prefix, tree_flatten, tree_map
 
 
 def devices(platform: str | None = None) -> list[Device]:
@@ -41,12 +41,16 @@ def devices(platform: str | None = None) -> list[Device]:
     return found
 
 
-def device_put(tree: Any, device: Device | str | None = None) -> Any:
+def device_put(
+    tree: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: bool | None = None
+) -> Any:
     """Place the arrays of a pytree on a device and commit them to it.
 
     Args:
         tree: a pytree of arrays, NumPy arrays or Python scalars.
-        device: a `Device` or its name (`"gpu"`, `"gpu:1"`); None makes Arrays of the leaves where they are.
+        device: a `Device`, its name (`"gpu"`, `"gpu:1"`) or a sharding, or a tree of them that `tree` begins with; None
+            makes Arrays of the leaves where they are.
+        src, donate, may_alias: accepted for JAX's sake.
 
     Returns:
         The same tree with `nrx.Array` leaves. Operations on committed arrays of different devices are errors.
@@ -57,13 +61,92 @@ def device_put(tree: Any, device: Device | str | None = None) -> Any:
     >>> nrx.device_put({"w": 1.5}, "cpu")["w"].device
     Device(cpu:0)
     """
-    target = None if device is None else backend.find_device(device)
 
-    def place(leaf: Any) -> Any:
+    def place(leaf: Any, target: Device | None) -> Any:
         array = asarray(leaf, "a leaf of device_put's tree")
         return put(array, target) if isinstance(array, ConcreteArray) else array
 
-    return tree_map(place, tree)
+    if device is None or isinstance(device, str | Device | Sharding):
+        target = None if device is None else backend.find_device(device)
+        return tree_map(lambda leaf: place(leaf, target), tree)
+    what = "device_put: the tree does not fit the tree of devices"
+    leaves, treedef = tree_flatten(tree)
+    targets = broadcast_prefix(device, tree, lambda x: x is None, what)
+    pairs = zip(leaves, targets, strict=True)
+    return treedef.unflatten([place(leaf, None if t is None else backend.find_device(t)) for leaf, t in pairs])
+
+
+def default_backend() -> str:
+    """The platform where new arrays are made: "cpu" or "gpu".
+
+    >>> import nrx
+    >>> nrx.default_backend()
+    'cpu'
+    """
+    return backend.default_device().platform
+
+
+def local_devices(
+    process_index: int | None = None, backend: str | None = None, host_id: int | None = None
+) -> list[Device]:
+    """`devices`: those of the one process there is.
+
+    Args:
+        process_index, host_id: 0 or None.
+        backend: the platform; by default the one where new arrays are made.
+
+    Returns:
+        A list of `Device`.
+
+    Raises:
+        ArgumentError: there is no such process.
+
+    >>> import nrx
+    >>> nrx.local_devices()
+    [Device(cpu:0)]
+    """
+    for number in (process_index, host_id):
+        if number:
+            raise ArgumentError(f"there is no process {number}", fix="there is one, number 0")
+    return devices(backend or default_backend())
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices a platform has; by default the one where new arrays are made.
+
+    >>> import nrx
+    >>> nrx.device_count()
+    1
+    """
+    return len(devices(backend or default_backend()))
+
+
+def process_index(backend: str | None = None) -> int:
+    """The number of this process: 0, as there is one.
+
+    >>> import nrx
+    >>> nrx.process_index(), nrx.process_count(), nrx.process_indices()
+    (0, 1, [0])
+    """
+    return 0
+
+
+def process_count(backend: str | None = None) -> int:
+    """How many processes compute together: one."""
+    return 1
+
+
+def process_indices(backend: str | None = None) -> list[int]:
+    """The numbers of the processes that compute together."""
+    return [0]
+
+
+def effects_barrier() -> None:
+    """Wait for the effects of all computations; they have taken place when a call returns, so nothing is left to do."""
+
+
+local_device_count = device_count
+host_id, host_count, host_ids = process_index, process_count, process_indices
 
 
 @contextmanager
@@ -92,7 +175,9 @@ def device_get(tree: Any) -> Any:
     >>> nrx.device_get({"w": nrx.numpy.ones(2), "name": "dense"})
     {'name': 'dense', 'w': array([1., 1.], dtype=float32)}
     """
-    return tree_map(lambda leaf: leaf.numpy() if isinstance(leaf, Array) and leaf.dtype is not key_dtype else leaf, tree)
+    return tree_map(
+        lambda leaf: leaf.numpy() if isinstance(leaf, Array) and leaf.dtype is not key_dtype else leaf, tree
+    )
 
 
 def block_until_ready(tree: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from nrx.core import dtypes
 from nrx.core.aval import Aval
-from nrx.core.backend import Device, cpu, default_device, find_device
+from nrx.core.backend import Device, SingleDeviceSharding, cpu, default_device, find_device
 from nrx.core.blocks import Block, allocate
 from nrx.core.errors import (
     AmbiguousTruthError,
@@ -181,6 +181,13 @@ class ConcreteArray(Array):
     def devices(self) -> set[Device]:
         """The devices holding the array: one."""
         return {self._device}
+
+    @property
+    def sharding(self) -> SingleDeviceSharding:
+        """How the array is spread over devices: it is on one."""
+        return SingleDeviceSharding(self._device)
+
+    is_fully_addressable = is_fully_replicated = True
 
     def block_until_ready(self) -> "ConcreteArray":
         """Wait for the data to be computed; returns the array itself."""

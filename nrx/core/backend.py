@@ -34,6 +34,16 @@ class Device:
         self.backend = backend
         self.runner = Runner(self)
 
+    @property
+    def device_kind(self) -> str:
+        """The platform, once more."""
+        return self.platform
+
+    @property
+    def process_index(self) -> int:
+        """0: there is one process."""
+        return 0
+
     def __repr__(self) -> str:
         return f"Device({self})"
 
@@ -253,10 +263,48 @@ def platforms() -> tuple[str, ...]:
     return tuple(_loaders)
 
 
-def find_device(name: "str | Device") -> Device:
-    """The device called `"cpu"`, `"gpu:1"`, …; a Device is returned as it is."""
+class Sharding:
+    """Where an array lies: nrx keeps each array on one device, whole.
+
+    Args:
+        device: the device.
+    """
+
+    def __init__(self, device: "Device | str"):
+        self._device = find_device(device)
+
+    @property
+    def device_set(self) -> set[Device]:
+        """The devices: one."""
+        return {self._device}
+
+    is_fully_replicated = is_fully_addressable = True
+    num_devices = 1
+
+    def shard_shape(self, global_shape: tuple) -> tuple:
+        """The shape of the part on each device: the whole."""
+        return tuple(global_shape)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sharding) and self.device_set == other.device_set
+
+    def __hash__(self) -> int:
+        return hash(self._device)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(device={self._device!r})"
+
+
+class SingleDeviceSharding(Sharding):
+    """An array on one device, as all are."""
+
+
+def find_device(name: "str | Device | Sharding") -> Device:
+    """The device called `"cpu"`, `"gpu:1"`, … or of a sharding; a Device is returned as it is."""
     if isinstance(name, Device):
         return name
+    if isinstance(name, Sharding):
+        return name._device
     if not isinstance(name, str):
         raise DeviceError(
             f"{name!r} is not a device", fix="pass a Device from nrx.devices(), or a name such as 'gpu:0'"

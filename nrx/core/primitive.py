@@ -89,8 +89,9 @@ class Primitive:
         self.linearize: Callable | None = None
         #: Set for calls: the param that holds the Program, equations of which may be run in place of the call.
         self.call_program: str | None = None
-        #: Set where NumPy needs many passes for what one compiled loop does: large operands go through that on the CPU.
-        self.compiled_at_length = False
+        #: Set where NumPy takes much longer than a compiled loop: (i, size), and eager calls on the CPU run that loop
+        #: where operand i has at least so many elements. Making the loop must pay in a few calls.
+        self.compiled_from: tuple[int, int] | None = None
         #: Set for functions with derivative rules of their own: the param with the Program of the function.
         self.value_program: str | None = None
         self.refused: dict[str, str] = {}

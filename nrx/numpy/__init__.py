@@ -21,7 +21,7 @@ import numpy as np
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.dtypes import finfo, iinfo
-from nrx.numpy import linalg, methods, scalar_types
+from nrx.numpy import linalg, methods, scalar_types, ufuncs
 from nrx.numpy.arithmetic import (
     add,
     clip,
@@ -318,6 +318,10 @@ from nrx.numpy.statistics import (
     std,
     var,
 )
+from nrx.numpy.ufuncs import (
+    frompyfunc,
+    ufunc,
+)
 
 #: Functions that are rarely needed, by their module: it is imported when one of them is first used.
 _LAZY = {
@@ -381,6 +385,8 @@ __all__ = [
     "cross", "dot", "einsum", "einsum_path",
     "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace", "vdot", "vecdot",
     "vecmat",
+    # universal functions
+    "frompyfunc", "ufunc",
     # dtypes
     "ScalarType", "bfloat16", "bool", "bool_", "can_cast", "complex128", "complex64", "complexfloating", "dtype",
     "finfo", "float16", "float32", "float64", "floating", "generic", "iinfo", "inexact", "int16", "int32", "int64",
@@ -418,3 +424,4 @@ def __dir__() -> list[str]:
 
 
 methods.install()
+ufuncs.install()

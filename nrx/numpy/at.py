@@ -98,7 +98,7 @@ class IndexUpdateRef:
     def power(self, values: Any, **options: Any) -> Array:
         """`x` with `x[index] **= values`."""
         exponents = IndexUpdateRef(self._product(values, options), self.index)._read(options)
-        return self.apply(lambda elements: power(elements, exponents), **options)
+        return self.set(power(self._read(options), exponents), **options)
 
     def min(self, values: Any, **options: Any) -> Array:
         """`x` with `x[index] = minimum(x[index], values)`."""

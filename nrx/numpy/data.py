@@ -149,7 +149,8 @@ def from_data(value: Any, dtype: np.dtype | None) -> Array:
 def cast(data: np.ndarray | np.generic, dtype: np.dtype) -> Array:
     """A copy of NumPy data, converted as `nrx.numpy.astype` does."""
     source = canonical_dtype(data.dtype)
-    if source == dtype or dtypes.promote(source, dtype) == dtype:
+    same_kind = source.kind == dtype.kind != "V"  # where NumPy wraps and rounds as we do
+    if same_kind or source == dtype or dtypes.promote(source, dtype) == dtype:
         with np.errstate(all="ignore"):
             return wrap(np.array(unmasked(data), dtype, order="C"))
     return lax.convert_element_type(wrap(np.array(unmasked(data), source, order="C")), dtype)

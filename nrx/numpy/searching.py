@@ -10,7 +10,9 @@ from nrx.core.array import Array, wrap
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, show
 from nrx.core.trace import Tracer
+from nrx.numpy.indexing import take
 from nrx.numpy.promotion import promote_dtypes
+from nrx.ops import searching
 from nrx.ops.common import as_arrays
 
 
@@ -191,7 +193,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
         a: a sorted vector.
         v: an array of values.
         side: whether "left" or "right" of equal elements.
-        sorter: must be None.
+        sorter: integers that sort `a`, which then need not be sorted: `argsort(a)`.
         method: without effect.
 
     Returns:
@@ -202,22 +204,9 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     """
     if side not in ("left", "right"):
         raise ArgumentError(f"searchsorted: side is 'left' or 'right', got {side!r}")
-    if sorter is not None:
-        raise ArgumentError("searchsorted takes no sorter", fix="sort first: a[sorter]")
     line, values = promote_dtypes("searchsorted", a, v)
     if line.ndim != 1:
         raise ShapeError(f"searchsorted needs a sorted vector, got shape {show(line.shape)}")
-    flat = lax.reshape(values, (values.size,))
-    # Sorted together, stably: those that come first of equal ones are in front.
-    n, m = line.size, flat.size
-    integer = dtypes.scalar_dtype(int)
-    pair = (flat, line) if side == "left" else (line, flat)
-    order = lax.sort_key_val(lax.concatenate(pair, 0), lax.iota(integer, n + m), 0)[1]
-    first = 0 if side == "left" else n
-    is_value = lax.bitwise_and(lax.ge(order, first), lax.lt(order, first + m))
-    passed = lax.cumsum(lax.convert_element_type(lax.bitwise_not(is_value), integer), 0)
-    # Back in the order of the values.
-    numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
-    places = lax.select(is_value, lax.sub(order, first), lax.full_like(order, m))
-    out = lax.scatter(lax.full((m,), 0, integer), lax.reshape(places, (n + m, 1)), passed, numbers, mode="drop")
-    return lax.reshape(out, values.shape)
+    if sorter is not None:
+        line = take(line, sorter, 0)
+    return searching.searchsorted(line, values, side=side, dtype=dtypes.scalar_dtype(int))

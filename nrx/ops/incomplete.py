@@ -158,14 +158,14 @@ def _element(function: Callable) -> Callable:
 def _incomplete(name: str, *derivatives: Derivative | None) -> Primitive:
     function = getattr(incomplete_math, name)
     prim = elementwise(name, _impl(function), FLOATING).define(lower=_looping(function))
-    prim.compiled_at_length = True
+    prim.compiled_from = (0, 1 << 16)
     return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))
 
 
 def _bessel(name: str, derivative: Derivative) -> Primitive:
     function = getattr(incomplete_math, name)
     prim = elementwise(name, _impl(function), FLOATING).define(lower=_element(function))
-    prim.compiled_at_length = True
+    prim.compiled_from = (0, 1 << 16)
     return nonlinear(prim, elementwise_jvp(prim, add, derivative))
 
 

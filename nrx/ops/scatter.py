@@ -514,6 +514,7 @@ def _scattering(name: str, function: str | None, combine: Callable | None, accep
         impl=_scatter_impl(function), abstract=_scatter_abstract(name, accepts), batch=_scatter_batch(prim),
         lower=lambda *avals, **params: rule,
     )  # fmt: skip
+    prim.compiled_from = (2, 1 << 18)
     return prim.refuse(transpose="it is not linear; linearize replaces it by its derivative", onnx=NOT_YET_LOWERED)
 
 

@@ -169,7 +169,7 @@ def _sort_build(
     length = shape[dimension]
     at = _row(b.parallel(size(shape) // length), shape, dimension)
     order = _ordered(
-        b, length, lambda i: [part for x in operands[:num_keys] for part in parts_of(x.at(at(i)))], _ascending
+        b, length, lambda i: [part for x in operands[:num_keys] for part in parts_of(x.at(at(i)))], ascending
     )
 
     def move(i: Expr) -> None:
@@ -212,7 +212,7 @@ def _row(number: Expr, shape: Shape, dimension: int) -> Callable[[Any], Any]:
     return lambda i: start + i * inner
 
 
-def _ascending(x: Parts, y: Parts) -> Expr:
+def ascending(x: Parts, y: Parts) -> Expr:
     *earlier, found = [(greater(b, a), greater(a, b)) for a, b in zip(x, y, strict=True)]
     before = found[0]
     for comes_before, comes_after in reversed(earlier):
@@ -221,7 +221,7 @@ def _ascending(x: Parts, y: Parts) -> Expr:
 
 
 def _descending(x: Parts, y: Parts) -> Expr:
-    return _ascending(y, x)
+    return ascending(y, x)
 
 
 def _ordered(b: Builder, length: int, key: Key, before: Before) -> Callable[[Expr], Expr]:
@@ -311,5 +311,6 @@ def _first(b: Builder, length: int, key: Key, before: Before, count: int) -> Cal
 
 sort_p.define(impl=_sort_impl, abstract=_sort_abstract, batch=_sort_batch, lower=_sort_lower)
 top_k_p.define(impl=_top_k_impl, abstract=_top_k_abstract, batch=_top_k_batch, lower=_top_k_lower)
+top_k_p.compiled_from = (0, 1 << 17)
 for _prim, _jvp in ((sort_p, _sort_jvp), (top_k_p, _top_k_jvp)):
     nonlinear(_prim, _jvp).refuse(onnx=NOT_YET_LOWERED)

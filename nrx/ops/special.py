@@ -76,7 +76,7 @@ def _special(name: str, function: Callable, *derivatives: Derivative, cost: floa
     prim = elementwise(name, through_float32(function), FLOATING)
     if cost:
         prim.define(lower=elementwise_lower(lambda *xs: loops.apply(name, *xs), cost))
-        prim.compiled_at_length = True
+        prim.compiled_from = (0, 1 << 16)
     else:
         prim.refuse(lower="it is rare, and a long sum of powers: the host computes it")
     return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))

@@ -3,7 +3,18 @@
 import importlib
 from typing import Any
 
-_LAZY = ("cluster", "integrate", "interpolate", "linalg", "ndimage", "optimize", "sparse", "special", "stats")
+_LAZY = (
+    "cluster",
+    "integrate",
+    "interpolate",
+    "linalg",
+    "ndimage",
+    "optimize",
+    "sparse",
+    "spatial",
+    "special",
+    "stats",
+)
 
 __all__ = [*_LAZY]
 

@@ -87,6 +87,40 @@ def checking_leaks() -> AbstractContextManager[None]:
     return config.using(check_tracer_leaks=True)
 
 
+def check_tracer_leaks(new_val: bool = True) -> AbstractContextManager[None]:
+    """`checking_leaks`, or the opposite.
+
+    Args:
+        new_val: whether a tracer that outlives its function is an error.
+
+    Returns:
+        A context manager.
+
+    >>> import nrx
+    >>> with nrx.check_tracer_leaks(False):
+    ...     nrx.jit(lambda x: x * 2)(3.0)
+    Array(6., dtype=float32, weak_type=True)
+    """
+    return config.using(check_tracer_leaks=new_val)
+
+
+def enable_checks(new_val: bool = True) -> AbstractContextManager[None]:
+    """Inside the block, every Program and every eager result is checked for its type.
+
+    Args:
+        new_val: whether they are.
+
+    Returns:
+        A context manager.
+
+    >>> import nrx
+    >>> with nrx.enable_checks():
+    ...     nrx.jit(lambda x: x * 2)(3.0)
+    Array(6., dtype=float32, weak_type=True)
+    """
+    return config.using(debug_checks=new_val)
+
+
 def explain_cache_misses(new_val: bool = True) -> AbstractContextManager[None]:
     """Inside the block, the logger "nrx" tells why each jitted function is traced: which argument differs, and in what.
 
@@ -210,6 +244,43 @@ def transfer_guard(new_val: str) -> Iterator[None]:
     """
     if new_val != "allow":
         _ignored(f"transfer_guard({new_val!r})", "transfers are not watched")
+    yield
+
+
+transfer_guard_host_to_device = transfer_guard_device_to_host = transfer_guard_device_to_device = transfer_guard
+
+
+@contextmanager
+def default_prng_impl(new_val: str) -> Iterator[None]:
+    """Does nothing: there is one generator, "threefry2x32". Another one is said to be ignored.
+
+    Args:
+        new_val: the name of a generator.
+
+    >>> import nrx
+    >>> with nrx.default_prng_impl("threefry2x32"):
+    ...     nrx.random.PRNGKey(0)
+    Array([0, 0], dtype=uint32)
+    """
+    if new_val != "threefry2x32":
+        _ignored(f"default_prng_impl({new_val!r})", "there is one generator, threefry2x32")
+    yield
+
+
+@contextmanager
+def threefry_partitionable(new_val: bool = True) -> Iterator[None]:
+    """Does nothing: element i of a draw always depends on the key and on i alone. False is said to be ignored.
+
+    Args:
+        new_val: whether it does.
+
+    >>> import nrx
+    >>> with nrx.threefry_partitionable(True):
+    ...     nrx.random.PRNGKey(0)
+    Array([0, 0], dtype=uint32)
+    """
+    if not new_val:
+        _ignored(f"threefry_partitionable({new_val!r})", "element i of a draw depends on the key and on i alone")
     yield
 
 

@@ -10,7 +10,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import NonDifferentiableInputError, NonScalarLossError
-from nrx.core.pytree import PyTreeDef, tree_flatten_with_path, tree_unflatten
+from nrx.core.pytree import Partial, PyTreeDef, tree_flatten_with_path, tree_unflatten
 from nrx.core.shapes import show
 from nrx.core.trace import describe_caller, name_of
 from nrx.ops.logic import eq
@@ -30,10 +30,14 @@ from nrx.transforms.linearize import LinearFunction, linearize_flat
 from nrx.transforms.transpose import backward, flatten_cotangents
 
 
-def pull_back(linear: LinearFunction, cts: Sequence[Any]) -> list[Any]:
-    """The cotangents of the arguments `linear` was taken with respect to, from those of all results."""
+def pull_back(linear: LinearFunction, cts: Sequence[Any], residuals: Sequence[Array] = ()) -> list[Any]:
+    """The cotangents of the arguments `linear` was taken with respect to, from those of all results.
+
+    `residuals` are the first arguments of the Program, if they are not its constants.
+    """
     present = [ct for ct, some in zip(cts, linear.present, strict=True) if some]
-    return backward(linear.program, [Linear(a) for a in linear.program.in_avals], present)
+    avals = linear.program.in_avals[len(residuals) :]
+    return backward(linear.program, [*residuals, *map(Linear, avals)], present)[len(residuals) :]
 
 
 def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
@@ -46,7 +50,8 @@ def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
 
     Returns:
         `(value, f_vjp)`, or `(value, f_vjp, aux)`. `f_vjp(ct)` takes a cotangent like the value and gives a tuple of
-        cotangents, one for each of the primals; it may be called many times.
+        cotangents, one for each of the primals; it may be called many times. It is a pytree of the values that it
+        keeps: a jitted function may return it.
 
     >>> import nrx
     >>> y, f_vjp = nrx.vjp(lambda x, y: x * y, 2.0, 5.0)
@@ -56,18 +61,20 @@ def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     values, in_tree = flatten_call(check_function("vjp", function), primals, {})
     flat = FlatFunction(function, in_tree, has_aux)
     outs, linear = linearize_flat(flat, values, name=describe_caller("vjp", function))
-    out_avals = linear.out_avals[: flat.count]
-    unused_aux = [a.tangent for a in linear.out_avals[flat.count :]]
+    program, residuals = linear.program.closed()
+    opened = linear._replace(program=program)
+    in_avals, out_tree, count, name = [v.aval for v in values], flat.out_tree, flat.count, name_of(function)
 
-    def f_vjp(ct: Any) -> Any:
-        cts = flatten_cotangents(ct, flat.out_tree, out_avals, f"the result of {name_of(function)}")
-        pulled = iter(pull_back(linear, cts + [_zero(a) for a in unused_aux]))
+    def pull(residuals: Sequence[Array], ct: Any) -> Any:
+        cts = flatten_cotangents(ct, out_tree, opened.out_avals[:count], f"the result of {name}")
+        cts += [_zero(a.tangent) for a in opened.out_avals[count:]]
+        pulled = iter(pull_back(opened, cts, residuals))
         leaves = [
-            public_tangent(next(pulled) if some else _zero(v.aval)) for v, some in zip(values, linear.wrt, strict=True)
+            public_tangent(next(pulled) if some else _zero(a)) for a, some in zip(in_avals, opened.wrt, strict=True)
         ]
         return tree_unflatten(in_tree, leaves)[0]
 
-    result = (flat.result(outs), f_vjp)
+    result = (flat.result(outs), Partial(pull, residuals))
     return (*result, flat.aux(outs)) if has_aux else result
 
 

@@ -22,6 +22,10 @@ from nrx.transforms.stages import Caller, Lowered, Traced
 from nrx.transforms.staging import abstract_leaves, stage_call
 
 _MOST_TRACED = 1024
+#: Arguments of JAX's jit that make no difference.
+_IGNORED = frozenset(
+    ("in_shardings", "out_shardings", "keep_unused", "device", "backend", "compiler_options", "abstracted_axes")
+)
 _all: WeakSet["JitFunction"] = WeakSet()
 
 
@@ -252,6 +256,7 @@ def jit(
     donate_argnums: int | Sequence[int] | None = None,
     donate_argnames: str | Iterable[str] | None = None,
     inline: bool = False,
+    **ignored: Any,
 ) -> Any:
     """`function`, traced once for every kind of arguments and run as a Program.
 
@@ -265,12 +270,15 @@ def jit(
         donate_argnums, donate_argnames: arguments the caller will not use again, so that compiled code may put results
             in their memory. Their arrays are deleted, all of them: using one again is an error, but for other arrays
             and NumPy views of the same data. Where Programs run op by op, and in traced calls, it has no effect.
-        inline: accepted for JAX's sake; Programs are inlined by the compiler as it sees fit.
+        inline, ignored: accepted for JAX's sake (`in_shardings`, `out_shardings`, `keep_unused`, `device`, `backend`,
+            `compiler_options`, `abstracted_axes`): Programs are inlined as the compiler sees fit, and computed where
+            their arguments are.
 
     Returns:
         A function with the signature and docstring of `function`.
 
     Raises:
+        ArgumentTypeError: a keyword that JAX does not know.
         StaticArgumentError: an argument number or name that the function does not have.
         UnhashableError: a static argument without a hash.
         TracerError: the function needs a value (an `if`, a loop bound, NumPy) that is not known while tracing.
@@ -279,6 +287,8 @@ def jit(
     >>> nrx.jit(lambda x: x * 2 + 1)(nrx.numpy.arange(3))
     Array([1, 3, 5], dtype=int32)
     """
+    if unknown := ignored.keys() - _IGNORED:
+        raise ArgumentTypeError(f"jit takes no argument {min(unknown)!r}", fix="see help(nrx.jit)")
     if function is None:
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames,

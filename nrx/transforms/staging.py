@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nrx.core.array import Array, ConcreteArray
+from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval
 from nrx.core.check import check_program
 from nrx.core.config import config, rare
@@ -279,6 +279,22 @@ def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """
     avals, in_tree = abstract_leaves(check_function("eval_shape", function), args, kwargs)
     return _structs(*stage_call(function, avals, in_tree, "eval_shape"))
+
+
+def typeof(x: Any) -> Aval:
+    """The shape, dtype and weak type of an array or number.
+
+    Args:
+        x: an array or a number.
+
+    Returns:
+        An aval, printed as in Programs.
+
+    >>> import nrx
+    >>> nrx.typeof(nrx.numpy.ones(3)), nrx.typeof(1.0)
+    (f32[3], f32[]*)
+    """
+    return asarray(x).aval
 
 
 def closure_convert(function: Callable, *example_args: Any) -> tuple[Callable, list[Array]]:

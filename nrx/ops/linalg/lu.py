@@ -1,4 +1,8 @@
-"""The LU decomposition with exchanges of rows. NumPy offers none: blocks of columns are eliminated here."""
+"""The LU decomposition with exchanges of rows. NumPy offers none.
+
+LAPACK's is called where it is found. Many small matrices are eliminated together, column by column; so are all, in
+panels of columns, where there is no LAPACK.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,6 +18,7 @@ from nrx.core.primitive import Primitive
 from nrx.core.shapes import show
 from nrx.ops.arithmetic import add
 from nrx.ops.common import INTEGERS, as_arrays, check_dtype
+from nrx.ops.linalg import lapack
 from nrx.ops.linalg.common import (
     check_matrix,
     corner_of,
@@ -33,6 +38,8 @@ lu_p = Primitive("lu", multiple_results=True)
 lu_pivots_to_permutation_p = Primitive("lu_pivots_to_permutation")
 
 _PANEL = 32
+#: Up to this size many matrices are faster together than one by one.
+_SMALL = 8
 
 # Public functions
 
@@ -58,9 +65,17 @@ def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Array:
 def _lu_impl(xp: Any, x: Any) -> tuple[Any, ...]:
     rows, columns = x.shape[-2:]
     batch = x.shape[:-2]
-    a = xp.array(x.reshape(math.prod(batch), rows, columns))  # a copy
-    k = min(rows, columns)
-    pivots = xp.zeros((len(a), k), np.int32)
+    k, count = min(rows, columns), math.prod(batch)
+    a = x.reshape(count, rows, columns)
+    if xp is np and k and not k <= _SMALL < count:
+        turned = np.array(a.swapaxes(1, 2), order="C")  # a copy
+        places = lapack.getrf(turned)
+        if places is not None:
+            pivots = places.astype(np.int32).reshape(*batch, k)
+            packed = turned.swapaxes(1, 2).reshape(x.shape)
+            return packed, pivots, _permutation_impl(xp, pivots, permutation_size=rows)
+    a = xp.array(a)  # a copy
+    pivots = xp.zeros((count, k), np.int32)
     for start in range(0, k, _PANEL):
         end = min(start + _PANEL, k)
         for j in range(start, end):
@@ -96,6 +111,9 @@ def _update(xp: Any, a: Any, start: int, end: int) -> None:
 
 def _permutation_impl(xp: Any, pivots: Any, *, permutation_size: int) -> Any:
     flat = pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
+    if xp is np and len(flat) < flat.shape[-1]:
+        orders = [_exchanged(permutation_size, exchanges.tolist()) for exchanges in flat]
+        return np.array(orders, pivots.dtype).reshape(*pivots.shape[:-1], permutation_size)
     out = xp.tile(xp.arange(permutation_size, dtype=pivots.dtype), (len(flat), 1))
     number = xp.arange(len(flat))
     for i in range(flat.shape[-1]):
@@ -103,6 +121,14 @@ def _permutation_impl(xp: Any, pivots: Any, *, permutation_size: int) -> Any:
         out[number, flat[:, i]] = out[:, i]
         out[:, i] = kept
     return out.reshape(*pivots.shape[:-1], permutation_size)
+
+
+def _exchanged(count: int, exchanges: list[int]) -> list[int]:
+    """The permutation that exchanges make together."""
+    order = list(range(count))
+    for i, place in enumerate(exchanges):
+        order[i], order[place] = order[place], order[i]
+    return order
 
 
 # abstract

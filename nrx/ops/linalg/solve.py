@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import ShapeError
@@ -10,6 +12,7 @@ from nrx.core.primitive import Primitive
 from nrx.core.shapes import show
 from nrx.ops.arithmetic import add, neg
 from nrx.ops.common import INEXACT, as_arrays, check_dtype, check_same_dtype
+from nrx.ops.linalg import lapack
 from nrx.ops.linalg.common import (
     check_square,
     conjugated,
@@ -29,6 +32,8 @@ triangular_solve_p = Primitive("triangular_solve")
 
 #: Up to this size LAPACK solves a triangular system as a general one, whose factors are found without a sum.
 _BLOCK = 64
+#: Up to this size many triangular systems are faster together than one by one.
+_SMALL = 8
 
 # Public functions
 
@@ -75,6 +80,16 @@ def _solve_impl(xp: Any, a: Any, b: Any) -> tuple[Any, ...]:
 
 
 def _triangular_impl(xp: Any, a: Any, b: Any, *, lower: bool, unit_diagonal: bool) -> tuple[Any, ...]:
+    if xp is np and b.size:
+        n, k = b.shape[-2:]
+        matrices, out = a.reshape(-1, n, n), np.array(b, order="C")
+        right, options = out.reshape(-1, n, k), {"lower": lower, "unit_diagonal": unit_diagonal}
+        if n <= _SMALL < len(right):
+            _substitute(matrices, right, **options)
+        if n <= _SMALL < len(right) or lapack.trsm(matrices, right, **options):
+            if not unit_diagonal:
+                right[(matrices.diagonal(axis1=1, axis2=2) == 0).any(-1)] = np.nan
+            return (out,)
     if lower:  # backwards it is an upper triangle, for which LAPACK exchanges no rows
         a, b = a[..., ::-1, ::-1], b[..., ::-1, :]
     a = xp.triu(a)
@@ -83,6 +98,16 @@ def _triangular_impl(xp: Any, a: Any, b: Any, *, lower: bool, unit_diagonal: boo
         a[..., diagonal, diagonal] = 1
     out = back_substituted(xp, a, b)
     return (out[..., ::-1, :] if lower else out,)
+
+
+def _substitute(a: np.ndarray, b: np.ndarray, *, lower: bool, unit_diagonal: bool) -> None:
+    """Solve a @ x = b for many triangular matrices together, row by row; b becomes x."""
+    n = a.shape[-1]
+    for i in range(n) if lower else reversed(range(n)):
+        for j in range(i) if lower else range(i + 1, n):
+            b[:, i] -= a[:, i, j, None] * b[:, j]
+        if not unit_diagonal:
+            b[:, i] /= a[:, i, i, None]
 
 
 def back_substituted(xp: Any, a: Any, b: Any) -> Any:

@@ -1,0 +1,3 @@
+"""Policies for `checkpoint`, under the names of `jax.checkpoint_policies`."""
+
+from nrx.transforms.checkpoint_policies import *  # noqa: F403

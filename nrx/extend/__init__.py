@@ -1,0 +1,5 @@
+"""What JAX keeps in `jax.extend`."""
+
+from nrx.extend import core
+
+__all__ = ["core"]

@@ -1,0 +1,81 @@
+"""Routines of BLAS and LAPACK that NumPy does not offer, out of the library that it brings.
+
+They are found by the names that NumPy's own packages give them (64-bit integers, no other library's). Where they have
+others, `routine` gives None, and what needs one has another way.
+"""
+
+import ctypes
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_NAMES = ("scipy_{}_64_", "{}_64_")
+_LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(importlib.import_module("numpy.linalg._umath_linalg").__file__)
+    except (ImportError, OSError):
+        return None
+
+
+@functools.cache
+def routine(name: str, dtype: np.dtype) -> Callable[..., Any] | None:
+    """A routine for a dtype, `dgetrf` for ("getrf", float64); takes pointers as Fortran does. None: it is not there."""
+    letter, library = _LETTERS.get(dtype.name), _library()
+    for form in _NAMES:
+        found = getattr(library, form.format(f"{letter}{name}"), None)
+        if found is not None:
+            found.restype = None
+            return found
+    return None
+
+
+def getrf(a: np.ndarray) -> np.ndarray | None:
+    """Decompose matrices in place, given as (count, columns, rows): the pivots (count, k); None without the routine."""
+    function = routine("getrf", a.dtype)
+    if function is None:
+        return None
+    count, columns, rows = a.shape
+    pivots = np.ones((count, min(rows, columns)), np.int64)
+    m, n, lead, info = _integers(rows, columns, max(rows, 1), 0)
+    for matrix, places in zip(a, pivots, strict=True):
+        function(m, n, _address(matrix), lead, _address(places), info)
+    # Of a column of NaN any row may be said to be the largest, even none.
+    return np.clip(pivots - 1, np.arange(pivots.shape[1]), rows - 1)
+
+
+def trsm(a: np.ndarray, b: np.ndarray, *, lower: bool, unit_diagonal: bool) -> bool:
+    """Solve a @ x = b for triangular matrices (count, n, n), b (count, n, k) in row-major order becoming x.
+
+    False, and nothing done, without the routine.
+    """
+    function = routine("trsm", a.dtype)
+    if function is None:
+        return False
+    _, n, k = b.shape
+    # What is row-major here is transposed there: x^T a^T = b^T.
+    is_turned = a.strides[-1] != a.itemsize and a.strides[-2] == a.itemsize
+    a = np.ascontiguousarray(a.swapaxes(-1, -2) if is_turned else a)
+    rows, order, lead_a, lead_b = _integers(k, n, max(n, 1), max(k, 1))
+    options = [b"R", b"L" if is_turned == lower else b"U", b"T" if is_turned else b"N", b"U" if unit_diagonal else b"N"]
+    one = np.ones(1, a.dtype)
+    for matrix, right in zip(a, b, strict=True):
+        function(*options, rows, order, _address(one), _address(matrix), lead_a, _address(right), lead_b, *_LENGTHS)
+    return True
+
+
+_LENGTHS = [ctypes.c_size_t(1)] * 4  # of the options, which some compilers of Fortran expect at the end
+
+
+def _integers(*values: int) -> list[Any]:
+    return [ctypes.byref(ctypes.c_int64(value)) for value in values]
+
+
+def _address(x: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(x.ctypes.data)

@@ -1,0 +1,120 @@
+"""What `checkpoint` keeps: policies, and names for values that they can speak of.
+
+A policy is a function of the primitive, the avals of its operands, and its params.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nrx.core.array import Array, asarray
+from nrx.core.errors import ArgumentTypeError
+from nrx.core.pytree import tree_map
+from nrx.ops.common import MOVABLE
+from nrx.ops.dot import dot_general_p
+from nrx.ops.rules import elementwise, nonlinear
+from nrx.transforms.checkpoint import Policy
+
+__all__ = [
+    "checkpoint_dots", "checkpoint_dots_with_no_batch_dims", "dots_saveable", "dots_with_no_batch_dims_saveable",
+    "everything_saveable", "nothing_saveable", "offload_dot_with_no_batch_dims", "save_and_offload_only_these_names",
+    "save_any_names_but_these", "save_anything_except_these_names", "save_from_both_policies", "save_only_these_names",
+]  # fmt: skip
+
+
+def checkpoint_name(x: Any, name: str) -> Any:
+    """A tree of arrays under a name, for policies such as `save_only_these_names`.
+
+    Args:
+        x: a tree of arrays.
+        name: the name.
+
+    Returns:
+        The same values.
+
+    Raises:
+        ArgumentTypeError: the name is no string.
+
+    >>> import nrx
+    >>> from nrx.ad_checkpoint import checkpoint_name
+    >>> policy = nrx.checkpoint_policies.save_only_these_names("sine")
+    >>> f = nrx.checkpoint(lambda x: nrx.numpy.exp(checkpoint_name(nrx.numpy.sin(x), "sine")), policy=policy)
+    >>> nrx.grad(f)(0.0)
+    Array(1., dtype=float32, weak_type=True)
+    """
+    if not isinstance(name, str):
+        raise ArgumentTypeError(
+            f"checkpoint_name: the name must be a string, got {name!r}", fix='name it: "activation"'
+        )
+    return tree_map(lambda leaf: name_p.bind(asarray(leaf), name=name), x)
+
+
+def everything_saveable(*_: Any, **__: Any) -> bool:
+    """Keeps all, as if there were no `checkpoint`."""
+    return True
+
+
+def nothing_saveable(*_: Any, **__: Any) -> bool:
+    """Keeps the inputs only, as without a policy."""
+    return False
+
+
+def dots_saveable(prim: Any, *_: Any, **__: Any) -> bool:
+    """Keeps products of matrices."""
+    return prim is dot_general_p
+
+
+def dots_with_no_batch_dims_saveable(prim: Any, *_: Any, **params: Any) -> bool:
+    """Keeps products of matrices, but for those of batches of matrices."""
+    return prim is dot_general_p and not any(params["dimension_numbers"][1])
+
+
+checkpoint_dots = dots_saveable
+checkpoint_dots_with_no_batch_dims = dots_with_no_batch_dims_saveable
+
+
+def offload_dot_with_no_batch_dims(offload_src: str, offload_dst: str) -> Policy:
+    """`dots_with_no_batch_dims_saveable`: what is kept stays where it is, whatever the two places."""
+    return dots_with_no_batch_dims_saveable
+
+
+def save_only_these_names(*names_which_can_be_saved: str) -> Policy:
+    """Keeps what `checkpoint_name` gave one of these names."""
+    names = frozenset(names_which_can_be_saved)
+    return _of_names(lambda name: name in names)
+
+
+def save_any_names_but_these(*names_not_to_save: str) -> Policy:
+    """Keeps what `checkpoint_name` gave any other name than these."""
+    names = frozenset(names_not_to_save)
+    return _of_names(lambda name: name not in names)
+
+
+def save_anything_except_these_names(*names_not_to_save: str) -> Policy:
+    """Keeps all but what `checkpoint_name` gave one of these names."""
+    names = frozenset(names_not_to_save)
+    return lambda prim, *_, **params: prim is not name_p or params["name"] not in names
+
+
+def save_and_offload_only_these_names(
+    *, names_which_can_be_saved: Sequence[str], names_which_can_be_offloaded: Sequence[str], offload_src: str,
+    offload_dst: str,
+) -> Policy:  # fmt: skip
+    """Keeps what `checkpoint_name` gave one of these names; all stay where they are, whatever the two places."""
+    return save_only_these_names(*names_which_can_be_saved, *names_which_can_be_offloaded)
+
+
+def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
+    """Keeps what one or the other policy keeps."""
+    return lambda *args, **params: policy_1(*args, **params) or policy_2(*args, **params)
+
+
+def _of_names(is_kept: Callable[[str], bool]) -> Policy:
+    return lambda prim, *_, **params: prim is name_p and is_kept(params["name"])
+
+
+def _name_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, name: str) -> tuple[Array, Any]:
+    return name_p.bind(*primals, name=name), tangents[0]
+
+
+name_p = elementwise("name", lambda xp, x, name: x, MOVABLE, lambda x, name: x, cost=0, narrow=True)
+nonlinear(name_p, _name_jvp)

@@ -46,9 +46,10 @@ mark_built_in()
 
 #: Imported when they are first used, so that `import nrx` stays quick.
 _LAZY = (
-    "ad_checkpoint", "checkpoint_policies", "core", "custom_batching", "custom_derivatives", "data", "debug", "distributed",
-    "dlpack", "dtypes", "example_libraries", "experimental", "extend", "flatten_util", "io", "monitoring", "nn", "ops",
-    "optim", "profiler", "random", "scipy", "sharding", "stages", "testing", "typing", "version",
+    "ad_checkpoint", "checkpoint_policies", "core", "custom_batching", "custom_derivatives", "data", "debug",
+    "distributed", "dlpack", "dtypes", "example_libraries", "experimental", "extend", "flatten_util", "io",
+    "monitoring", "nn", "ops", "optim", "profiler", "random", "scipy", "sharding", "stages", "testing", "typing",
+    "version",
 )  # fmt: skip
 _LAZY_FUNCTIONS = {
     **dict.fromkeys(("get_num_threads", "set_num_threads"), "nrx.compiler.pool"),
@@ -85,6 +86,7 @@ __all__ = [
     "eval_shape", "ShapeDtypeStruct",
     # arrays and devices
     "Array", "Device", "devices", "device_put", "device_get", "default_device", "block_until_ready", "float0",
+    "__version__", "__version_info__",
     # threads, settings and what is rarely needed
     *_LAZY_FUNCTIONS,
     # modules

@@ -405,3 +405,19 @@ def test_map(batch_size: int | None) -> None:
     assert_same(got, {"s": np.sin(X), "m": np.asarray(X)[:, None] * np.outer(X, Y)})
     loss = lambda x: jnp.sum(lax.map(lambda v: v**3, x, batch_size=batch_size))
     assert_same(nrx.grad(loss)(X), 3 * X**2)
+
+
+@pytest.mark.parametrize("size", [3, 17, 20, 32, 40])
+def test_sums_of_sums_in_a_loop_over_a_short_vector(size: int) -> None:
+    """What is first needed inside of one sum is used outside of it as well."""
+    matrix = np.random.default_rng(0).normal(size=(size, size)) / size
+
+    def step(x: Any, xp: Any) -> Any:
+        norm = xp.vdot(x, x)
+        return xp.vdot(x, matrix @ (x / norm)) * x + xp.cos(norm)
+
+    x = expected = np.linspace(0.1, 0.3, size)
+    for _ in range(4):
+        expected = step(expected, np)
+    looped = nrx.jit(lambda x: lax.while_loop(lambda s: s[1] < 4, lambda s: (step(s[0], jnp), s[1] + 1), (x, 0))[0])
+    np.testing.assert_allclose(looped(x), expected, rtol=1e-12)

@@ -206,6 +206,38 @@ def test_reports_become_values_by_checkify() -> None:
         error.throw()
 
 
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+
+WRITERS: dict[str, Callable] = {
+    **{
+        name: lambda x, v, name=name: getattr(x.at[0], name)(v)
+        for name in ("set", "add", "subtract", "multiply", "divide", "power", "min", "max")
+    },
+    "mask": lambda x, v: x.at[x > 0].set(v),
+    "apply": lambda x, v: x.at[0].apply(lambda _: v),
+    "insert": lambda x, v: jnp.insert(x, 0, v),
+    "put": lambda x, v: jnp.put(x, 0, v, inplace=False),
+    "place": lambda x, v: jnp.place(x, x > 0, v, inplace=False),
+    "put_along_axis": lambda x, v: jnp.put_along_axis(x, jnp.array([1]), v, 0, inplace=False),
+    "fill_diagonal": lambda x, v: jnp.fill_diagonal(x[None], v, inplace=False),
+    "piecewise": lambda x, v: jnp.piecewise(x, [x > 5], [0, v]),
+    "pad": lambda x, v: jnp.pad(x, 1, mode="linear_ramp", end_values=v),
+    "max": lambda x, v: jnp.max(x - 9, initial=v),
+    "fill": lambda x, v: x.at[jnp.array(9)].get(mode="fill", fill_value=v),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_python_numbers_keep_their_precision(name: str) -> None:
+    """0.1 does not come by way of float32 into an array of float64."""
+    x = np.array([1.0, 2.0, 3.0])
+    number = WRITERS[name](jnp.asarray(x), 0.1)
+    array = WRITERS[name](jnp.asarray(x), np.float64(0.1))
+    assert number.dtype == np.float64
+    np.testing.assert_array_equal(number, array)
+    np.testing.assert_array_equal(nrx.jit(lambda x: WRITERS[name](x, 0.1))(x), array)
+
+
 # --- Constants made inside of a traced function -----------------------------------------------------------------------
 
 

@@ -27,20 +27,31 @@ OPTIONAL_PACKAGES = {"cupy", "cupyx", "llvmlite", "matplotlib", "tqdm"}
 
 # A package imports from the lines above its own, and from itself.
 LAYERS = [
-    ["nrx.core.errors", "nrx.core.dtypes", "nrx.core.treedef", "nrx.core.pytree", "nrx.core.config"],
-    ["nrx.core"],
+    [
+        "nrx.core.errors",
+        "nrx.core.jax_flags",
+        "nrx.core.dtypes",
+        "nrx.core.treedef",
+        "nrx.core.pytree",
+        "nrx.core.config",
+    ],
+    ["nrx.core", "nrx.errors", "nrx.version"],
     ["nrx.ops", "nrx.compiler"],
     ["nrx.backends", "nrx.transforms"],
     ["nrx.control"],
     ["nrx.lax", "nrx.numpy", "nrx.scipy", "nrx.random", "nrx.tree", "nrx.tree_util", "nrx.flatten_util"],
     ["nrx.nn", "nrx.optim", "nrx.data", "nrx.io", "nrx.onnx", "nrx.export", "nrx.parallel", "nrx.quant"]
-    + ["nrx.debug", "nrx.experimental", "nrx.testing"],
+    + ["nrx.debug", "nrx.experimental", "nrx.testing", "nrx.ad_checkpoint", "nrx.checkpoint_policies", "nrx.extend"]
+    + ["nrx.custom_batching", "nrx.custom_derivatives", "nrx.distributed", "nrx.dlpack", "nrx.dtypes", "nrx.typing"]
+    + ["nrx.environment", "nrx.monitoring", "nrx.profiler", "nrx.sharding", "nrx.stages"],
+    ["nrx.example_libraries"],
     ["nrx"],
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 ALLOWED_WITHIN_LAYER = {("nrx.numpy", "nrx.lax"), ("nrx.random", "nrx.lax"), ("nrx.random", "nrx.numpy")}
 ALLOWED_WITHIN_LAYER |= {("nrx.scipy", f"nrx.{n}") for n in ("lax", "numpy", "random", "tree_util", "flatten_util")}
+ALLOWED_WITHIN_LAYER |= {("nrx.flatten_util", "nrx.numpy")}
 # The wing of the transformations (ops, transforms) and that of the execution (compiler, backends) meet in core alone.
 FORBIDDEN_ACROSS_WINGS = {("nrx.backends", "nrx.ops"), ("nrx.transforms", "nrx.compiler")}
 

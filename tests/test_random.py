@@ -52,7 +52,7 @@ EXACT = {
     "seed-64-bit": (lambda: random.PRNGKey(2**40 + 5), [256, 5]),
     "seed-lowest": (lambda: random.PRNGKey(-(2**63)), [2147483648, 0]),
     "seed-int32": (lambda: random.PRNGKey(np.int32(-5)), [0, 4294967291]),
-    "seed-int64": (lambda: random.key(np.int64(-5)), [4294967295, 4294967291]),
+    "seed-int64": (lambda: random.key_data(random.key(np.int64(-5))), [4294967295, 4294967291]),
     "seed-bool": (lambda: random.PRNGKey(True), [0, 1]),
     "split": (lambda: random.split(KEY, 3), [[1832780943, 270669613], [64467757, 2916123636], [2465931498, 255383827]]),
     "split-shape": (
@@ -385,9 +385,9 @@ def test_choice_inverts_the_distribution_function(count: int) -> None:
 
 def test_a_key_may_be_wrapped_or_not() -> None:
     key = random.key(42)
-    np.testing.assert_array_equal(key, KEY)
-    np.testing.assert_array_equal(random.wrap_key_data(np.asarray(random.key_data(key)), impl="threefry2x32"), KEY)
-    np.testing.assert_array_equal(random.clone(key), KEY)
+    np.testing.assert_array_equal(random.key_data(key), KEY)
+    assert random.wrap_key_data(np.asarray(random.key_data(key)), impl="threefry2x32") == key
+    assert random.clone(key) is key
     assert random.key_impl(random.split(key, 3)) == "threefry2x32"
 
 
@@ -501,7 +501,7 @@ TAKES_A_KEY: list[Callable] = [
 def test_bad_keys(function: Callable, key: Any, error: type, text: str) -> None:
     with pytest.raises(error, match=text) as raised:
         function(key)
-    assert "PRNGKey(0)" in str(raised.value)
+    assert "random.key(0)" in str(raised.value)
 
 
 def test_an_array_of_keys_is_no_key() -> None:

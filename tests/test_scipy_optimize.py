@@ -123,7 +123,8 @@ def test_status(method: str) -> None:
     assert minimize(lambda x: x.sum(), np.ones(2), method=method).status == 5  # no minimum on the line
     exact = {} if method == "BFGS" else {"ftol": 0}
     # Steps where the function is not finite are too long.
-    found = minimize(lambda x: jnp.sum(x - jnp.log(x)), np.array([1e-3, 30.0]), method=method, options={"gtol": 1e-6, **exact})
+    start = np.array([1e-3, 30.0])
+    found = minimize(lambda x: jnp.sum(x - jnp.log(x)), start, method=method, options={"gtol": 1e-6, **exact})
     assert found.success
     np.testing.assert_allclose(found.x, 1, atol=1e-4)
 

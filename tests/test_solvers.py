@@ -138,6 +138,18 @@ def test_no_derivative_where_nothing_varies() -> None:
     assert not np.any(nrx.jacfwd(f)(B))
 
 
+def test_programs_are_well_typed() -> None:
+    """Every Program that a derivative or a batch makes of the four passes the type checker."""
+    with nrx.config.using(debug_checks=True):
+        for f in (solved, nrx.jit(solved)):
+            loss = lambda a, b, f=f: jnp.sum(jnp.sin(f(a, b)))
+            nrx.jacfwd(nrx.grad(loss, 1))(A, B)
+            nrx.vmap(nrx.grad(loss, (0, 1)), in_axes=(None, 0))(A, np.stack([B, B]))
+        weak = lambda c: lax.custom_linear_solve(lambda x: c * x, 3.0, lambda f, b: b / f(1.0), symmetric=True)
+        nrx.grad(nrx.grad(weak))(2.0)
+        nrx.grad(lambda a: root(a).sum())(np.float64(1.3))
+
+
 def test_forward_mode_needs_no_transpose() -> None:
     f = lambda b: lax.custom_linear_solve(lambda x: A @ x, b, directly)
     np.testing.assert_allclose(nrx.jacfwd(f)(B), np.linalg.inv(A), rtol=1e-12)

@@ -16,8 +16,6 @@ from nrx.core.program import Atom, Eqn, Literal, Var
 Source = Callable[[tuple], Value]
 """Where elements of a variable come from: a function of the index."""
 
-_MOST_UNROLLED = 16
-
 
 class Elements:
     """Evaluates variables at indices.
@@ -27,6 +25,9 @@ class Elements:
         made_by: the equations that define variables computed in this kernel.
         rule_of: the lowering descriptor of an equation.
     """
+
+    #: Reductions over more elements become loops.
+    most_unrolled: float = 16
 
     def __init__(self, b: Builder, made_by: dict[Var, Eqn], rule_of: Callable[[Eqn], Any]):
         self.b = b
@@ -81,7 +82,7 @@ class Elements:
         count = 1
         for extent in extents:
             count *= extent
-        if count <= _MOST_UNROLLED:
+        if count <= self.most_unrolled:
             values: Sequence[Expr] = inits
             for position in range(count):
                 element = self.element(eqn, rule, index, loops.unravel(position, extents))

@@ -4,6 +4,7 @@ A `scan` over a 3-vector is then one machine loop that carries three registers, 
 its slices. `is_small` says which control flow qualifies.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -177,6 +178,9 @@ class _Scalars:
 
 class _ScalarElements(Elements):
     """Elements of a Program's variables; control flow inside is computed whole when it is first needed."""
+
+    # What a loop computed first could not be used after it, and registers have no index that is not known.
+    most_unrolled = math.inf
 
     def __init__(self, scalars: _Scalars, program: Program):
         super().__init__(scalars.b, {var: eqn for eqn in program.eqns for var in eqn.outs}, scalars.rule_of)

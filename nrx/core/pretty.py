@@ -71,7 +71,7 @@ class _Printer:
 
 def _param(value: Any) -> str:
     if isinstance(value, np.dtype | dtypes.KeyDtype):
-        return dtypes.short_name(value)
+        return dtypes.short_name(value)  # type: ignore[arg-type]
     return getattr(value, "__name__", None) or str(value)
 
 

@@ -19,7 +19,7 @@ from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval
 from nrx.core.errors import DTypeError, ShapeError
 from nrx.core.program import evaluate
-from nrx.core.pytree import tree_leaves, tree_unflatten
+from nrx.core.pytree import tree_leaves, tree_map, tree_unflatten
 from nrx.flatten_util import ravel_pytree
 from nrx.numpy.promotion import as_inexact
 from nrx.transforms import custom_vjp, vjp, vmap
@@ -174,7 +174,7 @@ def _solution(slope: Callable, settings: _Settings, y0: Array, times: Array, par
     def step_to(state: _State, target: Array) -> tuple[_State, Array]:
         def going(numbered: tuple[Array, _State]) -> Array:
             count, at = numbered
-            return (forward * (target - at.t) > 0) & (count < settings.mxstep) & (at.t + at.h != at.t)
+            return (forward * (target - at.t) > 0) & (count < settings.mxstep) & (jnp.abs(at.t + at.h - at.t) > 0)
 
         start = jnp.asarray(0), state
         _, state = lax.while_loop(going, lambda numbered: (numbered[0] + 1, _try(f, numbered[1], end, settings)), start)
@@ -208,8 +208,8 @@ def _try(f: Callable, state: _State, end: Array, settings: _Settings) -> _State:
     growth = jnp.where(jnp.isnan(ratio), 0.2, (0.9 * ratio**-0.2).clip(0.2, 10))
     longest = jnp.minimum(jnp.abs(h) * jnp.where(accepted, growth, jnp.minimum(growth, 1)), settings.hmax)
     after = _State(jnp.where(is_last, end, t + h), new, slopes[-1], h, _Step(t, y, h, slopes))
-    chosen = [jnp.where(accepted, a, b) for a, b in zip(tree_leaves(after), tree_leaves(state), strict=True)]
-    return _State(*chosen[:4], _Step(*chosen[4:]))._replace(h=jnp.copysign(longest, h))
+    chosen = tree_map(lambda a, b: jnp.where(accepted, a, b), after, state)
+    return chosen._replace(h=jnp.copysign(longest, h))
 
 
 def _first_step(f: Callable, y: Array, t: Array, span: Array, slope: Array, settings: _Settings) -> Array:

@@ -344,6 +344,7 @@ _LAZY = {
     "windows": "bartlett blackman hamming hanning i0 kaiser",
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names.split()}
+_MODULES = ("fft",)
 #: The version of the array API standard that is followed.
 __array_api_version__ = "2024.12"
 #: NumPy's names for the default dtypes, which settings may change.
@@ -393,7 +394,7 @@ __all__ = [
     "int8", "integer", "isdtype", "issubdtype", "number", "promote_types", "result_type", "signedinteger", "uint16",
     "uint32", "uint64", "uint8", "unsignedinteger",
     # the array, constants, modules
-    "ndarray", "e", "euler_gamma", "inf", "nan", "newaxis", "pi", "linalg",
+    "ndarray", "e", "euler_gamma", "inf", "nan", "newaxis", "pi", "linalg", *_MODULES,
     "cdouble", "character", "csingle", "double", "flexible", "object_", "single", "uint", *_DEFAULTS,
     *scalar_types.fp8, *_MODULE_OF,
 ]  # fmt: skip
@@ -412,6 +413,8 @@ def __getattr__(name: str) -> Any:
         found = getattr(importlib.import_module(f"nrx.numpy.{_MODULE_OF[name]}"), name)
         globals()[name] = found
         return found
+    if name in _MODULES:
+        return importlib.import_module(f"nrx.numpy.{name}")
     if name in _DEFAULTS:
         return ScalarType(dtypes.scalar_dtype(_DEFAULTS[name]))
     if name == "uint":

@@ -112,7 +112,8 @@ def _compare_positions(compare: Callable, shape: tuple[int, ...], k: int) -> Arr
     """`compare(row + k, column)` for the last two axes of `shape`."""
     rows = lax.broadcasted_iota(dtypes.int32, shape, len(shape) - 2)
     columns = lax.broadcasted_iota(dtypes.int32, shape, len(shape) - 1)
-    return compare(lax.add(rows, index(k)), columns)
+    diagonal = max(-shape[-2], min(index(k), shape[-1]))  # all diagonals beyond the corners are the same
+    return compare(lax.add(rows, diagonal), columns)
 
 
 def _triangle(name: str, m: Any, k: int, below: bool) -> Array:

@@ -32,6 +32,13 @@ def _refuse_in_place(name: str, inplace: bool) -> None:
         raise ImmutableError(f"{name} would change the array in place", fix="pass inplace=False and use the result")
 
 
+def _values(name: str, values: Any, x: Array) -> Array:
+    """Values to put into an array, in its dtype; Python numbers at once, as the default dtypes may be narrower."""
+    if not isinstance(values, bool | int | float | complex):
+        (values,) = as_arrays(name, values)
+    return lax.convert_element_type(values, x.dtype)
+
+
 # Inserting and deleting
 
 
@@ -104,7 +111,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Array:
     >>> jnp.insert(jnp.array([1, 2, 3]), 1, 9)
     Array([1, 9, 2, 3], dtype=int32)
     """
-    x, new = as_arrays("insert", arr, values)
+    (x,) = as_arrays("insert", arr)
+    new = _values("insert", values, x)
     x, at = _flat_or(x, axis)
     n = x.shape[at]
     if isinstance(obj, slice):
@@ -114,7 +122,6 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Array:
         places, scalar = (np.flatnonzero(places), False) if places.dtype == bool else (places, places.ndim == 0)
     places = _checked("insert", np.atleast_1d(places), n + 1 if places.size and np.max(places) == n else n)
     places = np.where(places < 0, places + n, places)
-    new = new.astype(x.dtype)
     if scalar and new.ndim:
         new = moveaxis(new if new.ndim >= x.ndim else new.reshape((1,) * (x.ndim - new.ndim) + new.shape), 0, at)
     new = new if new.ndim <= x.ndim else new.reshape(new.shape[-x.ndim :])
@@ -293,14 +300,15 @@ def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Array:
     Array([8, 2, 9], dtype=int32)
     """
     _refuse_in_place("place", inplace)
-    x, held, new = as_arrays("place", arr, mask, vals)
+    x, held = as_arrays("place", arr, mask)
+    new = _values("place", vals, x)
     if held.size != x.size or (not new.size and x.size):
         raise ShapeError(f"place: a mask of {held.size} and {new.size} values for {x.size} elements")
     if not x.size:
         return x
     held = held.reshape(-1).astype(bool)
     rank = lax.rem(lax.cumsum(held.astype(dtypes.int32), 0) - 1 + new.size, new.size)
-    chosen = take(new.reshape(-1).astype(x.dtype), rank, mode="clip")
+    chosen = take(new.reshape(-1), rank, mode="clip")
     return lax.select(held, chosen, x.reshape(-1)).reshape(x.shape)
 
 
@@ -326,7 +334,8 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
     Array([8, 2, 9], dtype=int32)
     """
     _refuse_in_place("put", inplace)
-    x, places, new = as_arrays("put", a, ind, v)
+    x, places = as_arrays("put", a, ind)
+    new = _values("put", v, x)
     places = places.reshape(-1)
     if not places.size or not new.size:
         return x
@@ -334,7 +343,7 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
         raise ArgumentError(f"put: mode is None, 'clip' or 'wrap', got {mode!r}")
     if mode is not None:
         places = remainder(places, x.size) if mode == "wrap" else clip(places, 0, x.size - 1)
-    return x.reshape(-1).at[places].set(resize(new, places.size).astype(x.dtype)).reshape(x.shape)
+    return x.reshape(-1).at[places].set(resize(new, places.size)).reshape(x.shape)
 
 
 def put_along_axis(
@@ -362,14 +371,15 @@ def put_along_axis(
            [9, 4]], dtype=int32)
     """
     _refuse_in_place("put_along_axis", inplace)
-    x, places, new = as_arrays("put_along_axis", arr, indices, values)
+    x, places = as_arrays("put_along_axis", arr, indices)
+    new = _values("put_along_axis", values, x)
     flat, at = _flat_or(x, axis)
     if places.ndim != flat.ndim:
         raise ShapeError(f"put_along_axis: indices of shape {show(places.shape)} for an array of {flat.ndim} axes")
     shape = tuple(n if i == at else m for i, (n, m) in enumerate(zip(places.shape, flat.shape, strict=True)))
     grid = [lax.broadcasted_iota(dtypes.int32, shape, i) for i in range(flat.ndim)]
     grid[at] = broadcast_to(places, shape)
-    changed = flat.at[tuple(grid)].set(broadcast_to(new, shape).astype(x.dtype), mode=mode)
+    changed = flat.at[tuple(grid)].set(broadcast_to(new, shape), mode=mode)
     return changed.reshape(x.shape)
 
 
@@ -397,12 +407,13 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
     _refuse_in_place("fill_diagonal", inplace)
     if wrap:
         raise ArgumentError("fill_diagonal does not wrap tall matrices", fix="leave wrap=False")
-    x, new = as_arrays("fill_diagonal", a, val)
+    (x,) = as_arrays("fill_diagonal", a)
+    new = _values("fill_diagonal", val, x)
     if x.ndim < 2 or (x.ndim > 2 and len(set(x.shape)) > 1):
         raise ShapeError(f"fill_diagonal takes a matrix or an array of equal axes, got shape {show(x.shape)}")
     n = min(x.shape)
     places = (lax.iota(dtypes.int32, n),) * x.ndim
-    return x.at[places].set((resize(new, n) if new.ndim else broadcast_to(new, (n,))).astype(x.dtype))
+    return x.at[places].set(resize(new, n) if new.ndim else broadcast_to(new, (n,)))
 
 
 # Blocks

@@ -21,6 +21,7 @@ from nrx.core.config import config, rare
 from nrx.core.errors import ArgumentError, DTypeError, IndexingError, ShapeError, user_source
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_axis, inserted, show, without
 from nrx.core.trace import Tracer
+from nrx.numpy.eager_indexing import read_at_once, updated_at_once
 from nrx.numpy.index_plans import (
     index_vectors,
     out_of_bounds,
@@ -173,7 +174,10 @@ def getitem(
     """
     _reject_sharding(out_sharding)
     bounds = _Bounds(mode is None, wrap_negative_indices)
-    items, positions = signature(index, not (bounds.checked and bounds.wrap))
+    is_usual = bounds.checked and bounds.wrap
+    if is_usual and (out := read_at_once(x, index)) is not None:
+        return out
+    items, positions = signature(index, not is_usual)
     shape = x.shape
     plan = plan_reading(items, shape)
     mode = _mode(mode, positions, GatherScatterMode.CLIP)
@@ -247,11 +251,14 @@ def updated(
     """
     _reject_sharding(out_sharding)
     value = converted(value, x)
+    bounds = _Bounds(mode is None, wrap_negative_indices)
+    is_usual = bounds.checked and bounds.wrap
+    if is_usual and (out := updated_at_once(x, index, value, how)) is not None:
+        return out
     mask = _only_mask(index)
     if mask is not None and mask.shape == x.shape[: mask.ndim] and value.ndim <= x.ndim - mask.ndim:
         return _updated_where(x, mask, value, how)
-    bounds = _Bounds(mode is None, wrap_negative_indices)
-    items, positions = signature(index, not (bounds.checked and bounds.wrap))
+    items, positions = signature(index, not is_usual)
     plan = plan_updating(items, x.shape)
     value = reshape(_fitted(value, plan.target), plan.shape)
     positions = [_in_bounds(p, axis, x.shape, bounds) for p, axis in zip(positions, plan.axes, strict=True)]
@@ -278,15 +285,23 @@ def repeats(x: Array, index: Any, **options: Any) -> Array | None:
 
 def converted(value: Any, x: Array) -> Array:
     """`value` as an array of the dtype of `x`, unless its kind of number (integer, floating, complex) is wider."""
-    value = asarray(np.asarray(value) if isinstance(value, list | tuple) else value, "the value of an update")
-    if _breadth(value.dtype) > _breadth(x.dtype):
+    is_number = type(value) in _BREADTHS
+    if not is_number:
+        value = asarray(np.asarray(value) if isinstance(value, list | tuple) else value, "the value of an update")
+    if (_BREADTHS[type(value)] if is_number else _breadth(value.dtype)) > _breadth(x.dtype):
+        given = repr(value) if is_number else f"a value of {value.dtype}"
         raise DTypeError(
-            f"a value of {value.dtype} cannot update an array of {x.dtype}, which keeps its dtype",
+            f"{given} cannot update an array of {x.dtype}, which keeps its dtype",
             fix=f"convert the value, value.astype({x.dtype.name!r}), or the array before the update",
         )
+    if is_number:  # at once in the dtype of x: the default dtypes may be narrower
+        return full_like(x, value, shape=())
     if value.dtype == x.dtype and not x.weak_type:
         return value
     return convert_element_type(value, x.dtype, x.weak_type)
+
+
+_BREADTHS: dict[type, int] = {bool: 0, int: 1, float: 2, complex: 3}
 
 
 def _breadth(dtype: np.dtype) -> int:

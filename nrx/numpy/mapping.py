@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from nrx import lax
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import broadcast_shapes, canonical_axes, canonical_axis, show
@@ -102,7 +103,7 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
         pieces = [funclist[-1], *funclist[:-1]]
     else:
         raise ArgumentError(f"piecewise: {len(held)} conditions and {len(funclist)} functions")
-    values = [as_arrays("piecewise", f(x, *args, **kw) if callable(f) else f)[0].astype(x.dtype) for f in pieces]
+    values = [lax.convert_element_type(f(x, *args, **kw) if callable(f) else f, x.dtype) for f in pieces]
     out = broadcast_to(values[0], x.shape)
     for condition, value in zip(held, values[1:], strict=True):
         out = where(condition, value, out)

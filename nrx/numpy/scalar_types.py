@@ -188,6 +188,7 @@ _ABSTRACT = frozenset(
         unsignedinteger,
         np.character,
         np.flexible,
+        np.object_,
         dtypes.extended,
         dtypes.prng_key,
     )

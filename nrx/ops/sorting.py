@@ -63,17 +63,57 @@ def _sort_impl(xp: Any, *xs: Any, dimension: int, is_stable: bool, num_keys: int
         has_signs = is_stable and wide.dtype.kind == "f" and (xp.signbit(wide) & (wide == 0)).any()
         return [xp.sort(wide, axis=dimension, kind="stable" if has_signs else None).astype(xs[0].dtype, copy=False)]
     keys = [part for x in xs[:num_keys] for part in ((x.real, x.imag) if x.dtype.kind == "c" else (widened(x),))]
-    order = xp.argsort(keys[-1], axis=dimension, kind="stable")
+    order = _stable_order(xp, keys[-1], dimension)
     for key in keys[-2::-1]:
         key = xp.take_along_axis(key, order, axis=dimension)
-        order = xp.take_along_axis(order, xp.argsort(key, axis=dimension, kind="stable"), axis=dimension)
+        order = xp.take_along_axis(order, _stable_order(xp, key, dimension), axis=dimension)
     return [xp.take_along_axis(x, order, axis=dimension) for x in xs]
+
+
+def _stable_order(xp: Any, key: Any, dimension: int) -> Any:
+    """Which elements come first along an axis, of equal ones the first.
+
+    NumPy's stable sort is the slower one by ten times: keys of 32 bits are sorted together with their places, as one
+    number; of 64 bits the order is put right where keys are equal.
+    """
+    length = key.shape[dimension]
+    if xp is not np or key.dtype.kind not in "iuf" or key.dtype.itemsize < 4 or not _FEW_ELEMENTS < length < 1 << 32:
+        return xp.argsort(key, axis=dimension, kind="stable")
+    key = np.moveaxis(key, dimension, -1)
+    if key.dtype.itemsize == 4:
+        order = _sorted_places(_ordered_bits(key), np.arange(length, dtype=np.uint64))
+    else:
+        order = np.argsort(key, axis=-1)
+        found = np.take_along_axis(key, order, axis=-1)
+        differs = (found[..., 1:] != found[..., :-1]) & (found[..., :-1] == found[..., :-1])  # NaN equals NaN
+        if not differs.all():
+            rank = np.zeros(key.shape, np.uint64)
+            np.cumsum(differs, axis=-1, out=rank[..., 1:])
+            order = _sorted_places(rank, order.astype(np.uint64))
+    return np.moveaxis(order, -1, dimension)
+
+
+def _ordered_bits(key: np.ndarray) -> np.ndarray:
+    """Numbers of 32 bits as uint64 in the same order."""
+    if key.dtype.kind != "f":
+        return (key.astype(np.int64) - int(np.iinfo(key.dtype).min)).astype(np.uint64)
+    bits = (key + np.float32(0)).view(np.uint32)  # both zeros are one
+    negative = (bits.view(np.int32) >> 31).view(np.uint32)
+    return np.where(np.isnan(key), np.uint32(0xFFFFFFFF), bits ^ (negative | np.uint32(1 << 31))).astype(np.uint64)
+
+
+def _sorted_places(rank: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Places sorted by ranks, and those of one rank by themselves; both are less than 2^32."""
+    rank <<= np.uint64(32)
+    rank |= places
+    rank.sort(axis=-1)
+    return (rank & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
 def _top_k_impl(xp: Any, x: Any, *, k: int, dimension: int) -> list[Any]:
     # Sorted backwards and reversed: descending, and of equal elements the first one first.
     last = x.shape[dimension] - 1
-    order = xp.argsort(xp.flip(widened(x), dimension), axis=dimension, kind="stable")
+    order = _stable_order(xp, xp.flip(widened(x), dimension), dimension)
     first = (slice(None),) * dimension + (slice(None, k),)
     indices = last - xp.flip(order, dimension)[first]
     return [xp.take_along_axis(x, indices, axis=dimension), indices.astype(np.int32)]

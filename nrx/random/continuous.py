@@ -19,6 +19,7 @@ from nrx.ops.logic import bitwise_and, clamp, ge, lt, select
 from nrx.ops.special import erf, erf_inv
 from nrx.ops.structural import broadcast_to, convert_element_type
 from nrx.random.keys import draw_bits, halves, two_keys
+from nrx.random.large import compiled_if_large
 
 _SQRT2 = math.sqrt(2)
 #: For each dtype, the random bits that become a number in [0, 1) and how many of them: as many as its significand has.
@@ -364,6 +365,7 @@ def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = None, dty
 # Draws for the functions above and for those of other files; `name` is the public function's, for messages
 
 
+@compiled_if_large
 def draw_unit(name: str, key: Any, shape: Shape, dtype: np.dtype, top: float = 1.0) -> Array:
     """Uniform numbers from [0, top), for a power of two."""
     word, count = _UNIT_BITS[dtype]
@@ -392,7 +394,7 @@ def _positive(name: str, key: Any, shape: Shape, dtype: np.dtype) -> Array:
 
 def _symmetric(name: str, key: Any, shape: Shape, dtype: np.dtype) -> Array:
     """Uniform numbers from (-1, 1)."""
-    return sub(draw_unit(name, key, shape, dtype, top=2.0), 1 - float(dtypes.finfo(dtype).epsneg))
+    return sub(draw_unit(name, key, shape, dtype, 2.0), 1 - float(dtypes.finfo(dtype).epsneg))
 
 
 def _between(unit: Array, low: Array, high: Array) -> Array:
@@ -407,10 +409,12 @@ def _between(unit: Array, low: Array, high: Array) -> Array:
     return max(broadcast_to(low, unit.shape), convert_element_type(scaled, dtype))
 
 
+@compiled_if_large
 def _normal(name: str, key: Any, shape: Shape, dtype: np.dtype) -> Array:
     return mul(erf_inv(_symmetric(name, key, shape, dtype)), _SQRT2)
 
 
+@compiled_if_large
 def _exponential(name: str, key: Any, shape: Shape, dtype: np.dtype) -> Array:
     return neg(log1p(neg(draw_unit(name, key, shape, dtype))))
 

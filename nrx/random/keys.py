@@ -22,6 +22,7 @@ from nrx.ops.slicing import concatenate
 from nrx.ops.slicing import split as split_array
 from nrx.ops.structural import bitcast_convert_type, convert_element_type, expand_dims, iota, reshape
 from nrx.ops.threefry import threefry2x32
+from nrx.random.large import compiled_if_large
 
 _IMPLEMENTATION = "threefry2x32"
 _IMPLEMENTATIONS = (None, _IMPLEMENTATION, "fry", dtypes.key_dtype)
@@ -160,17 +161,17 @@ def key_impl(keys: Any) -> str:
         keys: keys of either kind.
 
     Returns:
-        "fry", as JAX says for typed keys, or "threefry2x32" for raw ones; both mean the same generator.
+        "threefry2x32".
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `keys` are no keys.
 
     >>> import nrx
     >>> nrx.random.key_impl(nrx.random.key(42))
-    'fry'
+    'threefry2x32'
     """
     _check_keys("key_impl", keys)
-    return "fry" if is_typed(keys) else _IMPLEMENTATION
+    return _IMPLEMENTATION
 
 
 def clone(key: Any) -> Array:
@@ -278,6 +279,7 @@ def bits(key: Any, shape: Any = (), dtype: Any = None) -> Array:
     return draw_bits("bits", key, canonical_shape(shape), dtype)
 
 
+@compiled_if_large
 def draw_bits(name: str, key: Any, shape: Shape, dtype: np.dtype) -> Array:
     """`bits` for the function `name`."""
     high, low = _encrypt_counts(name, key, shape)
@@ -318,10 +320,11 @@ def _encrypt_counts(name: str, key: Any, shape: Shape) -> list[Array]:
 
 def _words(name: str, key: Any) -> tuple[Array, Array]:
     """The two words of one key, of shape (1,)."""
-    key = _check_keys(name, key)
+    given, key = key, _check_keys(name, key)
     if key.ndim != 1:
+        one = "one key" if is_typed(given) else "one key of shape (2,)"
         raise ShapeError(
-            f"{name}: one key is needed, got an array of keys of shape {show(key.shape[:-1])}",
+            f"{name}: {one} is needed, got an array of keys of shape {show(given.shape)}",
             fix="pick one (keys[0]), or map over all: nrx.vmap(lambda key: ...)(keys)",
         )
     first, second = split_array(key, (1, 1))

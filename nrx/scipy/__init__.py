@@ -4,17 +4,9 @@ import importlib
 from typing import Any
 
 _LAZY = (
-    "cluster",
-    "integrate",
-    "interpolate",
-    "linalg",
-    "ndimage",
-    "optimize",
-    "sparse",
-    "spatial",
-    "special",
+    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "sparse", "spatial", "special",
     "stats",
-)
+)  # fmt: skip
 
 __all__ = [*_LAZY]
 

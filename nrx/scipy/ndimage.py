@@ -72,9 +72,9 @@ def map_coordinates(
 
 
 class _Node(NamedTuple):
-    """One of the points next to the places, along one axis: index, weight, and whether it is in the image."""
+    """One of the points next to the places, along one axis: its index, its weight, whether it is in the image."""
 
-    index: Array
+    at: Array
     weight: Array
     inside: Array
 
@@ -116,7 +116,7 @@ _SAME = {"grid-constant": "constant", "grid-wrap": "wrap", "grid-mirror": "refle
 
 def _corner(image: Array, corner: Sequence[_Node], background: Array) -> Array:
     """What one of the 2^n points around each place contributes."""
-    values = image[tuple(node.index for node in corner)]
+    values = image[tuple(node.at for node in corner)]
     inside = math.prod((node.inside for node in corner), start=jnp.asarray(True))
     weight = math.prod((node.weight for node in corner), start=jnp.asarray(1.0))
     return jnp.where(inside, values, background) * weight

@@ -15,6 +15,7 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
+from nrx.core.pytree import tree_map
 from nrx.core.shapes import show
 from nrx.numpy.promotion import as_inexact
 from nrx.transforms import value_and_grad
@@ -132,7 +133,7 @@ def _settings(method: str, size: int, tol: float | None, options: dict[str, Any]
     known = _DEFAULTS[method]
     if unknown := sorted(set(options) - set(known)):
         raise ArgumentError(f"minimize: {method} has no option {unknown[0]!r}", fix=f"it has {', '.join(known)}")
-    of_tol = {} if tol is None else {name: tol for name in ("gtol", "ftol") if name in known}
+    of_tol: dict[str, Any] = {} if tol is None else {name: tol for name in ("gtol", "ftol") if name in known}
     settings = {**known, **of_tol, **options}
     limits = [name for name in ("maxiter", "maxfun", "maxgrad") if name in known]
     if all(settings[name] is None for name in limits):
@@ -226,9 +227,8 @@ def _between(low: _Point, high: tuple[Array, Array, Array]) -> Array:
 
 
 def _choose(condition: Array, a: Any, b: Any) -> Any:
-    """One of two tuples of arrays, in the type of the first."""
-    chosen = [jnp.where(condition, x, y) for x, y in zip(a, b, strict=True)]
-    return type(a)(*chosen) if hasattr(a, "_fields") else tuple(chosen)
+    """One of two trees of arrays."""
+    return tree_map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
 # The two methods
@@ -260,7 +260,7 @@ def _descend(
     settings: dict[str, Any],
 ) -> _State:
     """Steps along `direction(memory, gradient)` until the gradient is small; `update(memory, s, y)` learns of them."""
-    doublings = settings.get("maxls", settings.get("line_search_maxiter"))
+    doublings = settings["maxls" if "maxls" in settings else "line_search_maxiter"]
     value, gradient = objective(x0)
     unable = jnp.where(jnp.isfinite(value), 1 if settings["maxiter"] <= 0 else _RUNNING, -1)
     status = jnp.where(_is_small(gradient, settings), 0, unable)
@@ -356,9 +356,9 @@ def _lbfgs(objective: Callable, x0: Array, settings: dict[str, Any]) -> Optimize
 
     def update(memory: _Steps, s: Array, y: Array) -> _Steps:
         curvature = y @ s
-        pushed = [jnp.concatenate([old[1:], new[None]]) for old, new in zip(memory[:3], (s, y, 1 / curvature),
-                                                                            strict=True)]  # fmt: skip
-        return _choose(curvature > 0, _Steps(*pushed, curvature / (y @ y)), memory)
+        rows = ((memory.s, s), (memory.y, y), (memory.rho, 1 / curvature))
+        pushed = [jnp.concatenate([old[1:], new[None]]) for old, new in rows]
+        return _choose(curvature > 0, _Steps(pushed[0], pushed[1], pushed[2], curvature / (y @ y)), memory)
 
     return _results(_descend(objective, x0, memory, direction, first_step, update, settings), hess_inv=False)
 

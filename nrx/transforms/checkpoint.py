@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from nrx.core.array import Array
 from nrx.core.program import Eqn, Program, Var, evaluate, prune
 from nrx.core.pytree import tree_unflatten
-from nrx.ops.common import NOT_YET_LOWERED
+from nrx.ops.common import MOVABLE, NOT_YET_LOWERED
+from nrx.ops.rules import elementwise, nonlinear
 from nrx.transforms.calls import call_primitive, present_tangents, rerun
 from nrx.transforms.flatten import argnums_tuple, check_function, fix_arguments, flatten_call
 from nrx.transforms.forward import with_zeros
@@ -48,7 +49,8 @@ def _derived(program: Program, nonzero: tuple[bool, ...], policy: Policy | None)
 def _derive(program: Program, nonzero: tuple[bool, ...], policy: Policy | None) -> _Derived:
     split = linearize_program(program, nonzero)
     count = len(program.outs)
-    forward, kept, again = program, (), rerun(split.known, "checkpoint")
+    forward, again = program, rerun(split.known, "checkpoint")
+    kept: tuple[Var, ...] = ()
     if policy is not None:
         flat = _inlined(split.known)
         kept = _kept(flat, policy)
@@ -97,15 +99,22 @@ def _renamed(program: Program) -> Program:
 
 def _kept(program: Program, policy: Policy) -> tuple[Var, ...]:
     """What the policy wants to be kept, as far as the rest cannot do without it."""
-    wanted = {
+    wanted: dict[Var, None] = {
         var: None
         for eqn in program.eqns
         if policy(eqn.prim, *(atom.aval for atom in eqn.inputs), **eqn.params)
-        for var in eqn.outs
+        for var in _values(eqn, program)
     }
     rest = _continued(program, tuple(wanted))
     used = {atom for eqn in rest.eqns for atom in eqn.inputs} | set(rest.outs)
     return tuple(var for var in wanted if var in used)
+
+
+def _values(eqn: Eqn, program: Program) -> Sequence[Var]:
+    """What is kept of an equation: its results; of a name what it names, so that derivatives find it too."""
+    if eqn.prim is not name_p:
+        return eqn.outs
+    return [atom for atom in eqn.inputs if isinstance(atom, Var) and atom not in (*program.invars, *program.constvars)]
 
 
 def _continued(program: Program, kept: tuple[Var, ...]) -> Program:
@@ -172,4 +181,11 @@ def checkpoint(
 
 remat = checkpoint
 
+
+def _name_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, name: str) -> tuple[Array, Any]:
+    return name_p.bind(*primals, name=name), tangents[0]
+
+
+name_p = elementwise("name", lambda xp, x, name: x, MOVABLE, lambda x, name: x, cost=0, narrow=True)
+nonlinear(name_p, _name_jvp)
 checkpoint_p.define(linearize=_linearize).refuse(lower=NOT_YET_LOWERED, onnx=NOT_YET_LOWERED)

@@ -6,13 +6,11 @@ A policy is a function of the primitive, the avals of its operands, and its para
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nrx.core.array import Array, asarray
+from nrx.core.array import asarray
 from nrx.core.errors import ArgumentTypeError
 from nrx.core.pytree import tree_map
-from nrx.ops.common import MOVABLE
 from nrx.ops.dot import dot_general_p
-from nrx.ops.rules import elementwise, nonlinear
-from nrx.transforms.checkpoint import Policy
+from nrx.transforms.checkpoint import Policy, name_p
 
 __all__ = [
     "checkpoint_dots", "checkpoint_dots_with_no_batch_dims", "dots_saveable", "dots_with_no_batch_dims_saveable",
@@ -110,11 +108,3 @@ def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
 
 def _of_names(is_kept: Callable[[str], bool]) -> Policy:
     return lambda prim, *_, **params: prim is name_p and is_kept(params["name"])
-
-
-def _name_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, name: str) -> tuple[Array, Any]:
-    return name_p.bind(*primals, name=name), tangents[0]
-
-
-name_p = elementwise("name", lambda xp, x, name: x, MOVABLE, lambda x, name: x, cost=0, narrow=True)
-nonlinear(name_p, _name_jvp)

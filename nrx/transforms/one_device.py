@@ -43,8 +43,8 @@ def pmap(
     Array([[1., 1., 1.]], dtype=float32)
     """
     check_function("pmap", fun)
-    number = isinstance(static_broadcasted_argnums, int)
-    static = (static_broadcasted_argnums,) if number else tuple(static_broadcasted_argnums)  # type: ignore[arg-type]
+    numbers = static_broadcasted_argnums
+    static = (numbers,) if isinstance(numbers, int) else tuple(numbers)
 
     @functools.wraps(fun)
     def mapped(*args: Any, **kwargs: Any) -> Any:

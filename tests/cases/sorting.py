@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from cases.base import INTS, REALS, Case, arg, integers, separated
-from nrx.ops import sorting
+from cases.base import INTS, REALS, Arg, Case, arg, integers, separated, uniform
+from nrx.ops import searching, sorting
 
 EVERY = ("float64", "complex64", *REALS, *INTS, "bool")
 REAL = ("float64", *REALS, *INTS, "bool")
@@ -46,6 +46,23 @@ def together(name: str, num_keys: int, *args) -> Case:
     )  # fmt: skip
 
 
+def ascending(*shape: int) -> Arg:
+    """An argument sorted along its last axis."""
+    return Arg(shape, lambda rng, shape, dtype: np.sort(uniform(-2, 2)(rng, shape, dtype), -1), differentiable=False)
+
+
+def places(name: str, line: tuple, shape: tuple, side: str) -> Case:
+    def oracle(line: np.ndarray, values: np.ndarray) -> np.ndarray:
+        if line.ndim == 1:
+            return np.searchsorted(line, values, side)
+        return np.stack([np.searchsorted(x, v, side) for x, v in zip(line, values, strict=True)])
+
+    return Case(
+        f"searchsorted-{name}", "searchsorted", partial(searching.searchsorted, side=side, dtype="int32"),
+        [ascending(*line), arg(*shape, differentiable=False)], oracle, dtypes=EVERY, ulp=0,
+    )  # fmt: skip
+
+
 CASES = [
     ordered("vector", (7,), 0),
     ordered("matrix-0", (3, 4), 0),
@@ -66,6 +83,10 @@ CASES = [
         lambda keys, values: [np.take_along_axis(x, np.argsort(keys, 0, kind="stable"), 0) for x in (keys, values)],
         ulp=0, jax="lambda keys, values: lax.sort_key_val(keys, values, dimension=0)",
     ),
+    places("left", (7,), (5,), "left"),
+    places("right", (8,), (2, 3), "right"),
+    places("rows", (3, 6), (3, 4), "left"),
+    places("nothing", (0,), (4,), "right"),
     largest("vector", (7,), 3),
     largest("all", (2, 4), 4),
     largest("one", (3, 4), 1),

@@ -16,7 +16,7 @@ _ELEMENTWISE = table(
     ("integer_pow", "a, 3", "b, -2", "i, 2", "z, 2"),
     ("add sub mul div max min pow", "b, u", "b, 2.0"),
     ("add sub mul max min rem", "i, j"),
-    ("add sub mul div", "z, z * 2"),
+    ("add sub mul div", "z, c[:3]"),
     ("rem", "a, b", "a, -b"),
     ("div", "i, j"),
     ("atan2 nextafter", "a, b"),
@@ -108,11 +108,16 @@ _REDUCTIONS = table(
     ("while_loop", "lambda c: c[0] < 3, lambda c: (c[0] + 1, c[1] * 0.5), (0, a)"),
     ("cond", "True, lambda q: q * 2, lambda q: q + 1, a", "s > 1, xp.sin, xp.cos, a"),
     ("switch", "1, [xp.sin, xp.cos, xp.tanh], u", "n[0], [xp.sin, xp.cos], u"),
+    ("custom_root",
+     "f(lambda q: q**3 - b, b, lambda g, q: lax.fori_loop(0, 30, lambda _, q: q - g(q) / (3 * q * q), q), "
+     "lambda g, y: y / g(xp.ones_like(y)))"),
+    ("custom_linear_solve", "f(lambda q: p @ q, v, lambda g, y: xp.linalg.solve(p, y), symmetric=True)"),
     ("platform_dependent", "a, default=xp.sin"),
     ("after_all create_token", "len(f()) if isinstance(f(), tuple) else 'token'"),
 )  # fmt: skip
 
 _PRODUCTS = table(
+    ("fft", "z, 'FFT', (4,)", "a, 'RFFT', 4", "z, 'IRFFT', (6,)", "z, 'IFFT', (3, 4)"),
     ("dot", "v, w", "a, m", "a, v"),
     ("batch_matmul", "t, k"),
     ("dot_general", "t, k, (([2], [1]), ([0], [0]))", "a, b, (([0, 1], [0, 1]), ([], []))",

@@ -3,8 +3,8 @@
 from differential.base import table
 
 NN = table(
-    ("celu elu gelu glu hard_sigmoid hard_silu hard_swish hard_tanh identity leaky_relu log_sigmoid mish relu relu6 selu "
-     "sigmoid silu soft_sign softplus sparse_plus sparse_sigmoid squareplus swish tanh", "a", "t * 3"),
+    ("celu elu gelu glu hard_sigmoid hard_silu hard_swish hard_tanh identity leaky_relu log_sigmoid mish relu relu6 "
+     "selu sigmoid silu soft_sign softplus sparse_plus sparse_sigmoid squareplus swish tanh", "a", "t * 3"),
     ("relu relu6 softplus elu hard_tanh", "i"),
     ("celu elu", "a, 0.5"),
     ("leaky_relu", "a, 0.2"),
@@ -21,16 +21,17 @@ NN = table(
      "t[:, :, None], k[:, :, None, :4], k[:, :, None, :4], mask=(a > -9)[None, None, :, :]"),
 )  # fmt: skip
 
-_SCALED = "glorot_normal glorot_uniform he_normal he_uniform kaiming_normal kaiming_uniform lecun_normal lecun_uniform " \
-    "xavier_normal xavier_uniform"  # fmt: skip
+_FAMILIES = ("glorot", "he", "kaiming", "lecun", "xavier")
+_SCALED = [f"{name}_{kind}" for name in _FAMILIES for kind in ("normal", "uniform")]
 INITIALIZERS = table(
     ("ones zeros", "key, (3, 4)"),
     ("constant", "f(2.5)(key, (3, 4))", "f(2)(key, (3,), 'int32')"),
     ("normal truncated_normal uniform", "f()(key, (3, 4))", "f(0.5)(key, (2, 3))"),
     ("orthogonal", "f()(key, (4, 3))", "f(2.0)(key, (2, 5))"),
     ("delta_orthogonal", "f()(key, (3, 3, 4))"),
-    (_SCALED, "f()(key, (3, 4))", "f(in_axis=(0, 1), out_axis=-1)(key, (2, 3, 4))"),
-    ("variance_scaling", "f(2.0, 'fan_avg', 'truncated_normal')(key, (5, 6))", "f(1.0, 'fan_in', 'normal')(key, (5, 6))",
+    (" ".join(_SCALED), "f()(key, (3, 4))", "f(in_axis=(0, 1), out_axis=-1)(key, (2, 3, 4))"),
+    ("variance_scaling",
+     "f(2.0, 'fan_avg', 'truncated_normal')(key, (5, 6))", "f(1.0, 'fan_in', 'normal')(key, (5, 6))",
      "f(1.0, 'fan_out', 'uniform')(key, (2, 5, 6), 'float32')"),
     ("Initializer", "callable(f)"),
 )  # fmt: skip
@@ -41,6 +42,7 @@ RANDOM = table(
     ("fold_in", "key, 5", "key, n[0]"),
     ("clone", "key"),
     ("key", "random.key_data(f(3))"),
+    ("key_dtype", "f()"),
     ("key_data", "random.key(4)"),
     ("wrap_key_data", "random.key_data(f(key))", "random.uniform(f(key), (3,))"),
     ("key_impl", "str(f(random.key(0)))"),

@@ -54,8 +54,8 @@ _REDUCTIONS = table(
     ("max min amax amin", "a, axis=1, initial=0.5, where=o"),
     ("var std", "a, axis=0, ddof=1", "a, correction=1"),
     ("all any", "o", "o, axis=1, where=a > 0"),
-    ("nansum nanprod nanmean nanvar nanstd nanmax nanmin", "x[:3]", "a", "xp.where(o, a, np.nan), axis=1, keepdims=True",
-     "a, axis=0"),
+    ("nansum nanprod nanmean nanvar nanstd nanmax nanmin", "x[:3]", "a", "a, axis=0",
+     "xp.where(o, a, np.nan), axis=1, keepdims=True"),
     ("nansum nanprod nanmean", "i"),
     ("nanmedian", "xp.where(o, a, np.nan)", "xp.where(o, a, np.nan), axis=0"),
     ("nanquantile", "xp.where(o, a, np.nan), 0.3", "a, r, axis=1"),
@@ -171,6 +171,8 @@ _SHAPES = table(
     ("apply_over_axes", "xp.sum, t, (0, 2)"),
     ("vectorize", "f(lambda p, q: p * q)(a, v)", "f(xp.dot, signature='(n),(n)->()')(a, v)",
      "f(lambda p, q: p + q, excluded={1})(a, 2)"),
+    ("frompyfunc", "f(lambda p, q: p * q, 2, 1)(a, v)", "f(lambda p, q: p + q, 2, 1, identity=0).reduce(a, axis=1)"),
+    ("ufunc", "isinstance(xp.frompyfunc(max, 2, 1), f)"),
     ("ndim size shape", "a", "s"),
     ("size", "a, 1"),
     ("isscalar", "2", "s", "a"),
@@ -201,7 +203,8 @@ _PRODUCTS = table(
     ("polyder", "v", "v, 2", "n"),
     ("polyint", "v", "v, 2, k=xp.array([1.0, 2.0])", "n"),
     ("poly", "v", "m", "n[:3]"),
-    ("polyfit", "r, r * r + 0.1 * r[::-1], 2", "r, r * r, 1, full=True", "r, r * r, 1, w=r + 1", "r, r * r, 1, cov=True"),
+    ("polyfit", "r, r * r + 0.1 * r[::-1], 2", "r, r * r, 1, full=True", "r, r * r, 1, w=r + 1",
+     "r, r * r, 1, cov=True"),
     ("roots", "xp.array([1.0, -3.0, 2.0])", "xp.array([2.0, 0.0, 8.0])"),
     ("vander", "v", "v, 3", "v, 3, increasing=True", "n"),
 )  # fmt: skip
@@ -231,9 +234,9 @@ _CREATION = table(
     ("fromstring", "'1 2 3', dtype='float32', sep=' '"),
     ("bartlett blackman hamming hanning", "5", "1"),
     ("kaiser", "5, 3.0"),
-    ("float16 float32 float64 double single float_ bfloat16 int8 int16 int32 int64 int_ uint8 uint16 uint32 uint64 uint "
-     "bool bool_ complex64 complex128 complex_ cdouble csingle float8_e3m4 float8_e4m3 float8_e4m3b11fnuz float8_e4m3fn "
-     "float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu", "1", "xp.zeros(2, f).dtype"),
+    ("float16 float32 float64 double single float_ bfloat16 int8 int16 int32 int64 int_ uint8 uint16 uint32 uint64 "
+     "uint bool bool_ complex64 complex128 complex_ cdouble csingle float8_e3m4 float8_e4m3 float8_e4m3b11fnuz "
+     "float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu", "1", "xp.zeros(2, f).dtype"),
     ("dtype", "'float32'", "'int8'"),
     ("promote_types", "'int32', 'float16'", "'bfloat16', 'float16'", "'uint8', 'int8'"),
     ("result_type", "a, i", "i, 2.5", "'int8', 3", "z, 'float32'"),
@@ -264,8 +267,8 @@ LINALG = table(
     ("diagonal trace", "t", "t, offset=1"),
     ("eigvals", "xp.sort_complex(f(m))", "xp.sort_complex(f(c))"),
     ("eig", "xp.sort_complex(f(p)[0])", "xp.abs(f(xp.diag(r))[1])"),
-    ("eigh", "f(p)[0]", "abs(f(p)[1])", "f(m, 'U', symmetrize_input=False)[0]", "f(c)[0]"),
-    ("eigvalsh", "p", "m, UPLO='U'", "c"),
+    ("eigh", "f(p)[0]", "abs(f(p)[1])", "f(m + m.T, 'U', symmetrize_input=False)[0]", "f(c)[0]"),
+    ("eigvalsh", "p", "m + m.T, UPLO='U'", "c + xp.conj(c.T)"),
     ("lstsq", "f(m[:, :2], v)[:3]", "f(m, k[0])[0]", "f(m[:, :2], k[0])[3]", "f(m[:, :2], v, numpy_resid=True)[1]"),
     ("matmul", "a, m", "t, k"),
     ("matrix_norm", "t", "t, ord=1, keepdims=True", "t, ord=2", "t, ord='nuc'", "t, ord=-2"),
@@ -288,3 +291,16 @@ LINALG = table(
     ("vecdot", "a, v", "t, t, axis=1", "z, a"),
     ("vector_norm", "a", "t, axis=(0, 1)", "t, axis=-1, ord=3, keepdims=True", "a, ord=np.inf"),
 )  # fmt: skip
+
+FFT = table(
+    ("fft ifft", "a", "z", "z, 6, axis=0", "z, 3", "a, norm='ortho'", "i"),
+    ("rfft", "a", "a, 5", "t, axis=1", "i", "a, norm='forward'"),
+    ("irfft", "z", "z, 5", "z, axis=0", "z, norm='ortho'"),
+    ("hfft", "z", "z, 5"),
+    ("ihfft", "a", "a, 6"),
+    ("fft2 ifft2 fftn ifftn", "z", "t", "z, (2, 6)", "t, axes=(0, 2)"),
+    ("rfft2 rfftn", "a", "t, axes=(0, 1)", "a, (2, 6)"),
+    ("irfft2 irfftn", "z", "z, (3, 5)"),
+    ("fftfreq rfftfreq", "6", "5, 0.5"),
+    ("fftshift ifftshift", "a", "a, axes=1", "v"),
+)

@@ -47,7 +47,8 @@ def remember(buffer, state, action, reward, following):
 def step(carry, key):
     params, target, buffer, state, count = carry
     explore, pick, draw, restart = random.split(key, 4)
-    action = lax.cond(random.bernoulli(explore, 0.2), lambda: random.randint(pick, (), 0, 2), lambda: jnp.argmax(q(params, state)))
+    anything, best = (lambda: random.randint(pick, (), 0, 2)), (lambda: jnp.argmax(q(params, state)))
+    action = lax.cond(random.bernoulli(explore, 0.2), anything, best)
     following, done = physics(state, action)
     buffer = remember(buffer, state, action, 1.0 - done, following)
     rows = random.randint(draw, (BATCH,), 0, jnp.minimum(buffer.size, CAPACITY))
@@ -66,8 +67,8 @@ def train(params, buffer, keys):
 def main():
     k1, k2, key = random.split(random.PRNGKey(5), 3)
     params = {"w": random.normal(k1, (4, 8)), "b": jnp.zeros(8), "v": 0.1 * random.normal(k2, (8, 2))}
-    empty = Buffer(jnp.zeros((CAPACITY, 4)), jnp.zeros(CAPACITY, jnp.int32), jnp.zeros(CAPACITY), jnp.zeros((CAPACITY, 4)),
-                   jnp.array(0))  # fmt: skip
+    rows, column = (CAPACITY, 4), (CAPACITY,)
+    empty = Buffer(jnp.zeros(rows), jnp.zeros(column, int), jnp.zeros(column), jnp.zeros(rows), jnp.array(0))
     carry, (done, actions) = train(params, empty, random.split(key, 60))
     assert carry[2].size == 60
     return actions[:20], done[:20], carry[2].states[:20]

@@ -16,7 +16,7 @@ def mlp(params, x):
 def init(key, sizes):
     keys = random.split(key, len(sizes) - 1)
     shape = initializers.lecun_normal()
-    return [(shape(k, (m, n), jnp.float32), jnp.zeros(n)) for k, m, n in zip(keys, sizes, sizes[1:])]
+    return [(shape(k, (m, n), jnp.float32), jnp.zeros(n)) for k, m, n in zip(keys, sizes[:-1], sizes[1:], strict=True)]
 
 
 def critic_loss(critic, generator, noise, real):
@@ -45,6 +45,7 @@ def round_of(players, key):
 
 def main():
     key_g, key_c, key = random.split(random.key(11), 3)
-    players, means = jax.lax.scan(round_of, (init(key_g, [2, 8, 1]), init(key_c, [1, 8, 1])), random.split(key, 60))
+    players = init(key_g, [2, 8, 1]), init(key_c, [1, 8, 1])
+    _, means = jax.lax.scan(round_of, players, random.split(key, 60))
     assert abs(means[-1] - 2.0) < 1.5
     return means[:20]

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from jax import lax, random
 
 SIZE = 16
-CHECKERBOARD = jnp.indices((SIZE, SIZE)).sum(0) % 2
 
 
 def neighbours(spins):
@@ -13,11 +12,12 @@ def neighbours(spins):
 
 
 def sweep(spins, key, beta):
+    colours = jnp.indices(spins.shape).sum(0) % 2
     for colour in (0, 1):
         key, subkey = random.split(key)
         cost = 2 * spins * neighbours(spins)
         flip = random.uniform(subkey, spins.shape) < jnp.exp(-beta * cost)
-        spins = jnp.where(flip & (CHECKERBOARD == colour), -spins, spins)
+        spins = jnp.where(flip & (colours == colour), -spins, spins)
     return spins, jnp.abs(jnp.mean(spins))
 
 

@@ -38,7 +38,8 @@ def sample_tasks(key, tasks=6, points=10):
 
 def main():
     k1, k2, key = random.split(random.PRNGKey(2), 3)
-    params = {"w1": random.normal(k1, (1, 12)), "b1": jnp.zeros(12), "w2": random.normal(k2, (12, 1)) / 4, "b2": jnp.zeros(1)}
+    params = {"w1": random.normal(k1, (1, 12)), "w2": random.normal(k2, (12, 1)) / 4}
+    params = {**params, "b1": jnp.zeros(12), "b2": jnp.zeros(1)}
     step = jit(lambda params, tasks: adapt_meta(params, tasks))
     values = []
     for k in random.split(key, 40):

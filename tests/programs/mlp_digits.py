@@ -18,8 +18,8 @@ def init_layer(m, n, key, scale=0.1):
 
 
 def init_network(sizes, key):
-    keys = random.split(key, len(sizes))
-    return [init_layer(m, n, k) for m, n, k in zip(sizes[:-1], sizes[1:], keys)]
+    keys = random.split(key, len(sizes) - 1)
+    return [init_layer(m, n, k) for m, n, k in zip(sizes[:-1], sizes[1:], keys, strict=True)]
 
 
 def predict(params, image):
@@ -41,7 +41,7 @@ def loss(params, images, targets):
 @partial(jit, static_argnames="step_size")
 def update(params, x, y, step_size=0.5):
     grads = grad(loss)(params, x, y)
-    return [(w - step_size * dw, b - step_size * db) for (w, b), (dw, db) in zip(params, grads)]
+    return [(w - step_size * dw, b - step_size * db) for (w, b), (dw, db) in zip(params, grads, strict=True)]
 
 
 def accuracy(params, images, labels):

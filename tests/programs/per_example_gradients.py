@@ -22,7 +22,7 @@ def private_gradient(params, xs, ys, key, bound, noise):
     summed = tree_util.tree_map(lambda g: g.sum(0), slopes)
     leaves, treedef = jax.tree.flatten(summed)
     keys = random.split(key, len(leaves))
-    noisy = [leaf + bound * noise * random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys)]
+    noisy = [leaf + bound * noise * random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)]
     return jax.tree.unflatten(treedef, [leaf / len(xs) for leaf in noisy]), norms
 
 

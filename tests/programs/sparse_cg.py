@@ -26,7 +26,7 @@ def main():
     dense = jax.vmap(lambda e: laplacian(e.reshape(SIZE, SIZE)).ravel())(jnp.eye(SIZE**2))
     assert jnp.allclose(u.ravel(), jnp.linalg.solve(dense, source.ravel()), atol=1e-4)
     slope = jax.grad(lambda s: solve(s)[3, 3])(source)
-    tree, info = cg(lambda t: {"a": 2 * t["a"], "b": 3 * t["b"]}, {"a": jnp.ones(2), "b": 3.0})
+    tree, _ = cg(lambda t: {"a": 2 * t["a"], "b": 3 * t["b"]}, {"a": jnp.ones(2), "b": 3.0})
     matrix = jnp.array([[4.0, 1.0, 0.0], [0.5, 3.0, 1.0], [0.0, 0.2, 2.0]])
     others = bicgstab(matrix, jnp.arange(3.0))[0], gmres(matrix, jnp.arange(3.0))[0]
     return u, slope, tree, others

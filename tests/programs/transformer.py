@@ -10,10 +10,16 @@ HEADS, WIDTH, LENGTH, VOCABULARY = 2, 16, 10, 12
 
 
 def init(key):
-    names = {"embed": (VOCABULARY, WIDTH), "position": (LENGTH, WIDTH), "qkv": (WIDTH, 3 * WIDTH), "proj": (WIDTH, WIDTH),
-             "up": (WIDTH, 4 * WIDTH), "down": (4 * WIDTH, WIDTH)}  # fmt: skip
-    keys = random.split(key, len(names))
-    params = {name: random.normal(k, shape) / math.sqrt(shape[0]) for k, (name, shape) in zip(keys, names.items())}
+    shapes = {
+        "embed": (VOCABULARY, WIDTH),
+        "position": (LENGTH, WIDTH),
+        "qkv": (WIDTH, 3 * WIDTH),
+        "proj": (WIDTH, WIDTH),
+        "up": (WIDTH, 4 * WIDTH),
+        "down": (4 * WIDTH, WIDTH),
+    }
+    keys = dict(zip(shapes, random.split(key, len(shapes)), strict=True))
+    params = {name: random.normal(keys[name], shape) / math.sqrt(shape[0]) for name, shape in shapes.items()}
     return {**params, "scale": jnp.ones((2, WIDTH)), "shift": jnp.zeros((2, WIDTH))}
 
 

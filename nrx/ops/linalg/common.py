@@ -14,6 +14,7 @@ from nrx.core.shapes import show
 from nrx.ops.arithmetic import add, conj, div, mul, sub
 from nrx.ops.common import INEXACT, NOT_YET_LOWERED, check_dtype, widened
 from nrx.ops.dot import batch_matmul
+from nrx.ops.linalg import lapack
 from nrx.ops.logic import eq, ge, gt, select
 from nrx.ops.slicing import slice_in_dim
 from nrx.ops.structural import (
@@ -212,7 +213,7 @@ def on_host(function: Callable) -> Callable:
 
     def impl(xp: Any, *xs: Any, **params: Any) -> Any:
         narrow = dtypes.is_narrow(xs[0].dtype)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), lapack.threads_for(xs[0]):
             outs = function(xp, *map(widened, xs), **params)
         return [out.astype(xs[0].dtype) if narrow and out.dtype.kind == "f" else out for out in outs]
 

@@ -1,13 +1,14 @@
 """Determinants, their logarithms, and adjugate matrices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from nrx.core import dtypes
+from nrx.core import dtypes, loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Zero
+from nrx.core.loops import Builder, Pointwise, Reader
 from nrx.core.primitive import Primitive
 from nrx.ops.arithmetic import mul, real, sub
 from nrx.ops.common import as_arrays
@@ -28,6 +29,9 @@ from nrx.ops.structural import broadcast_in_dim
 det_p = Primitive("det")
 slogdet_p = Primitive("slogdet", multiple_results=True)
 adjugate_p = Primitive("adjugate")
+
+#: Up to this size determinants are sums of products.
+_EXPANDED = 3
 
 # Public functions
 
@@ -51,6 +55,8 @@ def adjugate(x: Any) -> Array:
 
 
 def _det_impl(xp: Any, x: Any) -> tuple[Any, ...]:
+    if 0 < x.shape[-1] <= _EXPANDED:
+        return (xp.array(_expansion(lambda i, j: x[..., i, j], x.shape[-1])),)
     return (xp.asarray(xp.linalg.det(x)),)
 
 
@@ -91,6 +97,33 @@ def _adjugate_abstract(x: Aval) -> Aval:
     return x.strong
 
 
+def _expansion(element: Callable, n: int) -> Any:
+    """The determinant of a small matrix, by its elements."""
+    if n == 1:
+        return element(0, 0)
+    if n == 2:
+        return element(0, 0) * element(1, 1) - element(0, 1) * element(1, 0)
+
+    def minor(j: int, k: int) -> Any:
+        return element(1, j) * element(2, k) - element(1, k) * element(2, j)
+
+    return element(0, 0) * minor(1, 2) - element(0, 1) * minor(0, 2) + element(0, 2) * minor(0, 1)
+
+
+# lower
+
+
+def _det_at(b: Builder, index: tuple, x: Reader) -> Any:
+    return _expansion(lambda i, j: loops.widen(x(*index, i, j)), x.aval.shape[-1])
+
+
+_EXPANSION = Pointwise(_det_at, cost=10, reads=9)
+
+
+def _det_lower(x: Aval) -> Pointwise | None:
+    return _EXPANSION if 0 < x.shape[-1] <= _EXPANDED else None
+
+
 # jvp
 
 
@@ -125,3 +158,5 @@ slogdet_p.define(impl=on_host(_slogdet_impl), abstract=_slogdet_abstract)
 adjugate_p.define(impl=single(on_host(_adjugate_impl)), abstract=_adjugate_abstract)
 for _prim, _jvp in ((det_p, _det_jvp), (slogdet_p, _slogdet_jvp), (adjugate_p, _adjugate_jvp)):
     nonlinear(host_primitive(_prim), _jvp)
+det_p.define(lower=_det_lower)
+det_p.compiled_from = (0, 1 << 16)

@@ -36,7 +36,8 @@ def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[Array, Arra
             f"vq: observations of shape {show(x.shape)} do not go with a code book of shape {show(codes.shape)}",
             fix="pass matrices of shapes (m, n) and (k, n), k at least 1",
         )
-    x, codes = x.reshape(x.shape[0], -1), codes.reshape(codes.shape[0], -1)
+    if x.ndim == 1:
+        x, codes = x[:, None], codes[:, None]
     distances = jnp.linalg.norm(x[:, None] - codes, axis=-1)
     code = distances.argmin(-1)
     return code, jnp.take_along_axis(distances, code[:, None], -1)[:, 0]

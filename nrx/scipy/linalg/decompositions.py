@@ -3,7 +3,7 @@
 from typing import Any
 
 from nrx.core.array import Array
-from nrx.core.dtypes import complex_dtype, is_complex
+from nrx.core.dtypes import complex_dtype, is_complex, real_part_dtype
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import show
 from nrx.lax import linalg as lax_linalg
@@ -70,7 +70,7 @@ def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite:
         overwrite_a: without effect, as check_finite.
 
     Returns:
-        P (..., m, m), L (..., m, k) and U (..., k, n), or P @ L and U.
+        P (..., m, m), which is real, L (..., m, k) and U (..., k, n), or P @ L and U.
 
     >>> nrx.scipy.linalg.lu(jnp.array([[0.0, 2.0], [1.0, 0.0]]))[2]
     Array([[1., 0.],
@@ -79,10 +79,10 @@ def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite:
     packed, _, order = linalg.lu(as_inexact("lu", a))
     rows, columns = packed.shape[-2:]
     k = min(rows, columns)
-    p = permutation_matrix(order, packed.dtype).mT
+    p = permutation_matrix(order, real_part_dtype(packed.dtype)).mT
     lower = tril(corner_of(packed, rows, k), -1) + identity(packed, rows)[..., :k]
     upper = triu(corner_of(packed, k, columns))
-    return (p @ lower, upper) if permute_l else (p, lower, upper)
+    return (p.astype(lower.dtype) @ lower, upper) if permute_l else (p, lower, upper)
 
 
 def qr(

@@ -265,7 +265,7 @@ class _Krylov(NamedTuple):
         basis: orthonormal vectors, the rows; zeros where there are none yet.
         unitary: a unitary matrix that makes the Hessenberg matrix upper triangular.
         columns: the columns of that triangle, as rows; those of the identity where there are none yet.
-        count: how many of them there are.
+        size: how many of them there are.
         norm: the norm of the residual.
         broken: the last column would have been zero.
     """
@@ -273,7 +273,7 @@ class _Krylov(NamedTuple):
     basis: Array
     unitary: Array
     columns: Array
-    count: Array
+    size: Array
     norm: Array
     broken: Array
 
@@ -285,7 +285,7 @@ def _gmres(task: _Task, restart: int) -> tuple[Array, Array]:
         x, r, k, _ = state
         norm = _norm(r)
         krylov = _arnoldi(task, r, norm, most)
-        known = jnp.arange(most) < krylov.count
+        known = jnp.arange(most) < krylov.size
         right = jnp.where(known, norm.astype(r.dtype) * krylov.unitary[:most, 0], 0)
         y = solve_triangular(krylov.columns[:, :most].T, right)
         x_new = x + task.precondition(y @ krylov.basis[:most])
@@ -332,4 +332,4 @@ def _arnoldi(task: _Task, r: Array, norm: Array, most: int) -> _Krylov:
     basis = jnp.zeros((most + 1, r.size), dtype).at[0].set(_quotient(r, norm.astype(dtype)))
     start = _Krylov(basis, jnp.eye(most + 1, dtype=dtype), jnp.eye(most, most + 1, dtype=dtype), jnp.asarray(0), norm,
                     jnp.asarray(False))  # fmt: skip
-    return lax.while_loop(lambda s: (s.count < most) & (s.norm > task.limit) & ~s.broken, step, start)
+    return lax.while_loop(lambda s: (s.size < most) & (s.norm > task.limit) & ~s.broken, step, start)

@@ -55,7 +55,7 @@ class Rotation:
 
         Args:
             seq: the axes: "x", "y", "z" for those of space, "X", "Y", "Z" for those that turn with the body.
-            angles: an array of shape (..., n) for n axes; for one axis its shape may be that of the rotations.
+            angles: an array of shape (..., n) for n axes; for one axis it may be a scalar.
             degrees: whether the angles are in degrees.
 
         Returns:
@@ -67,8 +67,8 @@ class Rotation:
         """
         axes, is_intrinsic = _axes(seq, (1, 2, 3))
         x = _radians(as_inexact("from_euler", angles), degrees)
-        if len(axes) == 1 and x.shape[-1:] != (1,):
-            x = x[..., None]
+        if not x.ndim:
+            x = x[None]
         if x.shape[-1:] != (len(axes),):
             raise ShapeError(f"from_euler: angles of shape {show(x.shape)} for {len(axes)} axes")
         turns = [_about(axis, x[..., i]) for i, axis in enumerate(axes)]
@@ -286,7 +286,7 @@ class Slerp:
         ArgumentTypeError: not a Rotation.
         ShapeError: not as many rotations as times, or fewer than 2.
 
-    >>> turns = nrx.scipy.spatial.transform.Rotation.from_euler("z", jnp.array([0.0, 90.0, 80.0]), degrees=True)
+    >>> turns = nrx.scipy.spatial.transform.Rotation.from_euler("z", jnp.array([[0], [90], [80]]), degrees=True)
     >>> nrx.scipy.spatial.transform.Slerp(jnp.arange(3), turns)(jnp.array([0.5, 1.5])).as_rotvec(degrees=True).round(1)
     Array([[ 0.,  0., 45.],
            [ 0.,  0., 85.]], dtype=float32)

@@ -1,0 +1,132 @@
+"""LU decompositions and triangular systems of all sizes, with LAPACK's routines and without, against SciPy."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+import nrx
+from nrx.lax import linalg
+from nrx.ops.linalg import lapack
+
+RNG = np.random.default_rng(11)
+DTYPES = ("float32", "float64", "complex64", "complex128")
+SHAPES = ((1, 1), (3, 3), (2, 7, 5), (70, 70), (40, 90), (90, 40), (2, 3, 33, 33), (100, 5, 5), (0, 4, 4), (3, 0, 2))
+
+
+@pytest.fixture(params=["LAPACK", "without"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "without":
+        monkeypatch.setattr(lapack, "routine", lambda name, dtype: None)
+
+
+def numbers(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    x = RNG.normal(size=shape)
+    return (x + 1j * RNG.normal(size=shape) if dtype.startswith("c") else x).astype(dtype)
+
+
+def tolerance(dtype: str) -> float:
+    return 2e-3 if dtype in ("float32", "complex64") else 1e-11
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_lu(shape: tuple[int, ...], dtype: str, library: None) -> None:
+    x = numbers(shape, dtype)
+    for function in (linalg.lu, nrx.jit(linalg.lu))[: 2 if shape == (3, 3) else 1]:
+        packed, pivots, permutation = map(np.asarray, function(x))
+        assert (packed.dtype, pivots.dtype, permutation.dtype) == (x.dtype, np.int32, np.int32)
+        for place in np.ndindex(shape[:-2]):
+            if x[place].size:
+                expected, exchanges = scipy.linalg.lu_factor(x[place].astype("complex128" if dtype[0] == "c" else "f8"))
+                np.testing.assert_array_equal(pivots[place], exchanges)
+                np.testing.assert_allclose(packed[place], expected, rtol=0, atol=tolerance(dtype) * abs(expected).max())
+            order = list(range(shape[-2]))
+            for i, j in enumerate(pivots[place]):
+                order[i], order[j] = order[j], order[i]
+            assert permutation[place].tolist() == order
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_lu_of_singular_matrices(size: int, library: None) -> None:
+    packed, pivots, _ = linalg.lu(np.zeros((size, size)))
+    assert not np.any(packed)
+    assert pivots.tolist() == list(range(size))
+    x = RNG.normal(size=(2, size, size))
+    x[0, :, 1] = np.nan
+    packed, pivots, permutation = map(np.asarray, linalg.lu(x))
+    assert np.isnan(packed[0]).any()
+    np.testing.assert_allclose(packed[1], scipy.linalg.lu_factor(x[1])[0], rtol=1e-9, atol=1e-12)
+    assert sorted(permutation[0]) == list(range(size))
+    assert (pivots[0] >= np.arange(size)).all()
+    assert (pivots[0] < size).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (100, 4, 4), (2, 70, 70)], ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("lower", [False, True])
+def test_triangular_solve(lower: bool, transposed: bool, shape: tuple[int, ...], dtype: str, library: None) -> None:
+    a = numbers(shape, dtype) / shape[-1] + 2 * np.eye(shape[-1], dtype=dtype)  # what is not read is no zero
+    b = numbers((*shape[:-1], 3), dtype)
+    for unit in (False, True):
+        got = np.asarray(
+            linalg.triangular_solve(a, b, left_side=True, lower=lower, transpose_a=transposed, unit_diagonal=unit)
+        )
+        for place in np.ndindex(shape[:-2]):
+            expected = scipy.linalg.solve_triangular(
+                a[place].astype("complex128"), b[place], trans=int(transposed), lower=lower, unit_diagonal=unit
+            )
+            np.testing.assert_allclose(got[place], expected, rtol=0, atol=tolerance(dtype) * abs(expected).max())
+
+
+@pytest.mark.parametrize("size", [4, 70])
+def test_triangular_solve_of_singular_matrices(size: int, library: None) -> None:
+    a = np.tril(RNG.normal(size=(2, size, size))) / size + np.eye(size)
+    a[0, 2, 2] = 0
+    out = np.asarray(linalg.triangular_solve(a, np.ones((2, size, 2)), left_side=True, lower=True))
+    assert np.isnan(out[0]).all()
+    np.testing.assert_allclose(a[1] @ out[1], 1, rtol=1e-9)
+
+
+def test_operands_stay_as_they_are(library: None) -> None:
+    a, b = np.tril(RNG.normal(size=(20, 20))) + 5 * np.eye(20), RNG.normal(size=(20, 2))
+    copies = a.copy(), b.copy()
+    linalg.lu(a)
+    linalg.triangular_solve(a, b, left_side=True, lower=True)
+    np.testing.assert_array_equal(a, copies[0])
+    np.testing.assert_array_equal(b, copies[1])
+
+
+def test_threads_of_the_library_come_back() -> None:
+    context = lapack.threads_for(np.zeros((2, 3, 3)))
+    if not isinstance(context, lapack._OneThread):
+        pytest.skip("NumPy brings another library")
+    before = context._get()
+    with context:
+        assert context._get() == 1
+        with context:
+            assert context._get() == 1
+        assert context._get() == 1
+    assert context._get() == before
+    with pytest.raises(ZeroDivisionError), context:
+        1 / 0  # noqa: B018
+    assert context._get() == before
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (3, 3), (8000, 3, 3), (0, 2, 2), (4, 4)], ids=str)
+def test_determinants(shape: tuple[int, ...], dtype: str) -> None:
+    x = numbers(shape, dtype)
+    expected = np.linalg.det(x.astype("complex128"))
+    for function in (nrx.numpy.linalg.det, nrx.jit(nrx.numpy.linalg.det)):
+        got = np.asarray(function(x))
+        assert got.dtype == x.dtype
+        size = 1 if not got.size else abs(expected).max()
+        np.testing.assert_allclose(
+            got, expected, rtol=0, atol=(2e-2 if dtype == "float16" else tolerance(dtype)) * size
+        )
+
+
+def test_no_routine_of_other_dtypes() -> None:
+    assert lapack.routine("getrf", np.dtype(np.int32)) is None
+    assert lapack.routine("no_such", np.dtype(np.float64)) is None

@@ -1,0 +1,109 @@
+"""Every public name of JAX is here, or in docs/api/left-out.md with its reason.
+
+The names of JAX stand in jax_names.txt, a module a paragraph; `python tests/test_names_left_out.py` writes them anew.
+"""
+
+import importlib
+import textwrap
+import warnings
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+STORED = Path(__file__).parent / "jax_names.txt"
+TABLE = Path(__file__).parent.parent / "docs" / "api" / "left-out.md"
+MODULES = [
+    "jax", "jax.ad_checkpoint", "jax.core", "jax.custom_batching", "jax.custom_derivatives", "jax.debug", "jax.dtypes",
+    "jax.errors", "jax.example_libraries.optimizers", "jax.example_libraries.stax", "jax.experimental.checkify",
+    "jax.experimental.ode", "jax.flatten_util", "jax.lax", "jax.lax.linalg", "jax.nn", "jax.nn.initializers",
+    "jax.numpy", "jax.numpy.fft", "jax.numpy.linalg", "jax.ops", "jax.random", "jax.scipy", "jax.scipy.cluster",
+    "jax.scipy.cluster.vq", "jax.scipy.fft", "jax.scipy.integrate", "jax.scipy.interpolate", "jax.scipy.linalg",
+    "jax.scipy.ndimage", "jax.scipy.optimize", "jax.scipy.signal", "jax.scipy.sparse", "jax.scipy.sparse.linalg",
+    "jax.scipy.spatial.transform", "jax.scipy.special", "jax.scipy.stats", "jax.stages", "jax.test_util", "jax.tree",
+    "jax.tree_util", "jax.typing",
+]  # fmt: skip
+DISTRIBUTIONS = (
+    "bernoulli beta betabinom binom cauchy chi2 dirichlet expon gamma gennorm geom gumbel_l gumbel_r laplace logistic"
+    " multinomial multivariate_normal nbinom norm pareto poisson t truncnorm uniform vonmises wrapcauchy"
+)
+MODULES += [f"jax.scipy.stats.{name}" for name in DISTRIBUTIONS.split()]
+#: Modules that show what they import and their helpers, too.
+OPEN = {"jax.experimental.ode": {"odeint"}}
+
+
+def names_of(module: ModuleType) -> list[str]:
+    """The public names of a module of JAX: without modules of others, and what comes from typing."""
+    return sorted(name for name in {*dir(module), *getattr(module, "__all__", ())} if is_public(module, name))
+
+
+def is_public(module: ModuleType, name: str) -> bool:
+    if name.startswith("_") or name in ("annotations", "TYPE_CHECKING"):
+        return False
+    if module.__name__ in OPEN:
+        return name in OPEN[module.__name__]
+    try:
+        value = getattr(module, name)
+    except AttributeError:  # names that JAX has removed
+        return False
+    if isinstance(value, ModuleType):
+        return value.__name__ == f"{module.__name__}.{name}"
+    origin = getattr(value, "__module__", None) or ""
+    if "example_libraries" in module.__name__:
+        return origin in (module.__name__, "")
+    return origin not in ("typing", "collections.abc", "__future__")
+
+
+def stored() -> dict[str, list[str]]:
+    paragraphs = STORED.read_text().strip().split("\n\n")
+    return {module: names.split() for module, names in (text.split(":", 1) for text in paragraphs)}
+
+
+def left_out() -> list[tuple[str, str]]:
+    """(module, name or pattern) of the table."""
+    rows = [line.split(" | ") for line in TABLE.read_text().splitlines() if line.startswith("| `")]
+    return [(row[0].strip("| `"), name.strip("`")) for row in rows for name in row[1].split()]
+
+
+def has(module: str, name: str) -> bool:
+    ours = "nrx" + module.removeprefix("jax")
+    try:
+        found = importlib.import_module(ours)
+    except ModuleNotFoundError:  # some modules of JAX are classes or plain namespaces here
+        parent, _, last = ours.rpartition(".")
+        found = getattr(importlib.import_module(parent), last, None) if parent else None
+    return hasattr(found, name)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_is_here_or_left_out(module: str) -> None:
+    patterns = [pattern for place, pattern in left_out() if place == module]
+    absent = {name for name in stored()[module] if not has(module, name)}
+    assert not {name for name in absent if not any(fnmatchcase(name, pattern) for pattern in patterns)}
+
+
+@pytest.mark.parametrize(("module", "pattern"), left_out())
+def test_no_name_that_is_left_out_exists(module: str, pattern: str) -> None:
+    meant = [name for name in stored()[module] if fnmatchcase(name, pattern)]
+    assert meant
+    assert not [name for name in meant if has(module, name)]
+
+
+def test_the_stored_names_are_those_of_jax() -> None:
+    jax = pytest.importorskip("jax")
+    if not jax.__version__.startswith("0.10."):
+        pytest.skip("another version of JAX")
+    assert stored() == current()
+
+
+def current() -> dict[str, list[str]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated names
+        loaded = {module: importlib.import_module(module) for module in MODULES}
+        return {module: names_of(value) for module, value in loaded.items()}
+
+
+if __name__ == "__main__":
+    texts = [textwrap.fill(f"{module}: {' '.join(names)}", 120) for module, names in current().items()]
+    STORED.write_text("\n\n".join(texts) + "\n")

@@ -47,9 +47,9 @@ mark_built_in()
 #: Imported when they are first used, so that `import nrx` stays quick.
 _LAZY = (
     "ad_checkpoint", "checkpoint_policies", "core", "custom_batching", "custom_derivatives", "data", "debug",
-    "distributed", "dlpack", "dtypes", "example_libraries", "experimental", "extend", "flatten_util", "io",
-    "monitoring", "nn", "ops", "optim", "profiler", "random", "scipy", "sharding", "stages", "testing", "typing",
-    "version",
+    "distributed", "dlpack", "dtypes", "example_libraries", "experimental", "extend", "flatten_util", "image", "io",
+    "monitoring", "nn", "ops", "optim", "profiler", "random", "scipy", "sharding", "stages", "test_util", "testing",
+    "typing", "version",
 )  # fmt: skip
 _LAZY_FUNCTIONS = {
     **dict.fromkeys(("get_num_threads", "set_num_threads"), "nrx.compiler.pool"),

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 import nrx
 import nrx.numpy as jnp
 from nrx.core.array import ConcreteArray
@@ -67,6 +69,9 @@ def jitted(function: Callable) -> Callable:
 
 def namespace(jit: bool = False, strict: bool = False) -> ModuleType:
     """nrx.numpy, perhaps with every function and operator compiled, and with assignment unless `strict`."""
+    # How long drawing inputs takes is no matter of conformance. The suite's profile inherits from this one.
+    settings.register_profile("patient", suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
     if not strict:
         nrx.Array.__setitem__ = assign  # type: ignore[method-assign]
     if not jit:

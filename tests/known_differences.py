@@ -163,7 +163,36 @@ DIFFERENTIAL: dict[str, dict[str, str]] = {
         "numpy.linalg.matrix_rank: p, rtol=0.5": "NumPy's rank",
         "random.weibull_min: key, b, b + 1": "each element gets a number of its own; JAX draws one for all",
     },
-    "float64": {},
+    "float64": {
+        **{
+            f"numpy.{case}": "the default integers, as other positions"
+            for case in (
+                "digitize: a, r",
+                "digitize: a, r, right=True",
+                "digitize: a, r[::-1]",
+                "searchsorted: r, v",
+                "searchsorted: r, s, side='right'",
+                "searchsorted: xp.sort(n), n",
+                "searchsorted: r, a, method='sort'",
+                "searchsorted: v, w, sorter=xp.argsort(v)",
+                "argpartition: v, 2",
+                "argpartition: a, 1, axis=0",
+            )
+        },
+        "random.categorical: key, v, shape=(3,), replace=False": "the default integers, as other positions",
+        **{f"numpy.{name}: o": "the default floats; JAX's are float32" for name in ("mean", "var", "std")},
+        "numpy.tri: 3": "the default floats; JAX's are float32",
+        "numpy.tri: 2, 4, 1": "the default floats; JAX's are float32",
+        "lax.select_n: n, v[:1] + n, n * 2.0, n * 3.0, n * 4.0": "`which` is bool or int32, as JAX documents it",
+        **{
+            f"nn.dot_product_attention: {case}": "JAX takes the softmax in float32"
+            for case in (
+                "t[None], t[None], t[None]",
+                "t[None], t[None], t[None], is_causal=True, scale=0.3",
+                "t[:, :, None], k[:, :, None, :4], k[:, :, None, :4], mask=(a > -9)[None, None, :, :]",
+            )
+        },
+    },
     "bfloat16": {},
     "float16": {},
 }

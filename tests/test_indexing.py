@@ -116,6 +116,9 @@ def test_reads_what_numpy_reads(data: Any) -> None:
         check(getitem(asarray(x), index), np.asarray(expected))
     except IndexingError:
         assert expected.size == 0  # NumPy does not check an index that reads nothing
+        return
+    for part in jvp(lambda x: getitem(x, index), (x,), (x,)):  # not done by NumPy, and linear
+        check(part, np.asarray(expected))
 
 
 UFUNCS = {"add": np.add, "multiply": np.multiply, "min": np.minimum, "max": np.maximum, "subtract": np.subtract}
@@ -141,16 +144,22 @@ def test_updates_what_numpy_updates(data: Any) -> None:
     except IndexingError:
         assert 0 in target  # NumPy does not check an index that reads nothing
         return
+    check(jvp(lambda x: IndexUpdateHelper(x)[index].set(value), (x,), (x,))[0], expected)
     how = data.draw(st.sampled_from(sorted(UFUNCS)))
     expected = x.copy()
     # The value in full: NumPy 2.4 reads beyond the end of one that its ufunc.at has to broadcast.
     UFUNCS[how].at(expected, in_numpy(index), np.broadcast_to(value, target).copy())
     check(getattr(at(x, index), how)(value), expected)
+    check(jvp(lambda x: getattr(IndexUpdateHelper(x)[index], how)(value), (x,), (x,))[0], expected)
 
 
-@quick
-@given(st.data())
-def test_traced_positions_read_and_update_the_same(data: Any) -> None:
+@pytest.mark.parametrize("examples", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_traced_positions_read_and_update_the_same(examples: int) -> None:
+    """Each example is compiled."""
+    settings(max_examples=examples, deadline=None)(given(st.data())(check_traced_positions))()
+
+
+def check_traced_positions(data: Any) -> None:
     shape = data.draw(shapes())
     x, index = counting(*shape), data.draw(indices(shape))
     items = index if isinstance(index, tuple) else (index,)

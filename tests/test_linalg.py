@@ -83,6 +83,11 @@ SCIPY = (
     "la.toeplitz(Z[0])", "la.toeplitz(V, T[:, 0])", "la.hankel(V)", "la.hankel(V, T[:, 0])", "la.circulant(V)",
     "la.companion(V)", "la.fiedler(V)", "la.leslie(V, T[:3, 0])", "la.eigh_tridiagonal(V, T[:3, 0])[0]",
     "la.eigh_tridiagonal(V, T[:3, 0], select='i', select_range=(1, 2), eigvals_only=True)", "la.det(A)", "la.inv(A)",
+    *(f"la.convolution_matrix(V, {n}, {mode!r})" for n in (1, 3, 6) for mode in ("full", "same", "valid")),
+    *(f"la.fiedler_companion(T[:{n}, 0])" for n in (2, 3, 4, 5)), "la.fiedler_companion(np.arange(1.0, 8.0))",
+    "la.qr_multiply(T, T.T)", "la.qr_multiply(T, T[:, 0], 'right')", "la.qr_multiply(W, T.T @ T, 'left')",
+    "la.qr_multiply(Z, V, 'left', conjugate=True)", "la.qr_multiply(Z, R.T, conjugate=True)",
+    "la.qr_multiply(W, np.ones(3), pivoting=True)", "la.qr_multiply(T, V[:3], 'left')",
 )  # fmt: skip
 
 
@@ -93,9 +98,38 @@ def test_as_scipy(expression: str) -> None:
         np.testing.assert_allclose(x, expected, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 8])
+def test_real_schur_forms_become_triangular(n: int) -> None:
+    x = np.random.default_rng(n).normal(size=(2, n, n))
+    for convert in (nrx.scipy.linalg.rsf2csf, nrx.jit(nrx.scipy.linalg.rsf2csf)):
+        form, vectors = map(np.asarray, convert(*nrx.scipy.linalg.schur(jnp.asarray(x))))
+        np.testing.assert_array_equal(form, np.triu(form))
+        np.testing.assert_allclose(vectors @ form @ np.conj(vectors.swapaxes(1, 2)), x, atol=1e-12)
+        np.testing.assert_allclose(vectors @ np.conj(vectors.swapaxes(1, 2)), [np.eye(n)] * 2, atol=1e-12)
+
+
+def test_matrices_that_cannot_be_made() -> None:
+    la = nrx.scipy.linalg
+    for error, call in (
+        (ArgumentError, lambda: la.convolution_matrix(jnp.ones(2), 0)),
+        (ArgumentError, lambda: la.convolution_matrix(jnp.ones(2), 2, "some")),
+        (ShapeError, lambda: la.convolution_matrix(jnp.ones(0), 2)),
+        (ShapeError, lambda: la.fiedler_companion(jnp.ones(0))),
+        (ArgumentError, lambda: la.helmert(0)),
+        (ArgumentError, lambda: la.invpascal(2, "some")),
+        (ArgumentError, lambda: la.qr_multiply(jnp.ones((3, 2)), jnp.ones(3), "some")),
+        (ShapeError, lambda: la.qr_multiply(jnp.ones((3, 2)), jnp.ones(2))),
+        (ShapeError, lambda: la.rsf2csf(jnp.ones((2, 2)), jnp.ones((3, 3)))),
+    ):
+        with pytest.raises(error):
+            call()
+
+
 @pytest.mark.parametrize(
     "expression", ["la.dft(5)", "la.dft(4, 'sqrtn')", "la.hadamard(8)", "la.hilbert(4)", "la.pascal(4)",
-                   "la.pascal(4, 'lower')", "la.pascal(3, 'upper')", "la.hadamard(1)"],
+                   "la.pascal(4, 'lower')", "la.pascal(3, 'upper')", "la.hadamard(1)", "la.invhilbert(6)",
+                   "la.helmert(5)", "la.helmert(5, full=True)", "la.helmert(1)", "la.invpascal(5)",
+                   "la.invpascal(4, 'lower')", "la.invpascal(4, 'upper')"],
 )  # fmt: skip
 def test_special_matrices(expression: str) -> None:
     (got,), (expected,) = evaluate(expression, jnp, nrx.scipy.linalg), evaluate(expression, np, scipy.linalg)

@@ -43,8 +43,8 @@ LAYERS = [
     ["nrx.nn", "nrx.optim", "nrx.data", "nrx.io", "nrx.onnx", "nrx.export", "nrx.parallel", "nrx.quant"]
     + ["nrx.debug", "nrx.experimental", "nrx.testing", "nrx.ad_checkpoint", "nrx.checkpoint_policies", "nrx.extend"]
     + ["nrx.custom_batching", "nrx.custom_derivatives", "nrx.distributed", "nrx.dlpack", "nrx.dtypes", "nrx.typing"]
-    + ["nrx.environment", "nrx.monitoring", "nrx.profiler", "nrx.sharding", "nrx.stages"],
-    ["nrx.example_libraries"],
+    + ["nrx.environment", "nrx.image", "nrx.monitoring", "nrx.profiler", "nrx.sharding", "nrx.stages"],
+    ["nrx.example_libraries", "nrx.test_util"],
     ["nrx"],
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}

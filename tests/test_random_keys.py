@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import cupy as fake
 
 import nrx
 import nrx.numpy as jnp
 from nrx import lax, random
+from nrx.core import backend
 from nrx.errors import ArgumentError, ConversionError, DTypeError, ShapeError
 
 RAW = random.PRNGKey(42)
@@ -147,10 +149,25 @@ def test_a_key_closed_over() -> None:
 def test_keys_are_kept(tmp_path: Any) -> None:
     keys = random.split(KEY, 3)
     nrx.io.save(tmp_path / "keys", {"k": keys})
-    for back in (pickle.loads(pickle.dumps(keys)), nrx.io.load(tmp_path / "keys")["k"], nrx.device_put(keys)):
+    nrx.io.save_pickle(tmp_path / "pickle", keys)
+    from_files = nrx.io.load(tmp_path / "keys")["k"], nrx.io.load_pickle(tmp_path / "pickle")
+    for back in (pickle.loads(pickle.dumps(keys)), *from_files, nrx.device_put(keys)):
         assert back.dtype == KEY.dtype
         np.testing.assert_array_equal(random.key_data(back), random.key_data(keys))
     assert nrx.device_get(keys) is keys
+
+
+def test_keys_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.install(monkeypatch)
+    monkeypatch.setattr(backend, "_loaded", {"cpu": backend.get_backend("cpu")})
+    keys = random.split(nrx.device_put(KEY, "gpu"), 3)
+    assert (keys.device.platform, str(keys.dtype)) == ("gpu", "key<fry>")
+    np.testing.assert_array_equal(nrx.device_get(random.key_data(keys[::-1])), random.split(RAW, 3)[::-1])
+    last, (drawn, _) = nrx.jit(lambda k: lax.scan(walk, k, None, length=2))(keys[0])
+    raw_last, (expected, _) = lax.scan(walk, random.split(RAW, 3)[0], None, length=2)
+    np.testing.assert_array_equal(nrx.device_get(drawn), expected)
+    np.testing.assert_array_equal(nrx.device_get(random.key_data(last)), raw_last)
+    assert repr(nrx.device_put(keys, "cpu")) == repr(random.split(KEY, 3))
 
 
 def test_programs_with_keys_are_checked() -> None:

@@ -386,7 +386,8 @@ def _unpickle(data: np.ndarray, weak_type: bool) -> ConcreteArray:
 
 
 def _unpickle_keys(data: np.ndarray) -> ConcreteArray:
-    return ConcreteArray(data, Aval(data.shape, dtypes.key_dtype), cpu())
+    held = np.array(data, dtypes.storage(dtypes.key_dtype), order="C")
+    return ConcreteArray(held, Aval(held.shape, dtypes.key_dtype), cpu())
 
 
 def wrap(data: np.ndarray, weak_type: bool = False, device: Device | None = None) -> ConcreteArray:

@@ -217,13 +217,10 @@ def finfo(dtype: Any) -> FloatLimits:
 @cache
 def _finfo(dtype: np.dtype) -> FloatLimits:
     limits = ml_dtypes.finfo(dtype)
-    kinds = {field.name: field.type for field in fields(FloatLimits)}
-    return FloatLimits(
-        **{
-            name: float(getattr(limits, name)) if kind is float else getattr(limits, name)
-            for name, kind in kinds.items()
-        }
-    )
+    numbers: dict[str, Any] = {field.name: getattr(limits, field.name) for field in fields(FloatLimits)}
+    floats = {field.name for field in fields(FloatLimits) if field.type is float}
+    numbers |= {name: float(numbers[name]) for name in floats}
+    return FloatLimits(**numbers)
 
 
 def iinfo(dtype: Any) -> ml_dtypes.iinfo:

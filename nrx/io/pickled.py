@@ -27,7 +27,7 @@ _SAFE = {
     "builtins": frozenset(kind.__name__ for kind in _BUILTIN),
     "collections": frozenset(("OrderedDict", "defaultdict", "deque")),
     "ml_dtypes": frozenset(dtype.name for dtype in dtypes.ALL),
-    "nrx.core.array": frozenset(("_unpickle",)),
+    "nrx.core.array": frozenset(("_unpickle", "_unpickle_keys")),
     "numpy": frozenset(("dtype", "ndarray")),
     "numpy._core.multiarray": frozenset(("_reconstruct", "scalar")),
     "numpy._core.numeric": frozenset(("_frombuffer",)),

@@ -39,6 +39,7 @@ from nrx.lax.values import (
     reciprocal,
     reduce_precision,
     scatter_sub,
+    with_sharding_constraint,
 )  # fmt: skip
 from nrx.ops.arithmetic import (
     abs,
@@ -197,5 +198,6 @@ __all__ = [
     "round", "rsqrt", "scan", "scatter", "scatter_add", "scatter_max", "scatter_min", "scatter_mul", "scatter_sub",
     "select", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh",
     "slice", "slice_in_dim", "sort", "sort_key_val", "split", "sqrt", "square", "squeeze", "stack", "stop_gradient",
-    "sub", "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack", "while_loop", "zeta",
+    "sub", "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack", "while_loop",
+    "with_sharding_constraint", "zeta",
 ]  # fmt: skip

@@ -325,3 +325,20 @@ def platform_dependent(*args: Any, default: Callable | None = None, **per_platfo
     if chosen is None:
         raise ArgumentError(f"platform_dependent: nothing for {platform!r}, and no default", fix="pass default=...")
     return chosen(*args)
+
+
+def with_sharding_constraint(x: Any, shardings: Any) -> Any:
+    """`x`: it lies on one device, however it should be spread.
+
+    Args:
+        x: a tree of arrays.
+        shardings: what JAX takes.
+
+    Returns:
+        `x`.
+
+    >>> import nrx
+    >>> nrx.lax.with_sharding_constraint(nrx.numpy.ones(2), nrx.P("batch"))
+    Array([1., 1.], dtype=float32)
+    """
+    return x

@@ -1,7 +1,7 @@
 """Indexing evaluated at once: NumPy does it, where all is known and on the CPU.
 
 Whatever is less plain, mistakes included, is left to the general way (`indexing`): here that is None. So are large
-index arrays, for which there are compiled loops.
+updates, for which there are compiled loops.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from nrx.core.aval import Aval
 from nrx.core.config import rare
 from nrx.core.trace import is_plain
 
-_MOST = 1 << 17
+_MOST = 1 << 18
 _MOST_COMBINED = 1 << 12
 #: Not uint64, the highest of which would wrap around.
 _POSITIONS = frozenset(map(np.dtype, ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")))
@@ -30,7 +30,7 @@ def read_at_once(x: Any, index: Any) -> Array | None:
     if items is None:
         return None
     try:
-        data = x._data[items]
+        data = x._data.take(items[0], 0) if _is_one_array(items) and x.ndim else x._data[items]
     except (IndexError, ValueError):
         return None
     if not data.size:  # NumPy did not look at the positions
@@ -41,9 +41,11 @@ def read_at_once(x: Any, index: Any) -> Array | None:
 def updated_at_once(x: Any, index: Any, value: Any, how: str) -> Array | None:
     """A copy of `x` with `x[index]` updated with a value of its dtype; see `indexing.updated`."""
     items = _as_numpys(x, index)
-    if items is None or not _is_beside(value, x) or value.size >= _MOST:
+    if items is None or not _is_beside(value, x):
         return None
     arrays = [item for item in items if type(item) is np.ndarray]
+    if any(array.size >= _MOST for array in (value, *arrays)):
+        return None
     with_masks = len(arrays) > 1 and any(a.dtype == _BOOL for a in arrays)
     if arrays and (len(items) != len(arrays) or with_masks or not all(a.size for a in (value, *arrays))):
         return None  # NumPy might not look at the positions
@@ -101,10 +103,15 @@ def _as_numpys(x: Any, index: Any) -> tuple | None:
             kind = np.ndarray
         elif kind not in _ITEMS and kind is not np.ndarray:
             return None
-        if kind is np.ndarray and (item.size >= _MOST or (item.dtype not in _POSITIONS and item.dtype != _BOOL)):
+        if kind is np.ndarray and item.dtype not in _POSITIONS and item.dtype != _BOOL:
             return None
         items.append(item)
     return tuple(items)
+
+
+def _is_one_array(items: tuple) -> bool:
+    """Whether the index is one array of integers, for which NumPy has a quicker way."""
+    return len(items) == 1 and type(items[0]) is np.ndarray and items[0].dtype != _BOOL
 
 
 def _is_beside(array: Any, x: Any) -> bool:

@@ -15,7 +15,7 @@ from nrx.core.shapes import Shape, show, without
 from nrx.numpy.contraction_paths import cost_of, in_pairs, method_of, path_of
 from nrx.numpy.diagonals import diagonal
 from nrx.numpy.planning import Planned
-from nrx.numpy.products import contract
+from nrx.numpy.products import contract, times
 from nrx.numpy.promotion import promote_dtypes
 from nrx.numpy.reductions import reject_out
 from nrx.ops.common import as_arrays
@@ -217,12 +217,24 @@ def _product(first: Term, second: Term, needed: set[str], precision: Any, prefer
     shared = [label for label in a if label in b]
     batch = [label for label in shared if label in needed]
     summed = [label for label in shared if label not in needed]
-    axes = tuple(tuple(labels.index(label) for label in summed) for labels in (a, b))
-    batch_axes = tuple(tuple(labels.index(label) for label in batch) for labels in (a, b))
-    out = contract(x, y, axes, batch_axes, precision, preferred)
     labels = "".join([*batch, *(c for c in a if c not in shared), *(c for c in b if c not in shared)])
+    if summed:
+        axes = tuple(tuple(labels.index(label) for label in summed) for labels in (a, b))
+        batch_axes = tuple(tuple(labels.index(label) for label in batch) for labels in (a, b))
+        out = contract(x, y, axes, batch_axes, precision, preferred)
+    else:
+        out = times(_spread(x, a, y, b, labels, preferred), _spread(y, b, x, a, labels, preferred))
     gone = [i for i, label in enumerate(labels) if label not in needed]
     return _summed(out, gone), "".join(without(labels, gone))
+
+
+def _spread(x: Array, own: str, other: Array, others: str, labels: str, preferred: Any) -> Array:
+    """An array with all labels of a product, in their order, and its dtype."""
+    lengths = dict(zip(others + own, other.shape + x.shape, strict=True))
+    kept = [c for c in labels if c in own]
+    x = lax.transpose(x, [own.index(c) for c in kept])
+    x = lax.broadcast_in_dim(x, [lengths[c] for c in labels], [labels.index(c) for c in kept])
+    return lax.convert_element_type(x, preferred or x.dtype)
 
 
 def _aligned(x: Array, a: str, y: Array, b: str) -> tuple[Array, str, Array, str]:

@@ -477,7 +477,7 @@ def _points(name: str, n: Any) -> int:
 
 def _frequencies(numbers: np.ndarray, n: int, d: Any, dtype: Any, device: Any) -> Array:
     """Numbers / (n * d): with a Python number d rounded once."""
-    if isinstance(d, int | float):
+    if type(d) in (int, float):  # a NumPy scalar keeps its dtype
         with np.errstate(all="ignore"):
             quotients = numbers / np.float64(n * d)
         target = dtypes.scalar_dtype(float) if dtype is None else dtypes.canonical_dtype(dtype)

@@ -147,7 +147,7 @@ def lstsq(
     kept = s > rcond * s[:1] if s.size else s > 0
     inverses = inverse_or_zero(s * convert_element_type(kept, s.dtype))
     out = columns_scaled(dagger(vh), convert_element_type(inverses, x.dtype)) @ (dagger(u) @ column)
-    rank = kept.sum().astype("int32")
+    rank = kept.sum().astype(int)
     difference = abs(column - x @ out)
     residuals = (difference * difference).sum(0)
     if numpy_resid and (int(rank) < x.shape[1] or x.shape[0] <= x.shape[1]):
@@ -165,23 +165,23 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
         tol: what counts as zero, absolutely (as in NumPy; JAX takes it for another name of rtol).
 
     Returns:
-        An int32 array of shape (...).
+        An array of integers of shape (...).
 
     >>> jnp.linalg.matrix_rank(jnp.array([[1.0, 2.0], [2.0, 4.0]]))
     Array(1, dtype=int32)
     """
     x = as_inexact("matrix_rank", M)
     if x.ndim < 2:
-        return (x != 0).any().astype("int32")
+        return (x != 0).any().astype(int)
     s = svd(x, compute_uv=False, hermitian=hermitian)
     if not s.size:
-        return s.sum(-1).astype("int32")
+        return s.sum(-1).astype(int)
     if tol is not None:
         limit = as_inexact("matrix_rank", tol)[..., None]
     else:
         rtol = max(x.shape[-2:]) * float(dtypes.finfo(x.dtype).eps) if rtol is None else rtol
         limit = s[..., :1] * as_inexact("matrix_rank", rtol).astype(s.dtype)[..., None]
-    return (s > limit).sum(-1).astype("int32")
+    return (s > limit).sum(-1).astype(int)
 
 
 def tensorsolve(a: Any, b: Any, axes: Sequence[int] | None = None) -> Array:

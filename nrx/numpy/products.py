@@ -26,7 +26,8 @@ def contract(x: Array, y: Array, axes: Any, batch: Any, precision: Any = None, p
     return lax.convert_element_type(counts, dtypes.bool_ if preferred is None else preferred)
 
 
-def _times(x: Array, y: Array) -> Array:
+def times(x: Array, y: Array) -> Array:
+    """The elementwise product of arrays of one shape and dtype; of booleans and."""
     return lax.bitwise_and(x, y) if dtypes.is_bool(x.dtype) else lax.mul(x, y)
 
 
@@ -59,7 +60,7 @@ def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = 
 def _dot(a: Any, b: Any, *, precision: Any, preferred: Any) -> Array:
     x, y = promote_dtypes("dot", a, b)
     if not x.ndim or not y.ndim:
-        return _strong(_times(*broadcast([x, y])))
+        return _strong(times(*broadcast([x, y])))
     at = max(y.ndim - 2, 0)
     _check_lengths("dot", x, y, x.ndim - 1, at)
     return _strong(contract(x, y, ((x.ndim - 1,), (at,)), ((), ()), precision, preferred))
@@ -168,7 +169,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     """
     x, y = promote_dtypes("inner", a, b)
     if not x.ndim or not y.ndim:
-        return _strong(_times(*broadcast([x, y])))
+        return _strong(times(*broadcast([x, y])))
     _check_lengths("inner", x, y, x.ndim - 1, y.ndim - 1)
     return _strong(contract(x, y, ((x.ndim - 1,), (y.ndim - 1,)), ((), ()), precision, preferred_element_type))
 
@@ -193,7 +194,7 @@ def outer(a: Any, b: Any, out: None = None) -> Array:
     shape = (x.size, y.size)
     x = lax.broadcast_in_dim(lax.reshape(x, (x.size,)), shape, (0,))
     y = lax.broadcast_in_dim(lax.reshape(y, (y.size,)), shape, (1,))
-    return _times(x, y)
+    return times(x, y)
 
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
@@ -297,7 +298,7 @@ def kron(a: Any, b: Any) -> Array:
     shape = tuple(n for pair in zip(first, second, strict=True) for n in pair)
     x = lax.broadcast_in_dim(lax.reshape(x, first), shape, range(0, 2 * ndim, 2))
     y = lax.broadcast_in_dim(lax.reshape(y, second), shape, range(1, 2 * ndim, 2))
-    return lax.reshape(_times(x, y), tuple(m * n for m, n in zip(first, second, strict=True)))
+    return lax.reshape(times(x, y), tuple(m * n for m, n in zip(first, second, strict=True)))
 
 
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:

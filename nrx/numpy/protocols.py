@@ -25,6 +25,13 @@ _METHODS: dict[tuple[str, str], Callable] = {
 }  # fmt: skip
 _UPDATES = {"minimum": "min", "maximum": "max"}
 _FOREIGN = "OSUmMT"
+#: Functions that write into their first argument, and what does the same to an array of nrx.
+_WRITERS = {
+    np.copyto: "x = jnp.where(where, values, x)", np.put: "x = jnp.put(x, indices, values, inplace=False)",
+    np.place: "x = jnp.place(x, mask, values, inplace=False)", np.putmask: "x = jnp.where(mask, values, x)",
+    np.fill_diagonal: "x = jnp.fill_diagonal(x, values, inplace=False)",
+    np.put_along_axis: "x = jnp.put_along_axis(x, indices, values, axis, inplace=False)",
+}  # fmt: skip
 
 
 def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -63,6 +70,8 @@ def array_function(self: Array, function: Callable, types: Any, args: tuple, kwa
     if (out := kwargs.get("out")) is not None:
         rest = {name: value for name, value in kwargs.items() if name != "out"}
         return _write(function.__name__, function, args, rest, out if isinstance(out, tuple) else (out,))
+    if function in _WRITERS:
+        return _write_first(function, args, kwargs)
     module = function.__module__ or ""
     ours = None
     if module in ("numpy", "numpy.linalg", "numpy.fft"):
@@ -127,6 +136,17 @@ def _write(name: str, function: Callable, inputs: tuple, options: dict, out: tup
             fix="leave out= away and use the result; instead of `a += x` write `a = a + x`",
         )
     return function(*_values(inputs), **_values(options), out=out if len(out) > 1 else out[0])
+
+
+def _write_first(function: Callable, args: tuple, kwargs: dict) -> None:
+    """A function that writes into its first argument: a NumPy array, from concrete values only."""
+    target, *values = _leaves((args, kwargs))
+    if isinstance(target, Array) or any(isinstance(value, Tracer) for value in values):
+        raise ImmutableError(
+            f"np.{function.__name__} would change an array in place, or write a traced one into a NumPy array",
+            fix=f"use an array of nrx and its changed copy, `{_WRITERS[function]}`",
+        )
+    function(*(args[:1] if args else ()), *_values(args[1:]), **_values(kwargs))
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -209,4 +209,3 @@ gather_p.define(
     impl=_gather_impl, abstract=_gather_abstract, jvp=_gather_jvp, batch=_gather_batch,
     lower=lambda *avals, **params: _GATHER,
 ).refuse(onnx=NOT_YET_LOWERED)  # fmt: skip
-gather_p.compiled_from = (1, 1 << 17)

@@ -4,8 +4,8 @@ import importlib
 from typing import Any
 
 _LAZY = (
-    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "sparse", "spatial", "special",
-    "stats",
+    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "sparse", "spatial",
+    "special", "stats",
 )  # fmt: skip
 
 __all__ = [*_LAZY]

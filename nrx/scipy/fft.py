@@ -43,8 +43,8 @@ def dct(x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str |
         ShapeError: no points.
         AxisError: an axis that x does not have.
 
-    >>> nrx.scipy.fft.dct(jnp.array([1.0, 2.0, 3.0])).round(4)
-    Array([12.    , -3.4641,  0.    ], dtype=float32)
+    >>> nrx.scipy.fft.dct(jnp.array([1.0, 2.0, 4.0])).round(4)
+    Array([14.    , -5.1962,  1.    ], dtype=float32)
     """
     return _over("dct", _dct, x, type, None if n is None else (n,), (axis,), norm)
 

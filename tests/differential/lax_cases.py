@@ -117,7 +117,7 @@ _REDUCTIONS = table(
 )  # fmt: skip
 
 _PRODUCTS = table(
-    ("fft", "z, 'FFT', (4,)", "a, 'RFFT', 4", "z, 'IRFFT', (6,)", "z, 'IFFT', (3, 4)"),
+    ("fft", "z, 'FFT', (4,)", "a, 'RFFT', (4,)", "z, 'IRFFT', (6,)", "z, 'IFFT', (3, 4)"),
     ("dot", "v, w", "a, m", "a, v"),
     ("batch_matmul", "t, k"),
     ("dot_general", "t, k, (([2], [1]), ([0], [0]))", "a, b, (([0, 1], [0, 1]), ([], []))",
@@ -152,6 +152,7 @@ _COLLECTIVES = table(
 )  # fmt: skip
 
 _NAMES = table(
+    ("FftType", "[kind.name for kind in f]"),
     ("GatherScatterMode", "f.CLIP.name"),
     ("Precision RoundingMethod", "[mode.name for mode in f]"),
     ("ConvDimensionNumbers", "f((0, 1), (1, 0), (0, 1))"),

@@ -18,6 +18,8 @@ from nrx.scipy.linalg.decompositions import (
     lu_factor,
     polar,
     qr,
+    qr_multiply,
+    rsf2csf,
     schur,
     svd,
 )
@@ -26,11 +28,16 @@ from nrx.scipy.linalg.special_matrices import (
     block_diag,
     circulant,
     companion,
+    convolution_matrix,
     dft,
     fiedler,
+    fiedler_companion,
     hadamard,
     hankel,
+    helmert,
     hilbert,
+    invhilbert,
+    invpascal,
     leslie,
     pascal,
     toeplitz,
@@ -38,8 +45,9 @@ from nrx.scipy.linalg.special_matrices import (
 from nrx.scipy.linalg.systems import cho_solve, det, inv, lu_solve, solve, solve_sylvester, solve_triangular
 
 __all__ = [
-    "block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion", "det", "dft", "eigh",
-    "eigh_tridiagonal", "expm", "expm_frechet", "fiedler", "funm", "hadamard", "hankel", "hessenberg", "hilbert", "inv",
-    "leslie", "lu", "lu_factor", "lu_solve", "pascal", "polar", "qr", "schur", "solve", "solve_sylvester",
+    "block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion", "convolution_matrix", "det",
+    "dft", "eigh", "eigh_tridiagonal", "expm", "expm_frechet", "fiedler", "fiedler_companion", "funm", "hadamard",
+    "hankel", "helmert", "hessenberg", "hilbert", "inv", "invhilbert", "invpascal", "leslie", "lu", "lu_factor",
+    "lu_solve", "pascal", "polar", "qr", "qr_multiply", "rsf2csf", "schur", "solve", "solve_sylvester",
     "solve_triangular", "sqrtm", "svd", "toeplitz",
 ]  # fmt: skip

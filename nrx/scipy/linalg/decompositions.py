@@ -3,15 +3,19 @@
 from typing import Any
 
 from nrx.core.array import Array
-from nrx.core.dtypes import complex_dtype, is_complex, real_part_dtype
+from nrx.core.dtypes import complex_dtype, finfo, is_complex, real_part_dtype
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import show
+from nrx.lax import dynamic_slice_in_dim, dynamic_update_slice_in_dim, fori_loop
 from nrx.lax import linalg as lax_linalg
 from nrx.numpy import linalg as np_linalg
 from nrx.numpy.diagonals import diag, tril, triu
+from nrx.numpy.elementary import sqrt
+from nrx.numpy.joining import stack
+from nrx.numpy.logic import where
 from nrx.numpy.promotion import as_inexact, promote_dtypes
 from nrx.ops import linalg
-from nrx.ops.linalg.common import corner_of, dagger, identity, permutation_matrix
+from nrx.ops.linalg.common import check_square, corner_of, dagger, identity, permutation_matrix
 from nrx.scipy.linalg.systems import solve_triangular
 
 
@@ -110,6 +114,43 @@ def qr(
         raise ArgumentError(f"qr: unknown mode {mode!r}", fix='use "full", "economic" or "r"')
     out = lax_linalg.qr(as_inexact("qr", a), pivoting=pivoting, full_matrices=mode == "full")
     return out[1:] if mode == "r" else out
+
+
+def qr_multiply(
+    a: Any, c: Any, mode: str = "right", pivoting: bool = False, conjugate: bool = False, overwrite_a: bool = False,
+    overwrite_c: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
+    """The product of the Q of a QR decomposition with an array, and R.
+
+    Args:
+        a: an array of shape (..., m, n); k is the less of m and n.
+        c: "right": an array of shape (..., p, m); "left": (..., k, p). A vector is a row, or a column.
+        mode: "right" (`c @ Q`) or "left" (`Q @ c`).
+        pivoting: as of `qr`.
+        conjugate: whether the conjugate of Q is taken instead.
+        overwrite_a: without effect, as overwrite_c.
+
+    Returns:
+        The product, of shape (..., p, k) or (..., m, p), or a vector; R of shape (..., k, n); with pivoting also the
+        int32 order of the columns.
+
+    Raises:
+        ArgumentError: another mode.
+        ShapeError: `c` does not go with Q.
+
+    >>> product, r = nrx.scipy.linalg.qr_multiply(jnp.array([[0.0], [2.0]]), jnp.array([1.0, 3.0]))
+    >>> (product * r[0]).round(3)
+    Array([6.], dtype=float32)
+    """
+    if mode not in ("right", "left"):
+        raise ArgumentError(f"qr_multiply: unknown mode {mode!r}", fix='use "right" or "left"')
+    x, other = promote_dtypes("qr_multiply", a, c, inexact=True)
+    q, *rest = lax_linalg.qr(x, pivoting=pivoting, full_matrices=False)
+    axis, length = (-1, q.shape[-2]) if mode == "right" else (-min(other.ndim, 2), q.shape[-1])
+    if other.ndim == 0 or other.shape[axis] != length:
+        raise ShapeError(f"qr_multiply: c has shape {show(other.shape)}, and Q of {show(x.shape)} needs {length} there")
+    q = q.conj() if conjugate else q
+    return (other @ q if mode == "right" else q @ other, *rest)
 
 
 def svd(
@@ -238,6 +279,57 @@ def schur(a: Any, output: str = "real") -> tuple[Array, Array]:
     if output == "complex" and not is_complex(x.dtype):
         x = x.astype(complex_dtype(x.dtype))
     return linalg.schur(x)
+
+
+def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Array, Array]:
+    """The complex Schur form of a real one: blocks of 2 x 2 on the diagonal are made triangular by rotations.
+
+    Args:
+        T: an array of shape (..., n, n), as the first result of `schur`.
+        Z: an array of shape (..., n, n), as the second.
+        check_finite: without effect.
+
+    Returns:
+        Complex T and Z, with the same product Z @ T @ Z^H.
+
+    Raises:
+        ShapeError: they are not square, or not of the same size.
+
+    >>> T, Z = nrx.scipy.linalg.schur(jnp.array([[0.0, 1.0], [-1.0, 0.0]]))
+    >>> abs(nrx.scipy.linalg.rsf2csf(T, Z)[0]).round(3)
+    Array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+    form, vectors = promote_dtypes("rsf2csf", T, Z, inexact=True)
+    for x in (form, vectors):
+        check_square("rsf2csf", x.aval)
+    n = form.shape[-1]
+    if vectors.shape != form.shape:
+        raise ShapeError(f"rsf2csf: T has shape {show(form.shape)}, Z {show(vectors.shape)}", fix="give equal shapes")
+    if not is_complex(form.dtype):
+        form, vectors = (x.astype(complex_dtype(x.dtype)) for x in (form, vectors))
+    if n < 2:
+        return form, vectors
+    return fori_loop(1, n, lambda i, pair: _triangular_at(n - i, *pair), (form, vectors))
+
+
+def _triangular_at(m: Any, form: Array, vectors: Array) -> tuple[Array, Array]:
+    """A Schur form and its vectors, turned so that the element left of the diagonal's element `m` is zero."""
+    rows = dynamic_slice_in_dim(form, m - 1, 2, form.ndim - 2)
+    block = dynamic_slice_in_dim(rows, m - 1, 2, form.ndim - 1)
+    a, b, below, d = block[..., 0, 0], block[..., 0, 1], block[..., 1, 0], block[..., 1, 1]
+    found = abs(below) > finfo(form.dtype).eps * (abs(a) + abs(d))
+    half, below = (a - d) / 2, where(found, below, 0)
+    first = where(found, half + sqrt(where(found, half * half + b * below, 1)), 1)
+    size = sqrt((first * first.conj() + below * below.conj()).real)
+    cosine, sine = first / size, below / size
+    turn = stack([stack([cosine.conj(), sine.conj()], -1), stack([-sine, cosine], -1)], -2)
+    form = dynamic_update_slice_in_dim(form, turn @ rows, m - 1, form.ndim - 2)
+    columns = (dynamic_slice_in_dim(x, m - 1, 2, x.ndim - 1) @ dagger(turn) for x in (form, vectors))
+    form, vectors = (
+        dynamic_update_slice_in_dim(x, two, m - 1, x.ndim - 1) for x, two in zip((form, vectors), columns, strict=True)
+    )
+    return form.at[..., m, m - 1].set(0), vectors
 
 
 def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check_finite: bool = True) -> Any:

@@ -1,6 +1,8 @@
 """Matrices of a special form."""
 
 import math
+from collections.abc import Callable
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -149,6 +151,72 @@ def fiedler(a: Any) -> Array:
     return abs(x[..., :, None] - x[..., None, :])
 
 
+def fiedler_companion(a: Any) -> Array:
+    """The matrices of five diagonals whose characteristic polynomials have these coefficients.
+
+    Args:
+        a: at least one coefficient (..., n), highest power first; the first must not be zero.
+
+    Returns:
+        An array of shape (..., n - 1, n - 1).
+
+    Raises:
+        ShapeError: no coefficient.
+
+    >>> nrx.scipy.linalg.fiedler_companion(jnp.array([1.0, -3.0, 2.0]))
+    Array([[ 3., -2.],
+           [ 1.,  0.]], dtype=float32)
+    """
+    (x,) = promote_dtypes("fiedler_companion", a, inexact=True)
+    x = x.reshape(1) if x.ndim == 0 else x
+    n = x.shape[-1] - 1
+    if n < 0:
+        raise ShapeError(f"fiedler_companion needs a coefficient, got shape {show(x.shape)}")
+    scaled = -x / x[..., :1]
+    out = zeros((*x.shape[:-1], n, n), x.dtype).at[..., :1, :1].set(scaled[..., None, 1:2])
+    even, odd = np.arange(0, n - 1, 2), np.arange(2, n, 2)
+    out = out.at[..., even, even + 1].set(scaled[..., 2::2]).at[..., odd, odd - 1].set(scaled[..., 3::2])
+    ones = np.arange(0, n - 2, 2), np.arange(3, n, 2)
+    out = out.at[..., ones[0], ones[0] + 2].set(1).at[..., ones[1], ones[1] - 2].set(1)
+    return out.at[..., 1:2, :1].set(1)
+
+
+def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
+    """The matrices A for which `A @ v` is `convolve(a, v, mode)`.
+
+    Args:
+        a: an array of shape (..., m) with m at least 1.
+        n: the length of `v`, at least 1.
+        mode: "full", "same" or "valid", as of `nrx.numpy.convolve`.
+
+    Returns:
+        An array of shape (..., k, n), with k m + n - 1, the greater of m and n, or their difference and 1.
+
+    Raises:
+        ArgumentError: another mode, or n is less than 1.
+        ShapeError: `a` has no element.
+
+    >>> nrx.scipy.linalg.convolution_matrix(jnp.array([1, 2]), 2)
+    Array([[1, 0],
+           [2, 1],
+           [0, 2]], dtype=int32)
+    """
+    (x,) = as_arrays("convolution_matrix", a)
+    n = index(n)
+    if mode not in ("full", "same", "valid"):
+        raise ArgumentError(f"convolution_matrix: unknown mode {mode!r}", fix='use "full", "same" or "valid"')
+    if n < 1:
+        raise ArgumentError(f"convolution_matrix: n is {n}", fix="give at least one column")
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ShapeError(f"convolution_matrix: a has shape {show(x.shape)}", fix="give at least one element")
+    m = x.shape[-1]
+    cut = {"full": 0, "same": min(m, n) - 1, "valid": 2 * (min(m, n) - 1)}[mode]
+    rows = np.arange(m + n - 1)[cut // 2 : m + n - 1 - (cut - cut // 2)]
+    places = np.subtract.outer(rows, np.arange(n))
+    padded = concatenate([x, zeros((*x.shape[:-1], 1), x.dtype)], -1)
+    return padded[..., np.where((places >= 0) & (places < m), places, m)]
+
+
 def leslie(f: Any, s: Any) -> Array:
     """The matrix of a population: fecundities in the first row, survival below the diagonal.
 
@@ -239,6 +307,82 @@ def hilbert(n: int) -> Array:
     return _made(1 / (np.add.outer(np.arange(n), np.arange(n)) + 1.0), float, None)
 
 
+def invhilbert(n: int) -> Array:
+    """The inverse of the n x n Hilbert matrix: integers, exact before they are rounded to the default float.
+
+    Args:
+        n: its size.
+
+    Returns:
+        An n x n matrix.
+
+    >>> nrx.scipy.linalg.invhilbert(2)
+    Array([[ 4., -6.],
+           [-6., 12.]], dtype=float32)
+    """
+    comb = math.comb
+
+    def element(i: int, j: int) -> int:
+        size = (i + j + 1) * comb(n + i, n - j - 1) * comb(n + j, n - i - 1) * comb(i + j, i) ** 2
+        return -size if (i + j) % 2 else size
+
+    return _made(_filled(n, element), float, None)
+
+
+def helmert(n: int, full: bool = False) -> Array:
+    """The Helmert matrix: orthonormal rows, each the contrast of an element with those before it.
+
+    Args:
+        n: its size, at least 1.
+        full: whether the first row, of equal elements, is wanted as well.
+
+    Returns:
+        A matrix of shape (n - 1, n), or (n, n).
+
+    Raises:
+        ArgumentError: n is less than 1.
+
+    >>> nrx.scipy.linalg.helmert(2).round(3)
+    Array([[ 0.707, -0.707]], dtype=float32)
+    """
+    if n < 1:
+        raise ArgumentError(f"helmert: n is {n}", fix="give at least one column")
+    rows = np.tril(np.ones((n, n)), -1) - np.diag(np.arange(n))
+    rows[0] = 1
+    return _made((rows / np.linalg.norm(rows, axis=1, keepdims=True))[0 if full else 1 :], float, None)
+
+
+def invpascal(n: int, kind: str | None = None) -> Array:
+    """The inverse of `pascal(n, kind)`: integers, exact before they are rounded to the default float.
+
+    Args:
+        n: its size.
+        kind: "symmetric" (the default), "lower" or "upper".
+
+    Returns:
+        An n x n matrix.
+
+    Raises:
+        ArgumentError: another kind.
+
+    >>> nrx.scipy.linalg.invpascal(3, "lower")
+    Array([[ 1.,  0.,  0.],
+           [-1.,  1.,  0.],
+           [ 1., -2.,  1.]], dtype=float32)
+    """
+    if kind not in (None, "symmetric", "lower", "upper"):
+        raise ArgumentError(f"invpascal: unknown kind {kind!r}", fix='use "symmetric", "lower" or "upper"')
+
+    def lower(i: int, j: int) -> int:
+        return (-1) ** (i + j) * math.comb(i, j)
+
+    def symmetric(i: int, j: int) -> int:
+        return (-1) ** (i + j) * sum(math.comb(k, i) * math.comb(k, j) for k in range(max(i, j), n))
+
+    elements = {"lower": lower, "upper": lambda i, j: lower(j, i)}.get(kind or "", symmetric)
+    return _made(_filled(n, elements), float, None)
+
+
 def pascal(n: int, kind: str | None = None) -> Array:
     """The n x n matrix of binomial coefficients.
 
@@ -261,6 +405,11 @@ def pascal(n: int, kind: str | None = None) -> Array:
         raise ArgumentError(f"pascal: unknown kind {kind!r}", fix='use "symmetric", "lower" or "upper"')
     lower = np.array([[math.comb(i, j) for j in range(n)] for i in range(n)], float).reshape(n, n)
     return _made({"lower": lower, "upper": lower.T}.get(kind or "", lower @ lower.T), float, None)
+
+
+def _filled(n: int, element: Callable[[int, int], int]) -> np.ndarray:
+    """The n x n matrix of the integers `element(i, j)`, each rounded once."""
+    return np.array([[float(element(i, j)) for j in range(n)] for i in range(n)]).reshape(n, n)
 
 
 def _made(values: np.ndarray, kind: type, dtype: Any) -> Array:

@@ -35,6 +35,7 @@ from nrx.scipy.special.gammas import (
     polygamma,
     zeta,
 )
+from nrx.scipy.special.hypergeometric import bessel_jn, hyp1f1, hyp2f1, sph_harm_y
 from nrx.scipy.special.incomplete import betainc, gammainc, gammaincc, i0, i0e, i1, i1e
 from nrx.scipy.special.integrals import exp1, expi, expn, sici, spence
 from nrx.scipy.special.logarithms import boxcox, boxcox1p, entr, expit, kl_div, logit, rel_entr, xlog1py, xlogy
@@ -46,6 +47,8 @@ __all__ = [
     "digamma", "polygamma", "zeta", "bernoulli",
     # integrals over parts, and Bessel functions
     "gammainc", "gammaincc", "betainc", "i0", "i0e", "i1", "i1e",
+    # series and recurrences
+    "hyp1f1", "hyp2f1", "bessel_jn", "sph_harm_y",
     # the error function and its relatives
     "erf", "erfc", "erfinv", "erfcx", "dawsn", "wofz", "ndtr", "ndtri", "log_ndtr", "fresnel", "owens_t",
     # other integrals

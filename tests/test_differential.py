@@ -10,7 +10,7 @@ import functools
 import importlib
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -215,14 +215,18 @@ def test_values(key: Key) -> None:
     check(key, "leaves", 100)
 
 
-def is_traceable(key: Key) -> bool:
-    names = Case(nrx, *key, operands(*SINGLE)).values
-    return any(name in REAL or name in COMPLEX for name in names)
+#: The operands whose dtypes are varied.
+TYPED = {*REAL, *COMPLEX, *INTEGER, "x", "e"}
+
+
+def uses(key: Key, names: Iterable[str]) -> bool:
+    """Whether a case has one of these operands."""
+    return not set(names).isdisjoint(Case(nrx, *key, operands(*SINGLE)).values)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("what", "units"), [("derivatives", 1000), ("batched", 100)])
-@pytest.mark.parametrize("key", [key for key in CASES if is_traceable(key)], ids=": ".join)
+@pytest.mark.parametrize("key", [key for key in CASES if uses(key, {*REAL, *COMPLEX})], ids=": ".join)
 def test_transformed(key: Key, what: str, units: float) -> None:
     check(key, what, units)
 
@@ -230,7 +234,7 @@ def test_transformed(key: Key, what: str, units: float) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("real", "integer", "units"), [("float64", "int64", 1e4), ("bfloat16", "int8", 4),
                                                         ("float16", "uint8", 8)])  # fmt: skip
-@pytest.mark.parametrize("key", CASES, ids=": ".join)
+@pytest.mark.parametrize("key", [key for key in CASES if uses(key, TYPED)], ids=": ".join)
 def test_other_dtypes(key: Key, real: str, integer: str, units: float) -> None:
     if reason_of(key, "leaves"):
         pytest.skip("differs in single precision")

@@ -409,6 +409,16 @@ def test_narrow_floats_are_summed_in_float32(dtype: str) -> None:
     assert nnp.sum(x).dtype == nnp.mean(x).dtype == nnp.dtype(dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e5m2"])
+def test_narrow_floats_are_unique_beside_nan(dtype: str) -> None:
+    x = np.array([3, np.nan, -np.inf, 1.5, 3, np.nan, 0], np.float32)
+    values, counts = nnp.unique(nnp.asarray(x).astype(dtype), return_counts=True)
+    expected = np.unique(x, return_counts=True)
+    assert values.dtype == nnp.dtype(dtype)
+    np.testing.assert_array_equal(np.asarray(values).astype(np.float32), expected[0])
+    np.testing.assert_array_equal(np.asarray(counts), expected[1])
+
+
 def test_every_function_is_documented() -> None:
     for space in (nnp, nnp.linalg, nrx.lax):
         for name in space.__all__:

@@ -52,6 +52,29 @@ class RoundingMethod(IntEnum):
     TO_NEAREST_EVEN = 1
 
 
+def broadcast_like(arr: Any, like_arr: Any) -> Array:
+    """`arr` broadcast to the shape of `like_arr`.
+
+    Args:
+        arr: an array.
+        like_arr: an array whose last axes `arr` broadcasts to.
+
+    Returns:
+        An array of the dtype of `arr`.
+
+    Raises:
+        ShapeError: the shapes do not go together.
+
+    >>> import nrx
+    >>> nrx.lax.broadcast_like(2.0, nrx.numpy.ones((1, 2)))
+    Array([[2., 2.]], dtype=float32)
+    """
+    x, like = as_arrays("broadcast_like", arr, like_arr)
+    if x.ndim > like.ndim:
+        raise ShapeError(f"broadcast_like: shape {show(x.shape)} does not broadcast to {show(like.shape)}")
+    return broadcast_in_dim(x, like.shape, tuple(range(like.ndim - x.ndim, like.ndim)))
+
+
 def reciprocal(x: Any) -> Array:
     """1 / x, elementwise."""
     (x,) = as_arrays("reciprocal", x)

@@ -9,6 +9,7 @@ import numpy as np
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
+from nrx.numpy.arithmetic import add
 from nrx.numpy.creation import full_like
 from nrx.numpy.logic import where
 from nrx.numpy.planning import Planned
@@ -71,7 +72,9 @@ def sign(x: Any, /) -> Array:
     Array([-1.,  0.,  1.], dtype=float32)
     """
     out = _sign(x)
-    return lax.select(lax.eq(out, 0), lax.full_like(out, 0), out) if dtypes.is_inexact(out.dtype) else out
+    if dtypes.is_floating(out.dtype):
+        return add(out, 0.0)  # -0.0 becomes 0.0
+    return lax.select(lax.eq(out, 0), lax.full_like(out, 0), out) if dtypes.is_complex(out.dtype) else out
 
 
 def signbit(x: Any, /) -> Array:

@@ -62,10 +62,15 @@ def unique(
     options = (return_index, return_inverse, return_counts)
     if size is None:
         values = known("unique", x, _SIZE_FIX)
-        found: Any = np.unique(values, *options, axis, equal_nan=equal_nan)  # type: ignore[call-overload]
+        narrow = dtypes.is_floating(values.dtype) and values.dtype.itemsize < 4
+        comparable = values.astype(np.float32) if narrow else values  # NumPy does not sort the NaN of bfloat16
+        found: Any = np.unique(comparable, *options, axis, equal_nan=equal_nan)  # type: ignore[call-overload]
         if not isinstance(found, tuple):
-            return wrap(found)
-        return (wrap(found[0]), *(wrap(part.astype(dtypes.scalar_dtype(int))) for part in found[1:]))
+            return wrap(found.astype(values.dtype))
+        return (
+            wrap(found[0].astype(values.dtype)),
+            *(wrap(part.astype(dtypes.scalar_dtype(int))) for part in found[1:]),
+        )
     flat = x.reshape(-1) if axis is None else moveaxis(x, axis, 0)
     distinct, first, inverse, counts = _sized(flat, index(size), fill_value, equal_nan)
     if axis is None:

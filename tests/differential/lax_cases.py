@@ -47,6 +47,7 @@ _SHAPES = table(
     ("transpose", "t, (2, 0, 1)"),
     ("broadcast", "a, (2, 3)"),
     ("broadcast_in_dim", "v, (3, 4), (1,)", "a, (3, 2, 4), (0, 2)"),
+    ("broadcast_like", "v, m", "a, xp.ones((2, 3, 4))"),
     ("broadcast_to_rank", "a, 4"),
     ("broadcast_shapes", "(3, 1), (4,)"),
     ("broadcasted_iota", "'int32', (2, 3), 1", "'float32', (2, 3), 0"),
@@ -130,7 +131,7 @@ _PRODUCTS = table(
      "image, kernel[:3, :1], (1, 1), 'VALID', feature_group_count=3", "image, kernel, (2, 2), ((1, 0), (2, 1)), (2, 1)",
      "image.transpose(0, 2, 3, 1), kernel.transpose(2, 3, 1, 0), (1, 1), 'VALID', "
      "dimension_numbers=('NHWC', 'HWIO', 'NHWC')"),
-    ("conv_general_dilated_local", "image[:, :1], xp.ones((4, 2, 5, 5)) * s, (1, 1), 'VALID', (2, 1)"),
+    ("conv_general_dilated_local", "image[:, :1], xp.full((4, 2, 5, 5), s), (1, 1), 'VALID', (2, 1)"),
     ("conv_general_dilated_patches", "image, (2, 2), (1, 1), 'VALID'"),
     ("conv_transpose", "image.transpose(0, 2, 3, 1), kernel.transpose(2, 3, 1, 0), (2, 2), 'SAME'",
      "image.transpose(0, 2, 3, 1), kernel.transpose(2, 3, 1, 0), (1, 2), 'VALID'"),

@@ -96,8 +96,8 @@ def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, diff_n: int | None = None, 
     Raises:
         ArgumentError: `diff_n` is given; `n` is traced and `n_max` is not given.
 
-    >>> nrx.scipy.special.sph_harm_y(1, 1, jnp.pi / 2, 0.0).round(3)
-    Array(-0.345+0.j, dtype=complex64)
+    >>> nrx.scipy.special.sph_harm_y(1, 0, 0.0, 0.0).round(3)
+    Array(0.489+0.j, dtype=complex64)
     """
     if diff_n is not None:
         raise ArgumentError("sph_harm_y: diff_n is not supported", fix="differentiate with respect to theta and phi")
@@ -112,7 +112,7 @@ def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, diff_n: int | None = None, 
     polar, azimuth = promote_dtypes("sph_harm_y", theta, phi, inexact=True)
     degree, order, polar, azimuth = jnp.broadcast_arrays(jnp.asarray(n), jnp.asarray(m), polar, azimuth)
     dtype = polar.dtype
-    radial = _in_float64(jit(lambda *operands: _legendre(*operands, most)), [polar, degree, abs(order)])
+    radial = _in_float64(jit(lambda t, of, k: _legendre(t, of, k, most)), [polar, degree, abs(order)])
     sign = jnp.where((order < 0) & (order % 2 == 1), -1, 1).astype(dtype)
     angle = order.astype(dtype) * azimuth
     return lax.complex(*(_at_least_float32(sign * radial * f(angle)) for f in (jnp.cos, jnp.sin)))

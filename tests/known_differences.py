@@ -108,6 +108,7 @@ DIFFERENTIAL: dict[str, dict[str, str]] = {
         "random.weibull_min: key, b, b + 1": "each element gets a number of its own; JAX draws one for all",
         **{f"scipy.stats.bernoulli.{name}: i % 2, 0.3": _FORGOTTEN for name in ("pmf", "logpmf", "cdf")},
         **{f"scipy.stats.geom.{name}: j, 0.3": _FORGOTTEN for name in ("pmf", "logpmf")},
+        "scipy.special.bessel_jn: b, v=3": "JAX's is NaN at small numbers: its recurrence overflows in float32",
         "scipy.stats.poisson.cdf: j, 2.5": _FORGOTTEN,
         **{f"scipy.stats.nbinom.{name}: j, 4, 0.3": _FORGOTTEN for name in ("pmf", "logpmf")},
         **{f"scipy.stats.betabinom.{name}: j, 8, 2.5, 1.5": _FORGOTTEN for name in ("pmf", "logpmf")},
@@ -145,12 +146,14 @@ DIFFERENTIAL: dict[str, dict[str, str]] = {
         "lax.reduce_precision: a, 5, 10": "JAX rounds derivatives as well",
         "lax.reduce_precision: a, 8, 7": "JAX rounds derivatives as well",
         "random.weibull_min: key, b, b + 1": "each element gets a number of its own; JAX draws one for all",
+        "scipy.special.bessel_jn: b, v=3": "JAX's is NaN at small numbers: its recurrence overflows in float32",
         "scipy.special.entr: u": "JAX's is NaN where entr is constant, minus infinity",
         "scipy.special.entr: a": "JAX's is NaN where entr is constant, minus infinity",
         "scipy.special.spence: b": "JAX's is NaN at most numbers",
         "scipy.special.zeta: b + 1, b": "no closed form with respect to the exponent",
     },
     "batched": {
+        "scipy.special.bessel_jn: b, v=3": "JAX's is NaN at small numbers: its recurrence overflows in float32",
         **{
             f"numpy.{case}": _FLOAT_COUNTS
             for case in (

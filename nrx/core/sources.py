@@ -2,8 +2,8 @@
 
 import os
 import time
-from pathlib import Path
 
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _IMPORTED = time.time_ns() - 20_000_000  # the clock of files lags behind by some milliseconds
 
 
@@ -13,7 +13,7 @@ def version() -> str | None:
     No file changes without leaving a trace in its times, sizes and numbers.
     """
     files = []
-    for folder, _, names in os.walk(Path(__file__).parents[1]):
+    for folder, _, names in os.walk(_PACKAGE):
         for name in names:
             if name.endswith(".py"):
                 information = os.stat(path := os.path.join(folder, name))

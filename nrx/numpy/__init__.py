@@ -21,7 +21,7 @@ import numpy as np
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.dtypes import finfo, iinfo
-from nrx.numpy import linalg, methods, scalar_types, ufuncs
+from nrx.numpy import methods, scalar_types, ufuncs
 from nrx.numpy.arithmetic import (
     add,
     clip,
@@ -83,10 +83,6 @@ from nrx.numpy.diagonals import (
     tril_indices,
     triu,
     triu_indices,
-)
-from nrx.numpy.einsum import (
-    einsum,
-    einsum_path,
 )
 from nrx.numpy.elementary import (
     acos,
@@ -215,7 +211,6 @@ from nrx.numpy.manipulation import (
     swapaxes,
     transpose,
 )
-from nrx.numpy.padding import pad
 from nrx.numpy.parts import (
     abs,
     absolute,
@@ -331,6 +326,7 @@ _LAZY = {
     " trapezoid unwrap",
     "editing": "argpartition block choose compress delete extract fill_diagonal insert partition place put"
     " put_along_axis resize sort_complex trim_zeros",
+    "einsums": "einsum einsum_path",
     "files": "array_repr array_str fromfile fromiter fromstring get_printoptions iterable load printoptions save savez"
     " set_printoptions",
     "grids": "c_ diag_indices_from index_exp ix_ lexsort mask_indices mgrid ogrid r_ ravel_multi_index s_"
@@ -339,12 +335,13 @@ _LAZY = {
     "mapping": "apply_along_axis apply_over_axes piecewise vectorize",
     "nan_reductions": "nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod"
     " nanquantile nanstd nansum nanvar",
+    "padding": "pad",
     "polynomials": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots vander",
     "sets": "intersect1d isin setdiff1d setxor1d union1d unique unique_all unique_counts unique_inverse unique_values",
     "windows": "bartlett blackman hamming hanning i0 kaiser",
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names.split()}
-_MODULES = ("fft",)
+_MODULES = ("fft", "linalg")
 #: The version of the array API standard that is followed.
 __array_api_version__ = "2024.12"
 #: NumPy's names for the default dtypes, which settings may change.
@@ -359,7 +356,7 @@ __all__ = [
     # shape and joining
     "append", "array_split", "astype", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays",
     "broadcast_shapes", "broadcast_to", "column_stack", "concat", "concatenate", "dsplit", "dstack", "expand_dims",
-    "flip", "fliplr", "flipud", "hsplit", "hstack", "matrix_transpose", "moveaxis", "ndim", "pad", "permute_dims",
+    "flip", "fliplr", "flipud", "hsplit", "hstack", "matrix_transpose", "moveaxis", "ndim", "permute_dims",
     "ravel", "repeat", "reshape", "roll", "rollaxis", "rot90", "shape", "size", "split", "squeeze", "stack",
     "swapaxes", "tile", "transpose", "unstack", "vsplit", "vstack",
     # indexing, sorting, searching
@@ -383,8 +380,7 @@ __all__ = [
     "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod", "cumsum", "max", "mean",
     "median", "min", "percentile", "prod", "ptp", "quantile", "std", "sum", "var",
     # products
-    "cross", "dot", "einsum", "einsum_path",
-    "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace", "vdot", "vecdot",
+    "cross", "dot", "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace", "vdot", "vecdot",
     "vecmat",
     # universal functions
     "frompyfunc", "ufunc",
@@ -394,7 +390,7 @@ __all__ = [
     "int8", "integer", "isdtype", "issubdtype", "number", "promote_types", "result_type", "signedinteger", "uint16",
     "uint32", "uint64", "uint8", "unsignedinteger",
     # the array, constants, modules
-    "ndarray", "e", "euler_gamma", "inf", "nan", "newaxis", "pi", "linalg", *_MODULES,
+    "ndarray", "e", "euler_gamma", "inf", "nan", "newaxis", "pi", *_MODULES,
     "cdouble", "character", "csingle", "double", "flexible", "object_", "single", "uint", *_DEFAULTS,
     *scalar_types.fp8, *_MODULE_OF,
 ]  # fmt: skip

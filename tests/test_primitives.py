@@ -41,6 +41,8 @@ TESTED_ELSEWHERE = {
     "linear_solve": "test_solvers.py",
     **dict.fromkeys(("pure_callback", "io_callback", "debug_callback"), "test_callbacks.py"),
     "check": "test_checkify.py",
+    "custom_vmap": "test_custom_batching.py",
+    "name": "test_checkpoint_policies.py",
 }
 
 

@@ -30,8 +30,8 @@ def solve(
     Raises:
         ArgumentError: another assume_a.
 
-    >>> nrx.scipy.linalg.solve(jnp.array([[2.0, 0.0], [0.0, 4.0]]), jnp.array([2.0, 2.0]), assume_a="pos")
-    Array([1. , 0.5], dtype=float32)
+    >>> nrx.scipy.linalg.solve(jnp.array([[4.0, 0.0], [0.0, 16.0]]), jnp.array([2.0, 4.0]), assume_a="pos")
+    Array([0.5 , 0.25], dtype=float32)
     """
     if assume_a not in ("gen", "sym", "her", "pos"):
         raise ArgumentError(f"solve: unknown assume_a {assume_a!r}", fix='use "gen", "sym", "her" or "pos"')

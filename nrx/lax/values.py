@@ -66,8 +66,8 @@ def broadcast_like(arr: Any, like_arr: Any) -> Array:
         ShapeError: the shapes do not go together.
 
     >>> import nrx
-    >>> nrx.lax.broadcast_like(nrx.numpy.array(2.0), nrx.numpy.ones((1, 2)))
-    Array([[2., 2.]], dtype=float32)
+    >>> nrx.lax.broadcast_like(nrx.numpy.ones(2), nrx.numpy.ones((1, 2)))
+    Array([[1., 1.]], dtype=float32)
     """
     x, like = as_arrays("broadcast_like", arr, like_arr)
     if x.ndim > like.ndim:

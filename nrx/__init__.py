@@ -52,7 +52,8 @@ _LAZY = (
     "typing", "version",
 )  # fmt: skip
 _LAZY_FUNCTIONS = {
-    **dict.fromkeys(("get_num_threads", "set_num_threads"), "nrx.compiler.pool"),
+    "get_num_threads": "nrx.core.threads",
+    "set_num_threads": "nrx.compiler.pool",
     **dict.fromkeys(
         (
             "check_tracer_leaks", "checking_leaks", "debug_infs", "debug_nans", "default_matmul_precision",

@@ -5,7 +5,7 @@ import platform
 import sys
 
 from nrx.backends.placement import devices
-from nrx.compiler.pool import get_num_threads
+from nrx.core.threads import get_num_threads
 from nrx.version import __version__
 
 _PACKAGES = ("numpy", "llvmlite", "ml_dtypes", "cupy", "jax")

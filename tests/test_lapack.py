@@ -5,6 +5,7 @@ import pytest
 import scipy.linalg
 
 import nrx
+from nrx.core import threads
 from nrx.lax import linalg
 from nrx.ops.linalg import lapack
 
@@ -130,3 +131,77 @@ def test_determinants(shape: tuple[int, ...], dtype: str) -> None:
 def test_no_routine_of_other_dtypes() -> None:
     assert lapack.routine("getrf", np.dtype(np.int32)) is None
     assert lapack.routine("no_such", np.dtype(np.float64)) is None
+
+
+def well_conditioned(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return numbers(shape, dtype) / shape[-1] ** 0.5 + 3 * np.eye(shape[-1], dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (9, 2, 2), (40, 3, 3), (20, 4, 4), (6, 6), (2, 50, 50), (300, 300)], ids=str)
+def test_systems_of_all_sizes(shape: tuple[int, ...], dtype: str, library: None) -> None:
+    x = well_conditioned(shape, dtype)
+    wide = x.astype("complex128" if dtype[0] == "c" else "float64")
+    b = numbers((*shape[:-1], 3), dtype)
+    products = wide @ wide.conj().swapaxes(-1, -2)
+    factor = nrx.numpy.linalg.cholesky(products.astype(dtype))
+    sign, logarithm = nrx.numpy.linalg.slogdet(x)
+    expected_sign, expected_logarithm = np.linalg.slogdet(wide)
+    for got, expected in (
+        (nrx.numpy.linalg.solve(x, b), np.linalg.solve(wide, b)),
+        (nrx.numpy.linalg.inv(x), np.linalg.inv(wide)),
+        (factor, np.linalg.cholesky(products)),
+        (sign, expected_sign),
+        (logarithm, expected_logarithm),
+        (nrx.numpy.linalg.det(x / 3), np.linalg.det(wide / 3)),
+    ):
+        assert got.dtype == (x.real.dtype if got is logarithm else x.dtype)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance(dtype) / 10 * abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [2, 3, 40, 300])
+def test_matrices_that_fail_are_nan_alone(n: int, dtype: str, library: None) -> None:
+    good = well_conditioned((n, n), dtype)
+    good = good @ good.conj().T
+    stack = np.stack([good, -good, good, 0 * good, np.where(np.eye(n) > 0, np.nan, good)] + [good] * 4)
+    factors, solutions = nrx.numpy.linalg.cholesky(stack), nrx.numpy.linalg.solve(stack, stack)
+    determinants = nrx.numpy.linalg.det(stack)
+    for place in (1, 3, 4):
+        assert np.isnan(factors[place]).all()
+    assert np.isnan(solutions[4]).any()
+    assert determinants[3] == 0
+    assert np.isnan(determinants[4])
+    for place in (0, 2, 5, 8):
+        np.testing.assert_allclose(factors[place], np.linalg.cholesky(good), rtol=0, atol=2e-5 * abs(good).max())
+        np.testing.assert_allclose(solutions[place], np.eye(n), rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("function", ["qr", "svd", "eigh", "eig"])
+def test_parts_of_a_batch_give_the_same_bits(function: str) -> None:
+    x = RNG.normal(size=(2, 2500, 3, 3))
+    x[1, 7] = np.nan
+    before, results = nrx.get_num_threads(), []
+    try:
+        for count in (1, 2, 5):
+            nrx.set_num_threads(count)
+            results.append([np.asarray(out) for out in getattr(nrx.numpy.linalg, function)(x)])
+    finally:
+        nrx.set_num_threads(before)
+    for outs in results[1:]:
+        for out, first in zip(outs, results[0], strict=True):
+            assert out.tobytes() == first.tobytes()
+    assert np.isnan(results[0][0][1, 7]).any()
+    assert np.isfinite(results[0][0][1, 8:]).all()
+
+
+def test_failures_of_parts_reach_the_caller() -> None:
+    def fails(x: np.ndarray) -> list[np.ndarray]:
+        if x[-1, 0] > 0:
+            raise ValueError("the last part")
+        return [x]
+
+    x = np.zeros((1 << 12, 16))
+    x[-1] = 1
+    with pytest.raises(ValueError, match="the last part"):
+        threads.in_parts(fails, [x])

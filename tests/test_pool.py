@@ -17,9 +17,11 @@ from native_kernels import Kernels, multiplied
 
 from nrx.compiler import llvm, pool
 from nrx.compiler.loader import Loaded
-from nrx.compiler.pool import Pool, get_num_threads, set_num_threads
+from nrx.compiler.pool import Pool, set_num_threads
 from nrx.compiler.targets import host
+from nrx.core import threads as counts
 from nrx.core.errors import ConfigError
+from nrx.core.threads import get_num_threads
 
 pytest.importorskip("llvmlite")
 
@@ -37,7 +39,7 @@ def kernels() -> Kernels:
 def _default_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
-    pool._requested = None
+    counts._chosen = None
     if Pool.instance is not None:
         Pool.instance.resize()
 
@@ -140,7 +142,7 @@ def test_workers_round_as_the_caller_does(kernels: Kernels, threads: int) -> Non
 
 def test_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NRX_NUM_THREADS", raising=False)
-    monkeypatch.setattr(pool, "processor_limit", lambda: 3)
+    monkeypatch.setattr(counts, "processor_limit", lambda: 3)
     assert get_num_threads() == 3
     monkeypatch.setenv("NRX_NUM_THREADS", "7")
     assert get_num_threads() == 7

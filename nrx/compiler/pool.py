@@ -13,10 +13,8 @@ import threading
 
 from nrx.compiler.loader import Loaded
 from nrx.compiler.pool_ir import PoolMemory
-from nrx.core.errors import ConfigError
-from nrx.core.machine import processor_limit, processors
-
-MAX_THREADS = 1024
+from nrx.core import threads
+from nrx.core.machine import processors
 
 _SPIN_SECONDS = 30e-6  # as long as it takes to put a thread to sleep and wake it up again, three times over
 _POLL_SECONDS = 0.05
@@ -25,11 +23,9 @@ _PATIENCE = 0.2  # with a worker that is in a long chunk when the interpreter en
 _OWN_SIGNALS = {getattr(signal, n, None) for n in ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT")}
 _CLOSED = 1 << 31  # of a state: there is no job
 
-_requested: int | None = None
-
 
 def set_num_threads(count: int) -> None:
-    """Choose how many threads compiled programs use, the calling one included.
+    """Choose how many threads compute, the calling one included.
 
     Without a choice it is the environment's NRX_NUM_THREADS, or as many as the processors that this process may use:
     those of its affinity, or the quota of its control group. A job that is running is ended by its caller alone.
@@ -37,28 +33,9 @@ def set_num_threads(count: int) -> None:
     Raises:
         ConfigError: `count` is not a number from 1 to 1024.
     """
-    global _requested
-    _requested = _checked(count, "set_num_threads")
+    threads.choose(count)
     if Pool.instance is not None:
         Pool.instance.resize()
-
-
-def get_num_threads() -> int:
-    """How many threads compiled programs use.
-
-    Raises:
-        ConfigError: the environment's NRX_NUM_THREADS is not a number from 1 to 1024.
-    """
-    if _requested is not None:
-        return _requested
-    named = os.environ.get("NRX_NUM_THREADS", "")
-    return _checked(int(named) if named.isdecimal() else named, "NRX_NUM_THREADS") if named else processor_limit()
-
-
-def _checked(count: object, name: str) -> int:
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_THREADS:
-        raise ConfigError(f"{name}: got {count!r}", fix=f"a number of threads from 1 to {MAX_THREADS}")
-    return count
 
 
 class Pool:
@@ -116,7 +93,7 @@ class Pool:
         """End the workers; the next job starts as many as are wanted."""
         with self._lock:
             self._stop_workers()
-            self._memory.threads = get_num_threads()
+            self._memory.threads = threads.get_num_threads()
             self._memory.started = 0
 
     def _run(self, cpu: int) -> None:
@@ -143,7 +120,7 @@ class Pool:
         forks = self._memory.forks
         ctypes.memset(self.address, 0, ctypes.sizeof(PoolMemory))
         self._memory.state = _CLOSED
-        self._memory.threads = get_num_threads()
+        self._memory.threads = threads.get_num_threads()
         self._memory.poll_period = self.poll_period
         self._memory.forks = forks
 

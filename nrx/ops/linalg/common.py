@@ -1,6 +1,7 @@
 """What the families of linear algebra share: small operations on matrices, checks, and rules made alike."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from nrx.core.aval import Aval
 from nrx.core.errors import ShapeError
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import show
+from nrx.core.threads import in_parts
 from nrx.ops.arithmetic import add, conj, div, mul, sub
 from nrx.ops.common import INEXACT, NOT_YET_LOWERED, check_dtype, widened
 from nrx.ops.dot import batch_matmul
@@ -208,16 +210,29 @@ def _as_tuple(result: Any) -> tuple[Any, ...]:
     return tuple(result) if isinstance(result, tuple) else (result,)
 
 
-def on_host(function: Callable) -> Callable:
-    """An impl for `function(xp, *xs, **params)` that gives a tuple; narrow floats are computed in float32."""
+def on_host(function: Callable, *, shared: bool = False) -> Callable:
+    """An impl for `function(xp, *xs, **params)` that gives a tuple; narrow floats are computed in float32.
+
+    With `shared`, several threads compute for many matrices: where one takes more than the library's locks.
+    """
 
     def impl(xp: Any, *xs: Any, **params: Any) -> Any:
         narrow = dtypes.is_narrow(xs[0].dtype)
         with np.errstate(all="ignore"), lapack.threads_for(xs[0]):
-            outs = function(xp, *map(widened, xs), **params)
+            call, operands = partial(function, xp, **params), [widened(x) for x in xs]
+            outs = _in_parts(call, operands) if shared and xp is np else call(*operands)
         return [out.astype(xs[0].dtype) if narrow and out.dtype.kind == "f" else out for out in outs]
 
     return impl
+
+
+def _in_parts(function: Callable, xs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """`function(*xs)`, many matrices that are one thread's work each shared by several."""
+    batch = xs[0].shape[:-2]
+    if not batch or not xs[0].size or not lapack.is_one_threads_work(xs[0]):
+        return function(*xs)
+    flat = [x.reshape(-1, *x.shape[len(batch) :]) for x in xs]
+    return [out.reshape(*batch, *out.shape[1:]) for out in in_parts(function, flat)]
 
 
 def single(impl: Callable) -> Callable:

@@ -12,6 +12,7 @@ from nrx.core.loops import Builder, Pointwise, Reader
 from nrx.core.primitive import Primitive
 from nrx.ops.arithmetic import mul, real, sub
 from nrx.ops.common import as_arrays
+from nrx.ops.linalg import lapack
 from nrx.ops.linalg.common import (
     as_dtype_of,
     check_square,
@@ -57,10 +58,29 @@ def adjugate(x: Any) -> Array:
 def _det_impl(xp: Any, x: Any) -> tuple[Any, ...]:
     if 0 < x.shape[-1] <= _EXPANDED:
         return (xp.array(_expansion(lambda i, j: x[..., i, j], x.shape[-1])),)
+    if xp is np and lapack.is_single(x):
+        diagonal, sign = _pivots(x)
+        return (np.asarray((diagonal.prod(-1) * sign).astype(x.dtype)),)
     return (xp.asarray(xp.linalg.det(x)),)
 
 
+def _pivots(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is divided by in the eliminations, in double precision, and the sign of the exchanges of rows."""
+    turned = np.array(x.swapaxes(-1, -2), order="C").reshape(-1, *x.shape[-2:])
+    places = lapack.getrf(turned)
+    assert places is not None
+    odd = (places != np.arange(x.shape[-1])).sum(-1) % 2
+    wide = turned.diagonal(axis1=-2, axis2=-1).astype(np.result_type(x.dtype, np.float64))
+    return wide.reshape(x.shape[:-1]), 1 - 2 * odd.reshape(x.shape[:-2])
+
+
 def _slogdet_impl(xp: Any, x: Any) -> tuple[Any, ...]:
+    if xp is np and lapack.is_single(x):
+        diagonal, sign = _pivots(x)
+        size = np.abs(diagonal)
+        phase = np.where(size == 0, diagonal, diagonal / size).prod(-1) * sign
+        logarithm = np.log(size).sum(-1)
+        return np.asarray(phase.astype(x.dtype)), np.asarray(logarithm.astype(x.real.dtype))
     return tuple(map(xp.asarray, xp.linalg.slogdet(x)))
 
 

@@ -125,7 +125,7 @@ def _eig_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, compute_vecto
 
 # Registration
 
-eigh_p.define(impl=on_host(_eigh_impl), abstract=_eigh_abstract)
-eig_p.define(impl=on_host(_eig_impl), abstract=_eig_abstract)
+eigh_p.define(impl=on_host(_eigh_impl, shared=True), abstract=_eigh_abstract)
+eig_p.define(impl=on_host(_eig_impl, shared=True), abstract=_eig_abstract)
 nonlinear(host_primitive(eigh_p), _eigh_jvp)
 nonlinear(host_primitive(eig_p), _eig_jvp)

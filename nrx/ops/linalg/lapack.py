@@ -44,6 +44,8 @@ def routine(name: str, dtype: np.dtype) -> Callable[..., Any] | None:
 
 #: Up to this size, matrices are one thread's work.
 _ALONE = 256
+#: From this size on NumPy's float64 in place of float32 costs more than calling a routine ourselves.
+_SINGLE_FROM = 32
 
 
 class _OneThread:
@@ -81,9 +83,14 @@ def _one_thread() -> AbstractContextManager:
     return nullcontext()
 
 
+def is_one_threads_work(matrices: Any) -> bool:
+    """Whether a decomposition of one of these matrices gains nothing from several threads."""
+    return max(matrices.shape[-2:], default=0) <= _ALONE
+
+
 def threads_for(matrices: Any) -> AbstractContextManager:
     """The context in which to decompose matrices."""
-    return _one_thread() if max(matrices.shape[-2:], default=0) <= _ALONE else nullcontext()
+    return _one_thread() if is_one_threads_work(matrices) else nullcontext()
 
 
 # Routines
@@ -101,6 +108,39 @@ def getrf(a: np.ndarray) -> np.ndarray | None:
         function(m, n, _address(matrix), lead, _address(places), info)
     # Of a column of NaN any row may be said to be the largest, even none.
     return np.clip(pivots - 1, np.arange(pivots.shape[1]), rows - 1)
+
+
+def is_single(matrices: np.ndarray) -> bool:
+    """Whether `gesv` is there and pays: NumPy computes in float64 for float32 too."""
+    name, n = matrices.dtype.name, matrices.shape[-1]
+    return name in ("float32", "complex64") and n >= _SINGLE_FROM and routine("gesv", matrices.dtype) is not None
+
+
+def potrf(a: np.ndarray) -> None:
+    """Put the factors in place of lower triangles (count, n, n) of hermitian matrices; NaN where there are none."""
+    function, n = routine("potrf", a.dtype), a.shape[-1]
+    assert function is not None
+    size, lead = _integers(n, n)
+    for matrix in a:
+        info = ctypes.c_int64(0)
+        function(b"U", size, _address(matrix), lead, ctypes.byref(info), *_LENGTHS[:1])  # in its order of columns
+        if info.value or np.isnan(matrix[-1, -1]):  # of NaN some libraries make no failure
+            matrix[...] = np.nan
+
+
+def gesv(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """x such that a @ x = b, for matrices (..., n, n) and (..., n, k); NaN where a is singular."""
+    function, (n, k) = routine("gesv", a.dtype), b.shape[-2:]
+    assert function is not None
+    turned, out = (np.array(x.swapaxes(-1, -2), order="C") for x in (a, b))
+    places = np.empty(n, np.int64)
+    size, rights, lead = _integers(n, k, n)
+    for matrix, right in zip(turned.reshape(-1, n, n), out.reshape(-1, k, n), strict=True):
+        info = ctypes.c_int64(0)
+        function(size, rights, _address(matrix), lead, _address(places), _address(right), lead, ctypes.byref(info))
+        if info.value:
+            right[...] = np.nan
+    return out.swapaxes(-1, -2)
 
 
 def trsm(a: np.ndarray, b: np.ndarray, *, lower: bool, unit_diagonal: bool) -> bool:

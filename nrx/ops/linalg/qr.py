@@ -129,8 +129,8 @@ def _qr_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, full_matrices:
 
 # Registration
 
-qr_p.define(impl=on_host(_qr_impl), abstract=_qr_abstract)
-geqrf_p.define(impl=on_host(_geqrf_impl), abstract=_geqrf_abstract)
+qr_p.define(impl=on_host(_qr_impl, shared=True), abstract=_qr_abstract)
+geqrf_p.define(impl=on_host(_geqrf_impl, shared=True), abstract=_geqrf_abstract)
 householder_product_p.define(impl=single(on_host(_product_impl)), abstract=_product_abstract)
 nonlinear(host_primitive(qr_p), _qr_jvp)
 for _prim in (geqrf_p, householder_product_p):

@@ -240,8 +240,8 @@ def _sqrtm_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, 
 
 # Registration
 
-hessenberg_p.define(impl=on_host(_hessenberg_impl), abstract=_hessenberg_abstract)
-schur_p.define(impl=on_host(_schur_impl), abstract=_schur_abstract)
+hessenberg_p.define(impl=on_host(_hessenberg_impl, shared=True), abstract=_hessenberg_abstract)
+schur_p.define(impl=on_host(_schur_impl, shared=True), abstract=_schur_abstract)
 for _prim in (hessenberg_p, schur_p):
     host_primitive(_prim).refuse(jvp="no derivative is known here", transpose="it is not linear")
 sylvester_p.define(impl=single(on_host(_sylvester_impl)), abstract=_sylvester_abstract)

@@ -76,6 +76,8 @@ def triangular_solve(
 
 
 def _solve_impl(xp: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    if xp is np and lapack.is_single(a):
+        return (lapack.gesv(a, b),)
     return or_nan(xp, xp.linalg.solve, a, b)
 
 

@@ -110,5 +110,5 @@ def _beyond(q: Array, x: Array) -> Array:
 
 # Registration
 
-svd_p.define(impl=on_host(_svd_impl), abstract=_svd_abstract)
+svd_p.define(impl=on_host(_svd_impl, shared=True), abstract=_svd_abstract)
 nonlinear(host_primitive(svd_p), _svd_jvp)

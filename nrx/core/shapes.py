@@ -73,7 +73,15 @@ def canonical_axes(axes: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
-    """The shape that NumPy's broadcasting gives to arrays of these shapes."""
+    """The shape that NumPy's broadcasting gives to arrays of these shapes.
+
+    Raises:
+        ShapeError: they cannot be broadcast together.
+
+    >>> import nrx
+    >>> nrx.lax.broadcast_shapes((2, 1), (3,))
+    (2, 3)
+    """
     ndim = max((len(shape) for shape in shapes), default=0)
     result: list[Any] = [1] * ndim
     for shape in shapes:

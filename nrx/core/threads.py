@@ -13,9 +13,6 @@ from nrx.core.errors import ConfigError
 from nrx.core.machine import processor_limit
 
 MAX_THREADS = 1024
-#: Elements of the first operand that are worth a thread of their own.
-_GRAIN = 1 << 14
-
 _chosen: int | None = None
 
 
@@ -43,13 +40,16 @@ def _checked(count: object, name: str) -> int:
     return count
 
 
-def in_parts(function: Callable[..., Sequence[np.ndarray]], arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+def in_parts(
+    function: Callable[..., Sequence[np.ndarray]], arrays: Sequence[np.ndarray], grain: int
+) -> Sequence[np.ndarray]:
     """`function(*arrays)`, which treats the items of their first axis alike, called for parts of them at once.
 
-    It pays for functions that release the interpreter's lock. The results do not depend on the number of threads.
+    `grain` elements of the first array are worth a thread of their own; it pays where the function releases the
+    interpreter's lock. The results do not depend on the number of threads.
     """
     count = len(arrays[0])
-    parts = min(count, arrays[0].size // _GRAIN)
+    parts = min(count, arrays[0].size // grain)
     if parts < 2 or (parts := min(parts, get_num_threads())) < 2:
         return function(*arrays)
     ends = [count * i // parts for i in range(parts + 1)]

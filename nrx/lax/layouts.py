@@ -17,14 +17,29 @@ from nrx.ops.structural import broadcast_in_dim, expand_dims, full, reshape, tra
 
 
 def broadcast(operand: Any, sizes: Sequence[int]) -> Array:
-    """`operand` repeated along new leading axes of these sizes."""
+    """`operand` repeated along new leading axes of the lengths `sizes`.
+
+    >>> import nrx
+    >>> nrx.lax.broadcast(nrx.numpy.array([1, 2]), (3,))
+    Array([[1, 2],
+           [1, 2],
+           [1, 2]], dtype=int32)
+    """
     (x,) = as_arrays("broadcast", operand)
     sizes = canonical_shape(sizes)
     return broadcast_in_dim(x, (*sizes, *x.shape), range(len(sizes), len(sizes) + x.ndim))
 
 
 def broadcast_to_rank(x: Any, rank: int) -> Array:
-    """`x` with leading axes of size 1, so that it has `rank` axes in all."""
+    """`x` with leading axes of size 1, so that it has `rank` axes in all.
+
+    Raises:
+        ShapeError: it has more already.
+
+    >>> import nrx
+    >>> nrx.lax.broadcast_to_rank(nrx.numpy.ones(3), 3).shape
+    (1, 1, 3)
+    """
     (x,) = as_arrays("broadcast_to_rank", x)
     if rank < x.ndim:
         raise ShapeError(f"broadcast_to_rank: an array of shape {show(x.shape)} has more than {rank} axes")
@@ -33,6 +48,9 @@ def broadcast_to_rank(x: Any, rank: int) -> Array:
 
 def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = None) -> Array:
     """`operand` with the axes from `start_dimension` up to, not including, `stop_dimension` made one.
+
+    Raises:
+        ArgumentError: the axes end before they start.
 
     >>> import nrx
     >>> nrx.lax.collapse(nrx.numpy.ones((2, 3, 4)), 1).shape
@@ -46,7 +64,16 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
 
 
 def stack(operands: Sequence[Any], axis: int = 0) -> Array:
-    """Arrays of one shape and dtype along a new axis."""
+    """`operands`, arrays of one shape and dtype, along a new axis.
+
+    Raises:
+        ArgumentError: there is no array.
+
+    >>> import nrx
+    >>> nrx.lax.stack([nrx.numpy.array([1, 2]), nrx.numpy.array([3, 4])], axis=1)
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     parts = as_arrays("stack", *operands)
     if not parts:
         raise ArgumentError("stack needs an array", fix="pass at least one")
@@ -55,14 +82,27 @@ def stack(operands: Sequence[Any], axis: int = 0) -> Array:
 
 
 def unstack(x: Any, axis: int = 0) -> tuple[Array, ...]:
-    """The slices of `x` along an axis, without it."""
+    """The slices of `x` along an axis, without it.
+
+    >>> import nrx
+    >>> nrx.lax.unstack(nrx.numpy.array([[1, 2], [3, 4]]))
+    (Array([1, 2], dtype=int32), Array([3, 4], dtype=int32))
+    """
     (x,) = as_arrays("unstack", x)
     at = canonical_axis(axis, x.ndim)
     return tuple(index_in_dim(x, i, at, keepdims=False) for i in range(x.shape[at]))
 
 
 def tile(operand: Any, reps: Sequence[int]) -> Array:
-    """`operand` repeated as often as `reps` says for each axis."""
+    """`operand` repeated as often as `reps` says for each axis.
+
+    Raises:
+        ShapeError: `reps` has not one number for each axis.
+
+    >>> import nrx
+    >>> nrx.lax.tile(nrx.numpy.array([1, 2]), (2,))
+    Array([1, 2, 1, 2], dtype=int32)
+    """
     (x,) = as_arrays("tile", operand)
     times = canonical_shape(reps)
     if len(times) != x.ndim:
@@ -73,12 +113,22 @@ def tile(operand: Any, reps: Sequence[int]) -> Array:
 
 
 def empty(shape: Any, dtype: Any) -> Array:
-    """An array of that shape and dtype; its elements are zeros, as everything here is deterministic."""
+    """An array of that shape and dtype; its elements are zeros, as everything here is deterministic.
+
+    >>> import nrx
+    >>> nrx.lax.empty((2,), "float32")
+    Array([0., 0.], dtype=float32)
+    """
     return full(canonical_shape(shape), 0, dtype)
 
 
 def dtype(x: Any) -> np.dtype:
-    """The dtype of an array, or the one that a number or NumPy array would get."""
+    """The dtype of an array `x`, or the one that a number or NumPy array would get.
+
+    >>> import nrx
+    >>> nrx.lax.dtype(1.5)
+    dtype('float32')
+    """
     return asarray(x, "dtype: argument").dtype
 
 
@@ -88,7 +138,17 @@ def dtype(x: Any) -> np.dtype:
 def padtype_to_pads(
     in_shape: Sequence[int], window_shape: Sequence[int], window_strides: Sequence[int], padding: str
 ) -> list[tuple[int, int]]:
-    """The (low, high) padding of each axis that 'SAME', 'SAME_LOWER' or 'VALID' stands for."""
+    """The (low, high) padding of each axis that 'SAME', 'SAME_LOWER' or 'VALID' stands for.
+
+    Args:
+        in_shape: the lengths of the axes.
+        window_shape, window_strides: the length and stride of the windows along each.
+        padding: one of the names.
+
+    >>> import nrx
+    >>> nrx.lax.padtype_to_pads((10, 10), (3, 3), (1, 2), "SAME")
+    [(1, 1), (0, 1)]
+    """
     in_shape, window = canonical_shape(in_shape), canonical_shape(window_shape)
     return list(canonical_padding("padtype_to_pads", padding, in_shape, window, tuple(window_strides)))
 
@@ -101,7 +161,14 @@ def reduce_window_shape_tuple(
     base_dilation: Sequence[int] | None = None,
     window_dilation: Sequence[int] | None = None,
 ) -> Shape:
-    """The shape that `reduce_window` gives."""
+    """The shape that `reduce_window` gives.
+
+    `operand_shape` is the shape of the operand, the other arguments are as of `reduce_window`.
+
+    >>> import nrx
+    >>> nrx.lax.reduce_window_shape_tuple((8, 8), (3, 3), (2, 2), "VALID")
+    (3, 3)
+    """
     shape = canonical_shape(operand_shape)
     window, strides, base, dilation = (
         canonical_steps("reduce_window", steps, len(shape))
@@ -114,7 +181,18 @@ def reduce_window_shape_tuple(
 def conv_shape_tuple(
     lhs_shape: Sequence[int], rhs_shape: Sequence[int], strides: Sequence[int], pads: Any, batch_group_count: int = 1
 ) -> Shape:
-    """The shape of a convolution of (batch, features, space) with (output features, input features, space)."""
+    """The shape of a convolution of (batch, features, space) with (output features, input features, space).
+
+    Args:
+        lhs_shape, rhs_shape: the shapes of the operands.
+        strides: one an axis of space.
+        pads: 'SAME', 'SAME_LOWER', 'VALID', or (low, high) pairs.
+        batch_group_count: as of `conv_general_dilated`.
+
+    >>> import nrx
+    >>> nrx.lax.conv_shape_tuple((1, 3, 8, 8), (16, 3, 3, 3), (2, 2), "VALID")
+    (1, 16, 3, 3)
+    """
     lhs, rhs = canonical_shape(lhs_shape), canonical_shape(rhs_shape)
     return (lhs[0] // batch_group_count, rhs[0], *reduce_window_shape_tuple(lhs[2:], rhs[2:], strides, pads))
 
@@ -123,7 +201,15 @@ def conv_general_shape_tuple(
     lhs_shape: Sequence[int], rhs_shape: Sequence[int], window_strides: Sequence[int], padding: Any,
     dimension_numbers: Any,
 ) -> Shape:  # fmt: skip
-    """The shape of a convolution in any layout."""
+    """The shape of a convolution in any layout.
+
+    Arguments as of `conv_shape_tuple`; `window_strides` are the strides, `padding`
+    the pads, `dimension_numbers` the layouts.
+
+    >>> import nrx
+    >>> nrx.lax.conv_general_shape_tuple((1, 8, 8, 3), (3, 3, 3, 16), (1, 1), "SAME", ("NHWC", "HWIO", "NHWC"))
+    (1, 8, 8, 16)
+    """
     lhs, rhs = canonical_shape(lhs_shape), canonical_shape(rhs_shape)
     numbers = conv_dimension_numbers(lhs, rhs, dimension_numbers)
     plain = conv_shape_tuple([lhs[i] for i in numbers.lhs_spec], [rhs[i] for i in numbers.rhs_spec],
@@ -148,6 +234,8 @@ def conv_general_dilated_patches(
     """The windows that a convolution sees: a feature for every input feature and place in the window, in that order.
 
     Arguments as of `conv_general_dilated`, with the spatial shape of the kernel in place of the kernel.
+
+    The other arguments are as of `conv_general_dilated`.
 
     >>> import nrx
     >>> nrx.lax.conv_general_dilated_patches(nrx.numpy.arange(4.0).reshape(1, 1, 4), (2,), (1,), "VALID")
@@ -181,6 +269,11 @@ def conv_general_dilated_local(
 
     `rhs` is (output features, input features * places in the window, space of the result), in the layout that
     `dimension_numbers` gives; the other arguments are as of `conv_general_dilated`.
+
+    >>> import nrx
+    >>> kernels = nrx.numpy.array([[[1.0, 10.0], [1.0, 10.0]]])  # the kernel at place i stands in column i
+    >>> nrx.lax.conv_general_dilated_local(nrx.numpy.array([[[1.0, 2.0, 3.0]]]), kernels, (1,), "VALID", (2,))
+    Array([[[ 3., 50.]]], dtype=float32)
     """
     x, kernels = as_arrays("conv_general_dilated_local", lhs, rhs)
     _, rhs_spec, out_spec = numbers = conv_dimension_numbers(x.shape, kernels.shape, dimension_numbers)

@@ -76,7 +76,12 @@ def broadcast_like(arr: Any, like_arr: Any) -> Array:
 
 
 def reciprocal(x: Any) -> Array:
-    """1 / x, elementwise."""
+    """1 / x, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.reciprocal(nrx.numpy.array([2.0, -4.0]))
+    Array([ 0.5 , -0.25], dtype=float32)
+    """
     (x,) = as_arrays("reciprocal", x)
     return div(full_like(x, 1), x)
 
@@ -189,7 +194,15 @@ def scatter_sub(
     unique_indices: bool = False,
     mode: Any = None,
 ) -> Array:
-    """`operand` with `updates` subtracted from the windows that the indices name."""
+    """`operand` with `updates` subtracted from the windows that the indices name.
+
+    Arguments as of `scatter`.
+
+    >>> import nrx
+    >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+    >>> nrx.lax.scatter_sub(nrx.numpy.zeros(3), nrx.numpy.array([[1], [1]]), nrx.numpy.ones(2), rows)
+    Array([ 0., -2.,  0.], dtype=float32)
+    """
     return scatter_add(
         operand, scatter_indices, neg(updates), dimension_numbers,
         indices_are_sorted=indices_are_sorted, unique_indices=unique_indices, mode=mode,
@@ -238,6 +251,16 @@ def approx_max_k(
     """The `k` largest elements along an axis and their indices: here exactly those of `top_k`.
 
     What tunes the approximation of other libraries is accepted and changes nothing.
+
+    Args:
+        operand: an array of real numbers.
+        k: how many.
+        reduction_dimension: the axis.
+        recall_target, reduction_input_size_override, aggregate_to_topk: without effect.
+
+    >>> import nrx
+    >>> nrx.lax.approx_max_k(nrx.numpy.array([3.0, 9.0, 5.0]), 2)
+    (Array([9., 5.], dtype=float32), Array([1, 2], dtype=int32))
     """
     return top_k(operand, k, axis=reduction_dimension)
 
@@ -250,7 +273,12 @@ def approx_min_k(
     reduction_input_size_override: int = -1,
     aggregate_to_topk: bool = True,
 ) -> tuple[Array, Array]:
-    """The `k` smallest elements along an axis and their indices; see `approx_max_k`."""
+    """The `k` smallest elements along an axis and their indices; see `approx_max_k`.
+
+    >>> import nrx
+    >>> nrx.lax.approx_min_k(nrx.numpy.array([3.0, 9.0, 5.0]), 2)
+    (Array([3., 5.], dtype=float32), Array([0, 2], dtype=int32))
+    """
     values, indices = top_k(neg(operand), k, axis=reduction_dimension)
     return neg(values), indices
 
@@ -315,22 +343,42 @@ def ragged_dot(
 
 
 def optimization_barrier(operand: Any) -> Any:
-    """The arrays of a pytree as they are: the compiler never changes results, so there is nothing to keep apart."""
+    """The arrays of a tree `operand` as they are: the compiler never changes results, so nothing is to keep apart.
+
+    >>> import nrx
+    >>> nrx.lax.optimization_barrier((1.0, 2.0))
+    (Array(1., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
+    """
     return tree_map(asarray, operand)
 
 
 def create_token(_: Any = None) -> Array:
-    """A value that stands for a point in time; effects are in order here without it."""
+    """A value that stands for a point in time; effects are in order here without it.
+
+    Args:
+        _: accepted for JAX's sake.
+
+    >>> import nrx
+    >>> token = nrx.lax.create_token()
+    """
     return full((0,), False, dtypes.bool_)
 
 
 def after_all(*operands: Any) -> Array:
-    """A token that comes after others."""
+    """A token that comes after `operands`, which are tokens.
+
+    >>> import nrx
+    >>> token = nrx.lax.after_all(nrx.lax.create_token())
+    """
     return create_token()
 
 
 def dce_sink(val: Any) -> None:
-    """Nothing: it keeps no value alive."""
+    """Nothing: it keeps no value `val` alive.
+
+    >>> import nrx
+    >>> nrx.lax.dce_sink(1.0)
+    """
 
 
 def platform_dependent(*args: Any, default: Callable | None = None, **per_platform: Callable) -> Any:

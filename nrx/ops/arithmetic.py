@@ -24,47 +24,96 @@ from nrx.ops.structural import full_like, instantiate, linear_jvp, zeros_like
 
 
 def neg(x: Any) -> Array:
-    """-x, elementwise."""
+    """-x, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.neg(nrx.numpy.array([1.0, -2.0]))
+    Array([-1.,  2.], dtype=float32)
+    """
     return neg_p.bind(*as_arrays("neg", x))
 
 
 def add(x: Any, y: Any) -> Array:
-    """x + y, elementwise."""
+    """x + y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.add(nrx.numpy.array([1, 2]), 10)
+    Array([11, 12], dtype=int32)
+    """
     return add_p.bind(*lift_same("add", x, y))
 
 
 def sub(x: Any, y: Any) -> Array:
-    """x - y, elementwise."""
+    """x - y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.sub(nrx.numpy.array([1, 2]), 10)
+    Array([-9, -8], dtype=int32)
+    """
     return sub_p.bind(*lift_same("sub", x, y))
 
 
 def mul(x: Any, y: Any) -> Array:
-    """x * y, elementwise."""
+    """x * y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.mul(nrx.numpy.array([1, 2]), 10)
+    Array([10, 20], dtype=int32)
+    """
     return mul_p.bind(*lift_same("mul", x, y))
 
 
 def div(x: Any, y: Any) -> Array:
-    """x / y, elementwise; integers divide towards zero."""
+    """x / y, elementwise; integers divide towards zero.
+
+    >>> import nrx
+    >>> nrx.lax.div(nrx.numpy.array([7, -7]), 2)
+    Array([ 3, -3], dtype=int32)
+    """
     return div_p.bind(*lift_same("div", x, y))
 
 
 def rem(x: Any, y: Any) -> Array:
-    """The remainder of x / y with the sign of x (C's fmod), elementwise."""
+    """The remainder of x / y with the sign of x (C's fmod), elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.rem(nrx.numpy.array([7, -7]), 4)
+    Array([ 3, -3], dtype=int32)
+    """
     return rem_p.bind(*lift_same("rem", x, y))
 
 
 def max(x: Any, y: Any) -> Array:
-    """The larger of x and y, elementwise; NaN if either is. Complex numbers compare lexicographically."""
+    """The larger of x and y, elementwise; NaN if either is. Complex numbers compare lexicographically.
+
+    >>> import nrx
+    >>> nrx.lax.max(nrx.numpy.array([1.0, 5.0]), 3.0)
+    Array([3., 5.], dtype=float32)
+    """
     return max_p.bind(*lift_same("max", x, y))
 
 
 def min(x: Any, y: Any) -> Array:
-    """The smaller of x and y, elementwise; NaN if either is. Complex numbers compare lexicographically."""
+    """The smaller of x and y, elementwise; NaN if either is. Complex numbers compare lexicographically.
+
+    >>> import nrx
+    >>> nrx.lax.min(nrx.numpy.array([1.0, 5.0]), 3.0)
+    Array([1., 3.], dtype=float32)
+    """
     return min_p.bind(*lift_same("min", x, y))
 
 
 def integer_pow(x: Any, y: int) -> Array:
-    """x to the power of a fixed Python integer, elementwise, by repeated multiplication."""
+    """x to the power of a fixed Python integer, elementwise, by repeated multiplication.
+
+    Raises:
+        ArgumentError: y is not a Python integer.
+        DTypeError: x is an integer array, and y is negative.
+
+    >>> import nrx
+    >>> nrx.lax.integer_pow(nrx.numpy.array([2.0, -3.0]), 3)
+    Array([  8., -27.], dtype=float32)
+    """
     if type(y) is not int:
         raise ArgumentError(f"integer_pow: the exponent must be a Python int, got {y!r}", fix="use nrx.lax.pow")
     (x,) = as_arrays("integer_pow", x)
@@ -76,27 +125,55 @@ def integer_pow(x: Any, y: int) -> Array:
 
 
 def square(x: Any) -> Array:
-    """x * x, elementwise."""
+    """x * x, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.square(nrx.numpy.array([3.0, -4.0]))
+    Array([ 9., 16.], dtype=float32)
+    """
     return integer_pow(x, 2)
 
 
 def sign(x: Any) -> Array:
-    """-1, 0 or 1 by the sign of x, elementwise; x / |x| of a complex number."""
+    """-1, 0 or 1 by the sign of x, elementwise; x / |x| of a complex number.
+
+    >>> import nrx
+    >>> nrx.lax.sign(nrx.numpy.array([-3.0, 0.0, 5.0]))
+    Array([-1.,  0.,  1.], dtype=float32)
+    """
     return sign_p.bind(*as_arrays("sign", x))
 
 
 def floor(x: Any) -> Array:
-    """The largest integer not above x, elementwise."""
+    """The largest integer not above x, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.floor(nrx.numpy.array([1.5, -1.5]))
+    Array([ 1., -2.], dtype=float32)
+    """
     return floor_p.bind(*as_arrays("floor", x))
 
 
 def ceil(x: Any) -> Array:
-    """The smallest integer not below x, elementwise."""
+    """The smallest integer not below x, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.ceil(nrx.numpy.array([1.5, -1.5]))
+    Array([ 2., -1.], dtype=float32)
+    """
     return ceil_p.bind(*as_arrays("ceil", x))
 
 
 def round(x: Any, rounding_method: int = 0) -> Array:
-    """The nearest integer, elementwise; halves go away from zero (method 0) or to the even one (method 1)."""
+    """The nearest integer, elementwise; halves go away from zero (method 0) or to the even one (method 1).
+
+    Raises:
+        ArgumentError: there is no such method.
+
+    >>> import nrx
+    >>> nrx.lax.round(nrx.numpy.array([0.5, 1.5, 2.5])), nrx.lax.round(nrx.numpy.array([0.5, 1.5, 2.5]), 1)
+    (Array([1., 2., 3.], dtype=float32), Array([0., 2., 2.], dtype=float32))
+    """
     (x,) = as_arrays("round", x)
     if rounding_method not in (0, 1):
         raise ArgumentError(f"round: the method is 0 (away from zero) or 1 (to even), got {rounding_method!r}")
@@ -104,33 +181,65 @@ def round(x: Any, rounding_method: int = 0) -> Array:
 
 
 def nextafter(x: Any, y: Any) -> Array:
-    """The next representable number after x towards y, elementwise."""
+    """The next representable number after x towards y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.nextafter(nrx.numpy.float32(0.0), nrx.numpy.float32(1.0)) > 0
+    Array(True, dtype=bool)
+    """
     return nextafter_p.bind(*lift_same("nextafter", x, y))
 
 
 def abs(x: Any) -> Array:
-    """The absolute value, elementwise; of a complex number its real modulus."""
+    """The absolute value, elementwise; of a complex number its real modulus.
+
+    >>> import nrx
+    >>> nrx.lax.abs(nrx.numpy.array([-2.0, 3 + 4j]))
+    Array([2., 5.], dtype=float32)
+    """
     return abs_p.bind(*as_arrays("abs", x))
 
 
 def real(x: Any) -> Array:
-    """The real part of a complex array."""
+    """The real part of a complex array `x`.
+
+    >>> import nrx
+    >>> nrx.lax.real(nrx.numpy.array([1 + 2j]))
+    Array([1.], dtype=float32)
+    """
     return real_p.bind(*as_arrays("real", x))
 
 
 def imag(x: Any) -> Array:
-    """The imaginary part of a complex array."""
+    """The imaginary part of a complex array `x`.
+
+    >>> import nrx
+    >>> nrx.lax.imag(nrx.numpy.array([1 + 2j]))
+    Array([2.], dtype=float32)
+    """
     return imag_p.bind(*as_arrays("imag", x))
 
 
 def conj(x: Any) -> Array:
-    """The complex conjugate; a real array as complex."""
+    """The complex conjugate of `x`; a real array as complex.
+
+    >>> import nrx
+    >>> nrx.lax.conj(nrx.numpy.array([1 + 2j]))
+    Array([1.-2.j], dtype=complex64)
+    """
     (x,) = as_arrays("conj", x)
     return conj_p.bind(x) if dtypes.is_complex(x.dtype) else complex(x, full_like(x, 0))
 
 
 def complex(x: Any, y: Any) -> Array:
-    """x + iy of float32 or float64 arrays."""
+    """x + iy of float32 or float64 arrays.
+
+    `x` and `y` have one shape and dtype.
+
+    >>> import nrx
+    >>> nrx.lax.complex(nrx.numpy.array([1.0, 2.0]), nrx.numpy.array([0.0, -1.0]))
+    Array([1.+0.j, 2.-1.j], dtype=complex64)
+    """
     return complex_p.bind(*lift_same("complex", x, y))
 
 

@@ -119,7 +119,14 @@ def conv(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Array:
-    """The convolution of `lhs` (N, C, …) with `rhs` (O, I, …) without dilation; `padding` is a name."""
+    """The convolution of `lhs` (N, C, …) with `rhs` (O, I, …) without dilation; `padding` is a name.
+
+    `window_strides`, `precision` and `preferred_element_type` are as of `conv_general_dilated`.
+
+    >>> import nrx
+    >>> nrx.lax.conv(nrx.numpy.ones((1, 3, 8, 8)), nrx.numpy.ones((16, 3, 3, 3)), (1, 1), "SAME").shape
+    (1, 16, 8, 8)
+    """
     return conv_general_dilated(
         lhs, rhs, window_strides, padding, precision=precision, preferred_element_type=preferred_element_type
     )
@@ -135,7 +142,15 @@ def conv_with_general_padding(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Array:
-    """The convolution of `lhs` (N, C, …) with `rhs` (O, I, …) without groups."""
+    """The convolution of `lhs` (N, C, …) with `rhs` (O, I, …) without groups.
+
+    The other arguments are as of `conv_general_dilated`.
+
+    >>> import nrx
+    >>> image, kernel = nrx.numpy.ones((1, 3, 8, 8)), nrx.numpy.ones((16, 3, 3, 3))
+    >>> nrx.lax.conv_with_general_padding(image, kernel, (1, 1), [(0, 0), (1, 1)], None, (2, 2)).shape
+    (1, 16, 4, 6)
+    """
     return conv_general_dilated(
         lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation,
         precision=precision, preferred_element_type=preferred_element_type,
@@ -160,6 +175,12 @@ def conv_transpose(
     `use_consistent_padding`, are those of the convolution that is transposed. `transpose_kernel` flips the kernel and
     swaps its features, which gives that convolution's gradient. Layouts are by default ("NHWC", "HWIO", "NHWC") and so
     on for other ranks.
+
+    `rhs_dilation`, `dimension_numbers`, `precision` and `preferred_element_type` are as of `conv_general_dilated`.
+
+    >>> import nrx
+    >>> nrx.lax.conv_transpose(nrx.numpy.ones((1, 4, 4, 3)), nrx.numpy.ones((3, 3, 3, 16)), (2, 2), "SAME").shape
+    (1, 8, 8, 16)
     """
     lhs, rhs = as_arrays("conv_transpose", lhs, rhs)
     if dimension_numbers is None:
@@ -190,6 +211,19 @@ def conv_dimension_numbers(lhs_shape: Shape, rhs_shape: Shape, dimension_numbers
 
     The strings name axes: N (batch) and C (feature) of lhs and result, O and I (output and input feature) of rhs; any
     other letters are spatial axes, in the order that rhs has them.
+
+    Args:
+        lhs_shape, rhs_shape: the shapes of the operands.
+        dimension_numbers: the layouts.
+
+    Raises:
+        ShapeError: the shapes have not the same number of axes, at least 2, or the layouts are of another.
+        ArgumentTypeError: the layouts are none.
+        ArgumentError: a string does not name every axis once.
+
+    >>> import nrx
+    >>> nrx.lax.conv_dimension_numbers((1, 8, 8, 3), (3, 3, 3, 16), ("NHWC", "HWIO", "NHWC"))
+    ConvDimensionNumbers(lhs_spec=(0, 3, 1, 2), rhs_spec=(3, 2, 0, 1), out_spec=(0, 3, 1, 2))
     """
     ndim = len(lhs_shape)
     if ndim != len(rhs_shape) or ndim < 2:

@@ -35,27 +35,52 @@ cumlogsumexp_p = Primitive("cumlogsumexp")
 
 
 def cumsum(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
-    """The sums of the elements so far along an axis (from its end if `reverse`); integers wrap."""
+    """The sums of the elements of `operand` so far along an axis (from its end if `reverse`); integers wrap.
+
+    >>> import nrx
+    >>> nrx.lax.cumsum(nrx.numpy.array([1, 2, 3]))
+    Array([1, 3, 6], dtype=int32)
+    """
     return _cumulate(cumsum_p, operand, axis, reverse)
 
 
 def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
-    """The products of the elements so far along an axis (from its end if `reverse`); integers wrap."""
+    """The products of the elements of `operand` so far along an axis (from its end if `reverse`); integers wrap.
+
+    >>> import nrx
+    >>> nrx.lax.cumprod(nrx.numpy.array([1, 2, 3]), reverse=True)
+    Array([6, 6, 3], dtype=int32)
+    """
     return _cumulate(cumprod_p, operand, axis, reverse)
 
 
 def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
-    """The largest of the elements so far along an axis (from its end if `reverse`); NaN from the first NaN on."""
+    """The largest of the elements of `operand` so far along an axis (from its end if `reverse`); NaN after a NaN.
+
+    >>> import nrx
+    >>> nrx.lax.cummax(nrx.numpy.array([1, 5, 3]))
+    Array([1, 5, 5], dtype=int32)
+    """
     return _cumulate(cummax_p, operand, axis, reverse)
 
 
 def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
-    """The smallest of the elements so far along an axis (from its end if `reverse`); NaN from the first NaN on."""
+    """The smallest of the elements of `operand` so far along an axis (from its end if `reverse`); NaN after a NaN.
+
+    >>> import nrx
+    >>> nrx.lax.cummin(nrx.numpy.array([4, 5, 3]))
+    Array([4, 4, 3], dtype=int32)
+    """
     return _cumulate(cummin_p, operand, axis, reverse)
 
 
 def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
-    """log(cumsum(exp(operand))) along an axis (from its end if `reverse`), without overflow."""
+    """log(cumsum(exp(operand))) along an axis (from its end if `reverse`), without overflow.
+
+    >>> import nrx
+    >>> nrx.lax.cumlogsumexp(nrx.numpy.array([0.0, 0.0, 1000.0])).round(3)
+    Array([0.00e+00, 6.93e-01, 1.00e+03], dtype=float32)
+    """
     return _cumulate(cumlogsumexp_p, operand, axis, reverse)
 
 

@@ -54,6 +54,12 @@ def dot_general(
     `dimension_numbers` is ((lhs contracting, rhs contracting), (lhs batch, rhs batch)). The result has the batch axes,
     the free axes of lhs, then those of rhs. Narrow floats accumulate in float32; integers wrap. The dtype is that of
     the operands, or `preferred_element_type`, with which the operands may be of two floating dtypes.
+
+    `precision` makes no difference.
+
+    >>> import nrx
+    >>> nrx.lax.dot_general(nrx.numpy.ones((5, 2, 3)), nrx.numpy.ones((5, 4, 3)), (((2,), (2,)), ((0,), (0,)))).shape
+    (5, 2, 4)
     """
     lhs, rhs = as_arrays("dot_general", lhs, rhs)
     numbers = _canonical_numbers(dimension_numbers, lhs.ndim, rhs.ndim)
@@ -61,7 +67,17 @@ def dot_general(
 
 
 def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any = None) -> Array:
-    """The product of vectors and matrices: the last axis of `lhs` with the first of `rhs`."""
+    """The product of vectors and matrices: the last axis of `lhs` with the first of `rhs`.
+
+    `precision` makes no difference; `preferred_element_type` is the dtype of the result.
+
+    Raises:
+        ShapeError: the lengths differ, or an operand is not a vector or a matrix.
+
+    >>> import nrx
+    >>> nrx.lax.dot(nrx.numpy.array([[1, 2], [3, 4]]), nrx.numpy.array([1, 10]))
+    Array([21, 43], dtype=int32)
+    """
     lhs, rhs = as_arrays("dot", lhs, rhs)
     if not (lhs.ndim in (1, 2) and rhs.ndim in (1, 2) and lhs.shape[-1] == rhs.shape[0]):
         raise ShapeError(
@@ -72,7 +88,14 @@ def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any =
 
 
 def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
-    """Matrix products of the last two axes, one for each index of the axes before them, which must be equal."""
+    """Products of matrices `lhs` (…, m, k) and `rhs` (…, k, n), one for each index of the leading axes, which agree.
+
+    `precision` makes no difference: products are exact to rounding.
+
+    >>> import nrx
+    >>> nrx.lax.batch_matmul(nrx.numpy.ones((5, 2, 3)), nrx.numpy.ones((5, 3, 4))).shape
+    (5, 2, 4)
+    """
     lhs, rhs = as_arrays("batch_matmul", lhs, rhs)
     if lhs.ndim < 2 or lhs.ndim != rhs.ndim:
         raise ShapeError(

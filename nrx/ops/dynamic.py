@@ -48,7 +48,18 @@ def dynamic_slice(
     *,
     allow_negative_indices: bool | Sequence[bool] = True,
 ) -> Array:
-    """The part of `operand` of shape `slice_sizes` that begins at `start_indices`, one integer scalar an axis."""
+    """The part of `operand` of shape `slice_sizes` that begins at `start_indices`, one integer scalar an axis.
+
+    Args:
+        operand: an array.
+        start_indices: they may be traced. Where the part would reach over the end, it begins earlier.
+        slice_sizes: fixed lengths.
+        allow_negative_indices: whether negative indices count from the end; one answer, or one for each axis.
+
+    >>> import nrx
+    >>> nrx.lax.dynamic_slice(nrx.numpy.arange(10), (3,), (4,)), nrx.lax.dynamic_slice(nrx.numpy.arange(10), (8,), (4,))
+    (Array([3, 4, 5, 6], dtype=int32), Array([6, 7, 8, 9], dtype=int32))
+    """
     (operand,) = as_arrays("dynamic_slice", operand)
     starts = _starts("dynamic_slice", operand.aval, start_indices, allow_negative_indices)
     return dynamic_slice_p.bind(operand, *starts, slice_sizes=canonical_shape(slice_sizes))
@@ -57,7 +68,14 @@ def dynamic_slice(
 def dynamic_update_slice(
     operand: Any, update: Any, start_indices: Any, *, allow_negative_indices: bool | Sequence[bool] = True
 ) -> Array:
-    """`operand` with `update` in place of the part of its shape that begins at `start_indices`."""
+    """`operand` with `update` in place of the part of its shape that begins at `start_indices`.
+
+    The other arguments are as of `dynamic_slice`.
+
+    >>> import nrx
+    >>> nrx.lax.dynamic_update_slice(nrx.numpy.zeros(5), nrx.numpy.ones(2), (1,))
+    Array([0., 1., 1., 0., 0.], dtype=float32)
+    """
     operand, update = as_arrays("dynamic_update_slice", operand, update)
     starts = _starts("dynamic_update_slice", operand.aval, start_indices, allow_negative_indices)
     return dynamic_update_slice_p.bind(operand, update, *starts)
@@ -66,7 +84,15 @@ def dynamic_update_slice(
 def dynamic_slice_in_dim(
     operand: Any, start_index: Any, slice_size: int, axis: int = 0, *, allow_negative_indices: bool = True
 ) -> Array:
-    """`dynamic_slice` along one axis, with all of the others."""
+    """`dynamic_slice` along one axis, with all of the others.
+
+    Arguments as of `dynamic_slice`, for the one axis: `start_index` and `slice_size`.
+
+    >>> import nrx
+    >>> nrx.lax.dynamic_slice_in_dim(nrx.numpy.array([[1, 2, 3], [4, 5, 6]]), 1, 2, axis=1)
+    Array([[2, 3],
+           [5, 6]], dtype=int32)
+    """
     (operand,) = as_arrays("dynamic_slice_in_dim", operand)
     axis = canonical_axis(axis, operand.ndim)
     starts, sizes = list(filled(operand.shape, 0)), list(operand.shape)
@@ -77,7 +103,14 @@ def dynamic_slice_in_dim(
 def dynamic_index_in_dim(
     operand: Any, index: Any, axis: int = 0, keepdims: bool = True, *, allow_negative_indices: bool = True
 ) -> Array:
-    """The element at `index` along one axis, which stays with length 1 if `keepdims`."""
+    """The element at `index` along one axis, which stays with length 1 if `keepdims`.
+
+    The other arguments are as of `dynamic_slice`.
+
+    >>> import nrx
+    >>> nrx.lax.dynamic_index_in_dim(nrx.numpy.array([[1, 2, 3], [4, 5, 6]]), 1, keepdims=False)
+    Array([4, 5, 6], dtype=int32)
+    """
     part = dynamic_slice_in_dim(operand, index, 1, axis, allow_negative_indices=allow_negative_indices)
     return part if keepdims else reshape(part, without(part.shape, [canonical_axis(axis, part.ndim)]))
 
@@ -85,7 +118,15 @@ def dynamic_index_in_dim(
 def dynamic_update_slice_in_dim(
     operand: Any, update: Any, start_index: Any, axis: int, *, allow_negative_indices: bool = True
 ) -> Array:
-    """`dynamic_update_slice` along one axis, from the beginning of the others."""
+    """`dynamic_update_slice` along one axis, from the beginning of the others.
+
+    The other arguments are as of `dynamic_slice_in_dim`.
+
+    >>> import nrx
+    >>> nrx.lax.dynamic_update_slice_in_dim(nrx.numpy.zeros((2, 3)), nrx.numpy.ones((2, 1)), 2, axis=1)
+    Array([[0., 0., 1.],
+           [0., 0., 1.]], dtype=float32)
+    """
     (operand,) = as_arrays("dynamic_update_slice_in_dim", operand)
     starts = list(filled(operand.shape, 0))
     starts[canonical_axis(axis, operand.ndim)] = start_index
@@ -95,7 +136,15 @@ def dynamic_update_slice_in_dim(
 def dynamic_update_index_in_dim(
     operand: Any, update: Any, index: Any, axis: int, *, allow_negative_indices: bool = True
 ) -> Array:
-    """`operand` with `update` in place of its element at `index` along one axis, which `update` may lack."""
+    """`operand` with `update` in place of its element at `index` along one axis, which `update` may lack.
+
+    The other arguments are as of `dynamic_slice`.
+
+    >>> import nrx
+    >>> nrx.lax.dynamic_update_index_in_dim(nrx.numpy.zeros((2, 3)), nrx.numpy.ones(3), 0, axis=0)
+    Array([[1., 1., 1.],
+           [0., 0., 0.]], dtype=float32)
+    """
     operand, update = as_arrays("dynamic_update_index_in_dim", operand, update)
     axis = canonical_axis(axis, operand.ndim)
     if update.ndim != operand.ndim:

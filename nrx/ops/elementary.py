@@ -25,47 +25,92 @@ from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like
 
 
 def exp(x: Any) -> Array:
-    """e to the power of x, elementwise."""
+    """e to the power of x, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.exp(nrx.numpy.array([0.0, -nrx.numpy.inf]))
+    Array([1., 0.], dtype=float32)
+    """
     return exp_p.bind(*as_arrays("exp", x))
 
 
 def exp2(x: Any) -> Array:
-    """2 to the power of x, elementwise."""
+    """2 to the power of x, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.exp2(nrx.numpy.array([0.0, 3.0, -1.0]))
+    Array([1. , 8. , 0.5], dtype=float32)
+    """
     return exp2_p.bind(*as_arrays("exp2", x))
 
 
 def log(x: Any) -> Array:
-    """The natural logarithm, elementwise: -inf at 0, NaN at negative real numbers."""
+    """The natural logarithm, elementwise: -inf at 0, NaN at negative real numbers.
+
+    >>> import nrx
+    >>> nrx.lax.log(nrx.numpy.array([1.0, 0.0, -1.0]))
+    Array([  0., -inf,  nan], dtype=float32)
+    """
     return log_p.bind(*as_arrays("log", x))
 
 
 def expm1(x: Any) -> Array:
-    """exp(x) - 1, elementwise, exact for small x."""
+    """exp(x) - 1, elementwise, exact for small x.
+
+    >>> import nrx
+    >>> nrx.lax.expm1(1e-10)
+    Array(1.e-10, dtype=float32, weak_type=True)
+    """
     return expm1_p.bind(*as_arrays("expm1", x))
 
 
 def log1p(x: Any) -> Array:
-    """log(1 + x), elementwise, exact for small x."""
+    """log(1 + x), elementwise, exact for small x.
+
+    >>> import nrx
+    >>> nrx.lax.log1p(1e-10)
+    Array(1.e-10, dtype=float32, weak_type=True)
+    """
     return log1p_p.bind(*as_arrays("log1p", x))
 
 
 def sqrt(x: Any) -> Array:
-    """The square root, elementwise: NaN at negative real numbers."""
+    """The square root, elementwise: NaN at negative real numbers.
+
+    >>> import nrx
+    >>> nrx.lax.sqrt(nrx.numpy.array([4.0, 0.25, -1.0]))
+    Array([2. , 0.5, nan], dtype=float32)
+    """
     return sqrt_p.bind(*as_arrays("sqrt", x))
 
 
 def rsqrt(x: Any) -> Array:
-    """1 / sqrt(x), elementwise."""
+    """1 / sqrt(x), elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.rsqrt(nrx.numpy.array([4.0, 0.25]))
+    Array([0.5, 2. ], dtype=float32)
+    """
     return rsqrt_p.bind(*as_arrays("rsqrt", x))
 
 
 def cbrt(x: Any) -> Array:
-    """The real cube root of real numbers, elementwise."""
+    """The real cube root of real numbers, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.cbrt(nrx.numpy.array([8.0, -8.0])).round(5)
+    Array([ 2., -2.], dtype=float32)
+    """
     return cbrt_p.bind(*as_arrays("cbrt", x))
 
 
 def pow(x: Any, y: Any) -> Array:
-    """x to the power of y, elementwise; y has the dtype of x or is an integer. 0 to the power of 0 is 1."""
+    """x to the power of y, elementwise; y has the dtype of x or is an integer. 0 to the power of 0 is 1.
+
+    >>> import nrx
+    >>> nrx.lax.pow(nrx.numpy.array([2.0, 3.0]), 2)
+    Array([4., 9.], dtype=float32)
+    """
     exponent = as_arrays("pow", x, y)[1]
     if not dtypes.is_integer(exponent.dtype):
         return pow_p.bind(*lift_same("pow", x, y))
@@ -78,72 +123,142 @@ def pow(x: Any, y: Any) -> Array:
 
 
 def logistic(x: Any) -> Array:
-    """1 / (1 + exp(-x)), elementwise."""
+    """1 / (1 + exp(-x)), elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.logistic(nrx.numpy.array([-nrx.numpy.inf, 0.0, nrx.numpy.inf]))
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     return logistic_p.bind(*as_arrays("logistic", x))
 
 
 def sin(x: Any) -> Array:
-    """The sine, elementwise."""
+    """The sine, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.sin(nrx.numpy.array([0.0, 0.5])).round(3)
+    Array([0.   , 0.479], dtype=float32)
+    """
     return sin_p.bind(*as_arrays("sin", x))
 
 
 def cos(x: Any) -> Array:
-    """The cosine, elementwise."""
+    """The cosine, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.cos(nrx.numpy.array([0.0, 0.5])).round(3)
+    Array([1.   , 0.878], dtype=float32)
+    """
     return cos_p.bind(*as_arrays("cos", x))
 
 
 def tan(x: Any) -> Array:
-    """The tangent, elementwise."""
+    """The tangent, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.tan(nrx.numpy.array([0.0, 0.5])).round(3)
+    Array([0.   , 0.546], dtype=float32)
+    """
     return tan_p.bind(*as_arrays("tan", x))
 
 
 def asin(x: Any) -> Array:
-    """The inverse sine, elementwise: NaN at real numbers outside [-1, 1]."""
+    """The inverse sine, elementwise: NaN at real numbers outside [-1, 1].
+
+    >>> import nrx
+    >>> nrx.lax.asin(nrx.numpy.array([0.0, 1.0, 2.0])).round(3)
+    Array([0.   , 1.571,   nan], dtype=float32)
+    """
     return asin_p.bind(*as_arrays("asin", x))
 
 
 def acos(x: Any) -> Array:
-    """The inverse cosine, elementwise: NaN at real numbers outside [-1, 1]."""
+    """The inverse cosine, elementwise: NaN at real numbers outside [-1, 1].
+
+    >>> import nrx
+    >>> nrx.lax.acos(nrx.numpy.array([1.0, 0.0, 2.0])).round(3)
+    Array([0.   , 1.571,   nan], dtype=float32)
+    """
     return acos_p.bind(*as_arrays("acos", x))
 
 
 def atan(x: Any) -> Array:
-    """The inverse tangent, elementwise."""
+    """The inverse tangent, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.atan(nrx.numpy.array([0.0, 1.0])).round(3)
+    Array([0.   , 0.785], dtype=float32)
+    """
     return atan_p.bind(*as_arrays("atan", x))
 
 
 def atan2(x: Any, y: Any) -> Array:
-    """The angle, in [-pi, pi], of the point with ordinate x and abscissa y, elementwise."""
+    """The angle, in [-pi, pi], of the point with ordinate x and abscissa y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.atan2(nrx.numpy.array([0.0, 1.0]), nrx.numpy.array([1.0, 0.0])).round(3)
+    Array([0.   , 1.571], dtype=float32)
+    """
     return atan2_p.bind(*lift_same("atan2", x, y))
 
 
 def sinh(x: Any) -> Array:
-    """The hyperbolic sine, elementwise."""
+    """The hyperbolic sine, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.sinh(nrx.numpy.array([0.0, 1.0])).round(3)
+    Array([0.   , 1.175], dtype=float32)
+    """
     return sinh_p.bind(*as_arrays("sinh", x))
 
 
 def cosh(x: Any) -> Array:
-    """The hyperbolic cosine, elementwise."""
+    """The hyperbolic cosine, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.cosh(nrx.numpy.array([0.0, 1.0])).round(3)
+    Array([1.   , 1.543], dtype=float32)
+    """
     return cosh_p.bind(*as_arrays("cosh", x))
 
 
 def tanh(x: Any) -> Array:
-    """The hyperbolic tangent, elementwise."""
+    """The hyperbolic tangent, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.tanh(nrx.numpy.array([0.0, 1.0])).round(3)
+    Array([0.   , 0.762], dtype=float32)
+    """
     return tanh_p.bind(*as_arrays("tanh", x))
 
 
 def asinh(x: Any) -> Array:
-    """The inverse hyperbolic sine, elementwise."""
+    """The inverse hyperbolic sine, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.asinh(nrx.numpy.array([0.0, 1.0])).round(3)
+    Array([0.   , 0.881], dtype=float32)
+    """
     return asinh_p.bind(*as_arrays("asinh", x))
 
 
 def acosh(x: Any) -> Array:
-    """The inverse hyperbolic cosine, elementwise: NaN at real numbers below 1."""
+    """The inverse hyperbolic cosine, elementwise: NaN at real numbers below 1.
+
+    >>> import nrx
+    >>> nrx.lax.acosh(nrx.numpy.array([1.0, 2.0, 0.0])).round(3)
+    Array([0.   , 1.317,   nan], dtype=float32)
+    """
     return acosh_p.bind(*as_arrays("acosh", x))
 
 
 def atanh(x: Any) -> Array:
-    """The inverse hyperbolic tangent, elementwise: NaN at real numbers outside [-1, 1]."""
+    """The inverse hyperbolic tangent, elementwise: NaN at real numbers outside [-1, 1].
+
+    >>> import nrx
+    >>> nrx.lax.atanh(nrx.numpy.array([0.0, 0.5, 2.0])).round(3)
+    Array([0.   , 0.549,   nan], dtype=float32)
+    """
     return atanh_p.bind(*as_arrays("atanh", x))
 
 

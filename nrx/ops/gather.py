@@ -37,6 +37,21 @@ def gather(
 
     Filling windows (mode "fill", the default) without a `fill_value` takes NaN, the lowest signed or highest unsigned
     integer, or True.
+
+    Args:
+        operand: an array.
+        start_indices: integers of shape (..., number of indexed axes): where each window begins.
+        dimension_numbers: which axes of `operand` the indices count along, and which of the result belong to windows.
+        slice_sizes: one length an axis of `operand`.
+        unique_indices, indices_are_sorted: promises, which are not needed.
+        mode: what an index outside gives: "fill", "clip" or "promise_in_bounds".
+        fill_value: the elements of windows that are filled.
+
+    >>> import nrx
+    >>> columns = nrx.lax.GatherDimensionNumbers((0,), collapsed_slice_dims=(1,), start_index_map=(1,))
+    >>> nrx.lax.gather(nrx.numpy.array([[1, 2, 3], [4, 5, 6]]), nrx.numpy.array([[2], [0]]), columns, (2, 1))
+    Array([[3, 1],
+           [6, 4]], dtype=int32)
     """
     operand, start_indices = as_arrays("gather", operand, start_indices)
     mode = GatherScatterMode.from_any(mode)

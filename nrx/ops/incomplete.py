@@ -38,17 +38,32 @@ def igamma(a: Any, x: Any) -> Array:
 
 
 def igammac(a: Any, x: Any) -> Array:
-    """1 - igamma(a, x), elementwise, without cancellation."""
+    """1 - igamma(a, x), elementwise, without cancellation.
+
+    >>> import nrx
+    >>> nrx.lax.igammac(2.0, 3.0).round(4)
+    Array(0.1991, dtype=float32, weak_type=True)
+    """
     return igammac_p.bind(*lift_same("igammac", a, x))
 
 
 def igamma_grad_a(a: Any, x: Any) -> Array:
-    """The derivative of igamma(a, x) in a, elementwise."""
+    """The derivative of igamma(a, x) in a, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.igamma_grad_a(2.0, 3.0).round(4)
+    Array(-0.1974, dtype=float32, weak_type=True)
+    """
     return igamma_grad_a_p.bind(*lift_same("igamma_grad_a", a, x))
 
 
 def random_gamma_grad(a: Any, x: Any) -> Array:
-    """The derivative of gamma distributed numbers x in their parameter a, elementwise."""
+    """The derivative of gamma distributed numbers x in their parameter a, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.random_gamma_grad(2.0, 3.0).round(4)
+    Array(1.3218, dtype=float32, weak_type=True)
+    """
     return random_gamma_grad_p.bind(*lift_same("random_gamma_grad", a, x))
 
 
@@ -63,12 +78,22 @@ def betainc(a: Any, b: Any, x: Any) -> Array:
 
 
 def bessel_i0e(x: Any) -> Array:
-    """exp(-|x|) times the modified Bessel function of order 0, elementwise."""
+    """exp(-|x|) times the modified Bessel function of order 0, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.bessel_i0e(nrx.numpy.array([0.0, 1.0])).round(4)
+    Array([1.    , 0.4658], dtype=float32)
+    """
     return bessel_i0e_p.bind(*as_arrays("bessel_i0e", x))
 
 
 def bessel_i1e(x: Any) -> Array:
-    """exp(-|x|) times the modified Bessel function of order 1, elementwise."""
+    """exp(-|x|) times the modified Bessel function of order 1, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.bessel_i1e(nrx.numpy.array([0.0, 1.0])).round(4)
+    Array([0.    , 0.2079], dtype=float32)
+    """
     return bessel_i1e_p.bind(*as_arrays("bessel_i1e", x))
 
 

@@ -33,82 +33,162 @@ from nrx.ops.structural import broadcast_in_dim, instantiate, zeros_like
 
 
 def eq(x: Any, y: Any) -> Array:
-    """x == y, elementwise."""
+    """x == y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.eq(nrx.numpy.array([1, 2, 3]), 2)
+    Array([False,  True, False], dtype=bool)
+    """
     return eq_p.bind(*lift_same("eq", x, y))
 
 
 def ne(x: Any, y: Any) -> Array:
-    """x != y, elementwise."""
+    """x != y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.ne(nrx.numpy.array([1, 2, 3]), 2)
+    Array([ True, False,  True], dtype=bool)
+    """
     return ne_p.bind(*lift_same("ne", x, y))
 
 
 def lt(x: Any, y: Any) -> Array:
-    """x < y, elementwise."""
+    """x < y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.lt(nrx.numpy.array([1, 2, 3]), 2)
+    Array([ True, False, False], dtype=bool)
+    """
     return lt_p.bind(*lift_same("lt", x, y))
 
 
 def le(x: Any, y: Any) -> Array:
-    """x <= y, elementwise."""
+    """x <= y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.le(nrx.numpy.array([1, 2, 3]), 2)
+    Array([ True,  True, False], dtype=bool)
+    """
     return le_p.bind(*lift_same("le", x, y))
 
 
 def gt(x: Any, y: Any) -> Array:
-    """x > y, elementwise."""
+    """x > y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.gt(nrx.numpy.array([1, 2, 3]), 2)
+    Array([False, False,  True], dtype=bool)
+    """
     return gt_p.bind(*lift_same("gt", x, y))
 
 
 def ge(x: Any, y: Any) -> Array:
-    """x >= y, elementwise."""
+    """x >= y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.ge(nrx.numpy.array([1, 2, 3]), 2)
+    Array([False,  True,  True], dtype=bool)
+    """
     return ge_p.bind(*lift_same("ge", x, y))
 
 
 def bitwise_not(x: Any) -> Array:
-    """~x, elementwise; logical not of booleans."""
+    """~x, elementwise; logical not of booleans.
+
+    >>> import nrx
+    >>> nrx.lax.bitwise_not(nrx.numpy.array([0, 5])), nrx.lax.bitwise_not(nrx.numpy.array([True, False]))
+    (Array([-1, -6], dtype=int32), Array([False,  True], dtype=bool))
+    """
     return not_p.bind(*as_arrays("bitwise_not", x))
 
 
 def bitwise_and(x: Any, y: Any) -> Array:
-    """x & y, elementwise."""
+    """x & y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.bitwise_and(nrx.numpy.array([12, 10]), 6)
+    Array([4, 2], dtype=int32)
+    """
     return and_p.bind(*lift_same("bitwise_and", x, y))
 
 
 def bitwise_or(x: Any, y: Any) -> Array:
-    """x | y, elementwise."""
+    """x | y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.bitwise_or(nrx.numpy.array([12, 10]), 6)
+    Array([14, 14], dtype=int32)
+    """
     return or_p.bind(*lift_same("bitwise_or", x, y))
 
 
 def bitwise_xor(x: Any, y: Any) -> Array:
-    """x ^ y, elementwise."""
+    """x ^ y, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.bitwise_xor(nrx.numpy.array([12, 10]), 6)
+    Array([10, 12], dtype=int32)
+    """
     return xor_p.bind(*lift_same("bitwise_xor", x, y))
 
 
 def shift_left(x: Any, y: Any) -> Array:
-    """x << y, elementwise; 0 where y is not in [0, bits of x)."""
+    """x << y, elementwise; 0 where y is not in [0, bits of x).
+
+    >>> import nrx
+    >>> nrx.lax.shift_left(nrx.numpy.array([1, 3]), 4)
+    Array([16, 48], dtype=int32)
+    """
     return shift_left_p.bind(*lift_same("shift_left", x, y))
 
 
 def shift_right_logical(x: Any, y: Any) -> Array:
-    """x >> y with zeros shifted in, elementwise; 0 where y is not in [0, bits of x)."""
+    """x >> y with zeros shifted in, elementwise; 0 where y is not in [0, bits of x).
+
+    >>> import nrx
+    >>> nrx.lax.shift_right_logical(nrx.numpy.array([16, -16]), 2)
+    Array([         4, 1073741820], dtype=int32)
+    """
     return shift_right_logical_p.bind(*lift_same("shift_right_logical", x, y))
 
 
 def shift_right_arithmetic(x: Any, y: Any) -> Array:
-    """x >> y with the highest bit shifted in, elementwise; y not in [0, bits of x) shifts all the others out."""
+    """x >> y with the highest bit shifted in, elementwise; y not in [0, bits of x) shifts all the others out.
+
+    >>> import nrx
+    >>> nrx.lax.shift_right_arithmetic(nrx.numpy.array([16, -16]), 2)
+    Array([ 4, -4], dtype=int32)
+    """
     return shift_right_arithmetic_p.bind(*lift_same("shift_right_arithmetic", x, y))
 
 
 def population_count(x: Any) -> Array:
-    """The number of bits set, elementwise."""
+    """The number of bits set, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.population_count(nrx.numpy.array([0, 7, 256]))
+    Array([0, 3, 1], dtype=int32)
+    """
     return population_count_p.bind(*as_arrays("population_count", x))
 
 
 def clz(x: Any) -> Array:
-    """The number of leading zero bits, elementwise."""
+    """The number of leading zero bits, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.clz(nrx.numpy.array([0, 1, 256]))
+    Array([32, 31, 23], dtype=int32)
+    """
     return clz_p.bind(*as_arrays("clz", x))
 
 
 def is_finite(x: Any) -> Array:
-    """Whether x is neither infinite nor NaN, elementwise."""
+    """Whether x is neither infinite nor NaN, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.is_finite(nrx.numpy.array([1.0, nrx.numpy.inf, nrx.numpy.nan]))
+    Array([ True, False, False], dtype=bool)
+    """
     return is_finite_p.bind(*as_arrays("is_finite", x))
 
 
@@ -116,6 +196,10 @@ def select_n(which: Any, *cases: Any) -> Array:
     """Element by element, the case that `which` numbers; a boolean `which` picks case 0 for False, case 1 for True.
 
     `which` is bool or int32 (clipped to the cases there are), a scalar or of the shape of the cases.
+
+    >>> import nrx
+    >>> nrx.lax.select_n(nrx.numpy.array([2, 0]), *nrx.numpy.array([[1, 2], [10, 20], [100, 200]]))
+    Array([100,   2], dtype=int32)
     """
     (which,) = as_arrays("select_n", which)
     cases = tuple(lift_same("select_n", *cases))
@@ -125,12 +209,22 @@ def select_n(which: Any, *cases: Any) -> Array:
 
 
 def select(pred: Any, on_true: Any, on_false: Any) -> Array:
-    """`on_true` where `pred`, else `on_false`."""
+    """`on_true` where `pred`, else `on_false`.
+
+    >>> import nrx
+    >>> nrx.lax.select(nrx.numpy.array([True, False]), nrx.numpy.array([1, 2]), nrx.numpy.array([10, 20]))
+    Array([ 1, 20], dtype=int32)
+    """
     return select_n(pred, on_false, on_true)
 
 
 def clamp(min: Any, x: Any, max: Any) -> Array:
-    """x limited to [min, max], elementwise; NaN stays NaN. The limits may be scalars."""
+    """x limited to [min, max], elementwise; NaN stays NaN. The limits may be scalars.
+
+    >>> import nrx
+    >>> nrx.lax.clamp(0.0, nrx.numpy.array([-1.0, 0.5, 2.0]), 1.0)
+    Array([0. , 0.5, 1. ], dtype=float32)
+    """
     limits, (x,) = as_arrays("clamp", min, max), as_arrays("clamp", x)
     low, high = (as_peer(value, limit, x.aval) for value, limit in zip((min, max), limits, strict=True))
     return clamp_p.bind(*(v if v.ndim else broadcast_in_dim(v, x.shape, ()) for v in (low, x, high)))

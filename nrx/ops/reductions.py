@@ -37,42 +37,89 @@ argmin_p = Primitive("argmin")
 
 
 def reduce_max(operand: Any, axes: Sequence[int]) -> Array:
-    """The largest element over `axes`; NaN if there is one; -inf, or the lowest number, if there is none."""
+    """The largest element of `operand` over `axes`; NaN if there is one; -inf, or the lowest number, if there is none.
+
+    >>> import nrx
+    >>> nrx.lax.reduce_max(nrx.numpy.array([[1, 9], [7, 2]]), (0,))
+    Array([7, 9], dtype=int32)
+    """
     return _reduce(reduce_max_p, operand, axes)
 
 
 def reduce_min(operand: Any, axes: Sequence[int]) -> Array:
-    """The smallest element over `axes`; NaN if there is one; inf, or the highest number, if there is none."""
+    """The smallest element of `operand` over `axes`; NaN if there is one; inf, or the highest number, if there is none.
+
+    >>> import nrx
+    >>> nrx.lax.reduce_min(nrx.numpy.array([[1, 9], [7, 2]]), (0,))
+    Array([1, 2], dtype=int32)
+    """
     return _reduce(reduce_min_p, operand, axes)
 
 
 def reduce_prod(operand: Any, axes: Sequence[int]) -> Array:
-    """The product over `axes`; integers wrap, 16-bit floats multiply in float32."""
+    """The product of `operand` over `axes`; integers wrap, 16-bit floats multiply in float32.
+
+    >>> import nrx
+    >>> nrx.lax.reduce_prod(nrx.numpy.array([[1, 9], [7, 2]]), (0, 1))
+    Array(126, dtype=int32)
+    """
     return _reduce(reduce_prod_p, operand, axes)
 
 
 def reduce_and(operand: Any, axes: Sequence[int]) -> Array:
-    """Bitwise and over `axes`: for booleans whether all are true; all bits set over an empty axis."""
+    """Bitwise and of `operand` over `axes`: for booleans whether all are true; all bits set over an empty axis.
+
+    >>> import nrx
+    >>> nrx.lax.reduce_and(nrx.numpy.array([[True, True], [True, False]]), (1,))
+    Array([ True, False], dtype=bool)
+    """
     return _reduce(reduce_and_p, operand, axes)
 
 
 def reduce_or(operand: Any, axes: Sequence[int]) -> Array:
-    """Bitwise or over `axes`: for booleans whether any is true; 0 over an empty axis."""
+    """Bitwise or of `operand` over `axes`: for booleans whether any is true; 0 over an empty axis.
+
+    >>> import nrx
+    >>> nrx.lax.reduce_or(nrx.numpy.array([[False, True], [False, False]]), (1,))
+    Array([ True, False], dtype=bool)
+    """
     return _reduce(reduce_or_p, operand, axes)
 
 
 def reduce_xor(operand: Any, axes: Sequence[int]) -> Array:
-    """Bitwise exclusive or over `axes`: for booleans whether an odd number is true; 0 over an empty axis."""
+    """Bitwise exclusive or of `operand` over `axes`: for booleans whether an odd number is true; 0 over an empty axis.
+
+    >>> import nrx
+    >>> nrx.lax.reduce_xor(nrx.numpy.array([[True, True], [True, False]]), (1,))
+    Array([False,  True], dtype=bool)
+    """
     return _reduce(reduce_xor_p, operand, axes)
 
 
 def argmax(operand: Any, axis: int, index_dtype: Any) -> Array:
-    """Where along `axis` the largest element is: the first of equal ones, or the first NaN."""
+    """Where along `axis` the largest element is: the first of equal ones, or the first NaN.
+
+    Args:
+        operand: an array of real numbers.
+        axis: the axis, which may not be empty.
+        index_dtype: an integer dtype.
+
+    >>> import nrx
+    >>> nrx.lax.argmax(nrx.numpy.array([[1, 9], [7, 2]]), 1, "int32")
+    Array([1, 0], dtype=int32)
+    """
     return _arg_reduce(argmax_p, operand, axis, index_dtype)
 
 
 def argmin(operand: Any, axis: int, index_dtype: Any) -> Array:
-    """Where along `axis` the smallest element is: the first of equal ones, or the first NaN."""
+    """Where along `axis` the smallest element is: the first of equal ones, or the first NaN.
+
+    Arguments as of `argmax`.
+
+    >>> import nrx
+    >>> nrx.lax.argmin(nrx.numpy.array([[1, 9], [7, 2]]), 1, "int32")
+    Array([0, 1], dtype=int32)
+    """
     return _arg_reduce(argmin_p, operand, axis, index_dtype)
 
 

@@ -56,7 +56,22 @@ def scatter(
     unique_indices: bool = False,
     mode: str | GatherScatterMode | None = None,
 ) -> Array:
-    """`operand` with the windows that the indices name replaced by `updates`; of repeated ones the last wins."""
+    """`operand` with the windows that the indices name replaced by `updates`; of repeated ones the last wins.
+
+    Args:
+        operand: an array.
+        scatter_indices: integers of shape (..., number of indexed axes): where each window begins.
+        updates: the windows, of the dtype of `operand`.
+        dimension_numbers: which axes of `operand` the indices count along, and which of `updates` belong to windows.
+        indices_are_sorted: a promise that is not needed.
+        unique_indices: the promise that no two windows overlap, which spares work.
+        mode: what a window outside does: "drop" (the default), "clip" moves it inside, "promise_in_bounds".
+
+    >>> import nrx
+    >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+    >>> nrx.lax.scatter(nrx.numpy.zeros(3), nrx.numpy.array([[1], [1]]), nrx.numpy.array([2.0, 3.0]), rows)
+    Array([0., 3., 0.], dtype=float32)
+    """
     return _scatter(
         scatter_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
     )
@@ -72,7 +87,15 @@ def scatter_add(
     unique_indices: bool = False,
     mode: str | GatherScatterMode | None = None,
 ) -> Array:
-    """`operand` with `updates` added to the windows that the indices name; 16-bit floats accumulate in float32."""
+    """`operand` with `updates` added to the windows that the indices name; 16-bit floats accumulate in float32.
+
+    Arguments as of `scatter`.
+
+    >>> import nrx
+    >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+    >>> nrx.lax.scatter_add(nrx.numpy.zeros(3), nrx.numpy.array([[1], [1]]), nrx.numpy.array([2.0, 3.0]), rows)
+    Array([0., 5., 0.], dtype=float32)
+    """
     return _scatter(
         scatter_add_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
     )
@@ -88,7 +111,15 @@ def scatter_mul(
     unique_indices: bool = False,
     mode: str | GatherScatterMode | None = None,
 ) -> Array:
-    """`operand` with the windows that the indices name multiplied by `updates`."""
+    """`operand` with the windows that the indices name multiplied by `updates`.
+
+    Arguments as of `scatter`.
+
+    >>> import nrx
+    >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+    >>> nrx.lax.scatter_mul(nrx.numpy.ones(3), nrx.numpy.array([[1], [1]]), nrx.numpy.array([2.0, 3.0]), rows)
+    Array([1., 6., 1.], dtype=float32)
+    """
     return _scatter(
         scatter_mul_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
     )
@@ -104,7 +135,15 @@ def scatter_min(
     unique_indices: bool = False,
     mode: str | GatherScatterMode | None = None,
 ) -> Array:
-    """`operand` with the smaller of itself and `updates` in the windows that the indices name; NaN wins."""
+    """`operand` with the smaller of itself and `updates` in the windows that the indices name; NaN wins.
+
+    Arguments as of `scatter`.
+
+    >>> import nrx
+    >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+    >>> nrx.lax.scatter_min(nrx.numpy.ones(3), nrx.numpy.array([[1], [1]]), nrx.numpy.array([0.5, 3.0]), rows)
+    Array([1. , 0.5, 1. ], dtype=float32)
+    """
     return _scatter(
         scatter_min_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
     )
@@ -120,7 +159,15 @@ def scatter_max(
     unique_indices: bool = False,
     mode: str | GatherScatterMode | None = None,
 ) -> Array:
-    """`operand` with the larger of itself and `updates` in the windows that the indices name; NaN wins."""
+    """`operand` with the larger of itself and `updates` in the windows that the indices name; NaN wins.
+
+    Arguments as of `scatter`.
+
+    >>> import nrx
+    >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+    >>> nrx.lax.scatter_max(nrx.numpy.ones(3), nrx.numpy.array([[1], [1]]), nrx.numpy.array([0.5, 3.0]), rows)
+    Array([1., 3., 1.], dtype=float32)
+    """
     return _scatter(
         scatter_max_p, operand, scatter_indices, updates, dimension_numbers, indices_are_sorted, unique_indices, mode
     )

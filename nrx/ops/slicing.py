@@ -36,7 +36,13 @@ PaddingConfig = tuple[tuple[int, int, int], ...]
 def slice(
     operand: Any, start_indices: Sequence[int], limit_indices: Sequence[int], strides: Sequence[int] | None = None
 ) -> Array:
-    """The elements from `start_indices` up to, not including, `limit_indices`, every `strides`-th along each axis."""
+    """The elements of `operand` from `start_indices` to before `limit_indices`, every `strides`-th along each axis.
+
+    >>> import nrx
+    >>> nrx.lax.slice(nrx.numpy.array([[1, 2, 3], [4, 5, 6]]), (0, 1), (2, 3))
+    Array([[2, 3],
+           [5, 6]], dtype=int32)
+    """
     (operand,) = as_arrays("slice", operand)
     starts, limits = _integers("start_indices", start_indices), _integers("limit_indices", limit_indices)
     steps = filled(operand.shape, 1) if strides is None else _integers("strides", strides)
@@ -48,7 +54,18 @@ def slice(
 def slice_in_dim(
     operand: Any, start_index: int | None, limit_index: int | None, stride: int = 1, axis: int = 0
 ) -> Array:
-    """`slice` along one axis; negative indices count from its end, None means its beginning or its end."""
+    """`slice` along one axis; negative indices count from its end, None means its beginning or its end.
+
+    Args:
+        operand: an array.
+        start_index, limit_index: where the slice begins, and the first index that it lacks.
+        stride: the distance of its elements.
+        axis: the axis.
+
+    >>> import nrx
+    >>> nrx.lax.slice_in_dim(nrx.numpy.arange(10), 2, -2, 3)
+    Array([2, 5], dtype=int32)
+    """
     (operand,) = as_arrays("slice_in_dim", operand)
     axis = canonical_axis(axis, operand.ndim)
     length = operand.shape[axis]
@@ -62,7 +79,15 @@ def slice_in_dim(
 
 
 def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True) -> Array:
-    """The element at `index` along one axis, which stays with length 1 if `keepdims`; -1 is the last."""
+    """The element of `operand` at `index` along one axis, which stays with length 1 if `keepdims`; -1 is the last.
+
+    Raises:
+        IndexingError: the index is out of bounds.
+
+    >>> import nrx
+    >>> nrx.lax.index_in_dim(nrx.numpy.array([[1, 2], [3, 4]]), -1, keepdims=False)
+    Array([3, 4], dtype=int32)
+    """
     (operand,) = as_arrays("index_in_dim", operand)
     axis = canonical_axis(axis, operand.ndim)
     (position,) = _integers("index", (index,))
@@ -78,7 +103,18 @@ def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True)
 
 
 def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Array:
-    """`operand` with (low, high, interior) padding along each axis; negative low and high cut elements off."""
+    """`operand` with (low, high, interior) padding along each axis, as `padding_config` says; negative ones cut off.
+
+    `padding_value` is a scalar of the operand's dtype.
+
+    Raises:
+        ShapeError: the value is not a scalar, or there is not one entry for each axis.
+        ArgumentError: an entry is no such triple, or its interior padding is negative.
+
+    >>> import nrx
+    >>> nrx.lax.pad(nrx.numpy.array([1, 2, 3]), 0, [(2, -1, 1)])
+    Array([0, 0, 1, 0, 2, 0], dtype=int32)
+    """
     (operand,) = as_arrays("pad", operand)
     (value,) = as_arrays("pad", padding_value)
     value = as_peer(padding_value, value, operand.aval.update(shape=()))
@@ -89,7 +125,15 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
 
 
 def concatenate(operands: Any, dimension: int) -> Array:
-    """The operands one after the other along an axis; an Array stands for the sequence of its rows."""
+    """The `operands` one after the other along the axis `dimension`; an Array stands for the sequence of its rows.
+
+    Raises:
+        ArgumentError: there is no operand.
+
+    >>> import nrx
+    >>> nrx.lax.concatenate([nrx.numpy.array([1, 2]), nrx.numpy.array([3])], 0)
+    Array([1, 2, 3], dtype=int32)
+    """
     if isinstance(operands, Array):
         operands = [index_in_dim(operands, i, keepdims=False) for i in range(len(operands))]
     arrays = as_arrays("concatenate", *operands)
@@ -100,7 +144,12 @@ def concatenate(operands: Any, dimension: int) -> Array:
 
 
 def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Array]:
-    """The consecutive parts of `operand` along an axis that have the lengths `sizes`."""
+    """The consecutive parts of `operand` along an axis that have the lengths `sizes`.
+
+    >>> import nrx
+    >>> nrx.lax.split(nrx.numpy.array([1, 2, 3]), (1, 2))
+    [Array([1], dtype=int32), Array([2, 3], dtype=int32)]
+    """
     (operand,) = as_arrays("split", operand)
     sizes = canonical_shape(sizes)
     axis = canonical_axis(axis, operand.ndim)

@@ -4,6 +4,7 @@ NaN sorts last and counts as the largest, -0.0 and 0.0 are equal, complex number
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import index
 from typing import Any
 
@@ -16,6 +17,7 @@ from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.loops import Buffer, Builder, Expr, Native, Operand
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import Shape, canonical_axis, inserted, show, size, without
+from nrx.core.threads import in_parts
 from nrx.ops.accumulation import Parts, greater, parts_of, position
 from nrx.ops.common import ANY, NOT_YET_LOWERED, REAL, as_arrays, check_dtype, check_same_shape, filled, widened
 from nrx.ops.dimension_numbers import GatherDimensionNumbers
@@ -26,11 +28,30 @@ from nrx.ops.structural import broadcasted_iota, expand_dims, spread
 sort_p = Primitive("sort", multiple_results=True)
 top_k_p = Primitive("top_k", multiple_results=True)
 
+#: As many elements are worth a thread of their own.
+_GRAIN = 1 << 16
+
 # Public functions
 
 
 def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: int = 1) -> Any:
-    """`operand` in ascending order along an axis; a sequence of arrays is sorted by the first `num_keys` of them."""
+    """`operand` in ascending order along an axis; a sequence of arrays is sorted by the first `num_keys` of them.
+
+    Args:
+        operand: an array, or a sequence of arrays of one shape.
+        dimension: the axis.
+        is_stable: whether equal elements stay in order.
+        num_keys: how many arrays decide.
+
+    Raises:
+        ArgumentError: there are not so many arrays.
+
+    >>> import nrx
+    >>> nrx.lax.sort(nrx.numpy.array([3, 1, 2]))
+    Array([1, 2, 3], dtype=int32)
+    >>> nrx.lax.sort((nrx.numpy.array([3, 1, 2]), nrx.numpy.array([30, 10, 20])))
+    (Array([1, 2, 3], dtype=int32), Array([10, 20, 30], dtype=int32))
+    """
     several = isinstance(operand, Sequence)
     arrays = as_arrays("sort", *(operand if several else [operand]))
     if not arrays:
@@ -43,12 +64,24 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
 
 
 def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = True) -> tuple[Array, Array]:
-    """`keys` sorted along an axis, and `values` moved along with them."""
+    """`keys` sorted along an axis, and `values` moved along with them.
+
+    The other arguments are as of `sort`.
+
+    >>> import nrx
+    >>> nrx.lax.sort_key_val(nrx.numpy.array([3, 1, 2]), nrx.numpy.array([30, 10, 20]))
+    (Array([1, 2, 3], dtype=int32), Array([10, 20, 30], dtype=int32))
+    """
     return sort((keys, values), dimension, is_stable)
 
 
 def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Array, Array]:
-    """The `k` largest elements along an axis, largest first, and their int32 indices; of equal ones the first first."""
+    """The `k` largest elements of `operand` along an axis, largest first, and their int32 indices; of equals the first.
+
+    >>> import nrx
+    >>> nrx.lax.top_k(nrx.numpy.array([3.0, 9.0, 5.0]), 2)
+    (Array([9., 5.], dtype=float32), Array([1, 2], dtype=int32))
+    """
     (x,) = as_arrays("top_k", operand)
     return tuple(top_k_p.bind(x, k=index(k), dimension=canonical_axis(axis, x.ndim)))
 
@@ -56,7 +89,16 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Array, Array]:
 # impl
 
 
-def _sort_impl(xp: Any, *xs: Any, dimension: int, is_stable: bool, num_keys: int) -> list[Any]:
+def _sort_impl(xp: Any, *xs: Any, dimension: int, **params: Any) -> Sequence[Any]:
+    if xp is not np or xs[0].ndim < 2:
+        return _sorted(xp, *xs, dimension=dimension, **params)
+    if dimension:
+        return in_parts(partial(_sorted, xp, dimension=dimension, **params), xs, _GRAIN)
+    turned = in_parts(partial(_sorted, xp, dimension=1, **params), [x.swapaxes(0, 1) for x in xs], _GRAIN)
+    return [x.swapaxes(0, 1) for x in turned]
+
+
+def _sorted(xp: Any, *xs: Any, dimension: int, is_stable: bool, num_keys: int) -> list[Any]:
     if len(xs) == 1 and xs[0].dtype.kind != "c":
         # Only the signs of zeros tell equal elements apart; NumPy's default is much faster than its stable sort.
         wide = widened(xs[0])

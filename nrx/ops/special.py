@@ -21,37 +21,72 @@ from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, lift_same, n
 
 
 def erf(x: Any) -> Array:
-    """The error function, elementwise."""
+    """The error function, elementwise.
+
+    >>> import nrx
+    >>> nrx.lax.erf(nrx.numpy.array([0.0, 1.0])).round(4)
+    Array([0.    , 0.8427], dtype=float32)
+    """
     return erf_p.bind(*as_arrays("erf", x))
 
 
 def erfc(x: Any) -> Array:
-    """1 - erf(x), elementwise, without cancellation for large x."""
+    """1 - erf(x), elementwise, without cancellation for large x.
+
+    >>> import nrx
+    >>> nrx.lax.erfc(nrx.numpy.array([0.0, 1.0])).round(4)
+    Array([1.    , 0.1573], dtype=float32)
+    """
     return erfc_p.bind(*as_arrays("erfc", x))
 
 
 def erf_inv(x: Any) -> Array:
-    """The inverse of erf, elementwise: ±inf at ±1, NaN outside."""
+    """The inverse of erf, elementwise: ±inf at ±1, NaN outside.
+
+    >>> import nrx
+    >>> nrx.lax.erf_inv(nrx.numpy.array([0.0, 0.5, 1.0])).round(4)
+    Array([0.    , 0.4769,    inf], dtype=float32)
+    """
     return erf_inv_p.bind(*as_arrays("erf_inv", x))
 
 
 def lgamma(x: Any) -> Array:
-    """The logarithm of |gamma(x)|, elementwise: inf at 0, -1, -2, …"""
+    """The logarithm of |gamma(x)|, elementwise: inf at 0, -1, -2, …
+
+    >>> import nrx
+    >>> nrx.numpy.exp(nrx.lax.lgamma(nrx.numpy.array([1.0, 5.0]))).round(3)
+    Array([ 1., 24.], dtype=float32)
+    """
     return lgamma_p.bind(*as_arrays("lgamma", x))
 
 
 def digamma(x: Any) -> Array:
-    """The derivative of lgamma, elementwise: NaN at -1, -2, …, ∓inf at ±0."""
+    """The derivative of lgamma, elementwise: NaN at -1, -2, …, ∓inf at ±0.
+
+    >>> import nrx
+    >>> nrx.lax.digamma(nrx.numpy.array([1.0, 2.0])).round(4)
+    Array([-0.5772,  0.4228], dtype=float32)
+    """
     return digamma_p.bind(*as_arrays("digamma", x))
 
 
 def polygamma(m: Any, x: Any) -> Array:
-    """The derivative of order m of digamma, elementwise; m holds non-negative integers in x's dtype (else NaN)."""
+    """The derivative of order m of digamma, elementwise; m holds non-negative integers in x's dtype (else NaN).
+
+    >>> import nrx
+    >>> nrx.lax.polygamma(1.0, nrx.numpy.array([1.0, 2.0])).round(4)
+    Array([1.6449, 0.6449], dtype=float32)
+    """
     return polygamma_p.bind(*lift_same("polygamma", m, x))
 
 
 def zeta(x: Any, q: Any) -> Array:
-    """The Hurwitz zeta function, the sum of (q + k)^-x over k = 0, 1, 2, …, elementwise: inf at x = 1, NaN below."""
+    """The Hurwitz zeta function, the sum of (q + k)^-x over k = 0, 1, 2, …, elementwise: inf at x = 1, NaN below.
+
+    >>> import nrx
+    >>> nrx.lax.zeta(2.0, nrx.numpy.array([1.0, 2.0])).round(4)
+    Array([1.6449, 0.6449], dtype=float32)
+    """
     return zeta_p.bind(*lift_same("zeta", x, q))
 
 

@@ -60,6 +60,12 @@ def convert_element_type(operand: Any, new_dtype: Any, weak_type: bool = False) 
 
     Complex to real takes the real part; float to integer truncates, NaN becomes 0 and what is out of range the nearest
     integer there is; integers wrap; anything but zero becomes True.
+
+    With `weak_type` the result adapts to what it meets, as Python numbers do.
+
+    >>> import nrx
+    >>> nrx.lax.convert_element_type(nrx.numpy.array([1.7, -1.7, nrx.numpy.nan]), "int8")
+    Array([ 1, -1,  0], dtype=int8)
     """
     x, dtype = operand, dtypes.canonical_dtype(new_dtype)
     if type(x) in (float, complex) and dtypes.is_inexact(dtype):  # rounded once: an Array of it would be float32
@@ -73,13 +79,24 @@ def convert_element_type(operand: Any, new_dtype: Any, weak_type: bool = False) 
 
 
 def bitcast_convert_type(operand: Any, new_dtype: Any) -> Array:
-    """The bits of `operand` read as `new_dtype`; a narrower dtype adds a last axis, a wider one consumes it."""
+    """The bits of `operand` read as `new_dtype`; a narrower dtype adds a last axis, a wider one consumes it.
+
+    >>> import nrx
+    >>> nrx.lax.bitcast_convert_type(nrx.numpy.float32(1.0), "uint32") == 0x3F800000
+    Array(True, dtype=bool)
+    """
     (x,) = as_arrays("bitcast_convert_type", operand)
     return bitcast_convert_type_p.bind(x, dtype=dtypes.canonical_dtype(new_dtype))
 
 
 def broadcast_in_dim(x: Any, shape: Any, broadcast_dimensions: Sequence[int]) -> Array:
-    """`x` stretched to `shape`: axis i of `x`, of that length or 1, becomes axis `broadcast_dimensions[i]`."""
+    """`x` stretched to `shape`: axis i of `x`, of that length or 1, becomes axis `broadcast_dimensions[i]`.
+
+    >>> import nrx
+    >>> nrx.lax.broadcast_in_dim(nrx.numpy.array([1, 2]), (2, 3), (0,))
+    Array([[1, 1, 1],
+           [2, 2, 2]], dtype=int32)
+    """
     (x,) = as_arrays("broadcast_in_dim", x)
     shape, placement = canonical_shape(shape), tuple(broadcast_dimensions)
     if x.aval.shape == shape and placement == tuple(range(len(shape))):
@@ -95,14 +112,25 @@ def broadcast_to(x: Array, shape: Shape) -> Array:
 
 
 def reduce_sum(x: Any, axes: Sequence[int]) -> Array:
-    """The sum over `axes`; integers wrap, 16-bit floats accumulate in float32."""
+    """The sum of `x` over `axes`; integers wrap, 16-bit floats accumulate in float32.
+
+    >>> import nrx
+    >>> nrx.lax.reduce_sum(nrx.numpy.array([[1, 9], [7, 2]]), (0, 1))
+    Array(19, dtype=int32)
+    """
     (x,) = as_arrays("reduce_sum", x)
     axes = canonical_axes(axes, x.ndim)
     return reduce_sum_p.bind(x, axes=tuple(sorted(axes))) if axes else x
 
 
 def reshape(x: Any, new_sizes: Any, dimensions: Sequence[int] | None = None) -> Array:
-    """The elements of `x` in row-major order as an array of shape `new_sizes`; `dimensions` transposes first."""
+    """The elements of `x` in row-major order as an array of shape `new_sizes`; `dimensions` transposes first.
+
+    >>> import nrx
+    >>> x = nrx.numpy.array([[1, 2], [3, 4]])
+    >>> nrx.lax.reshape(x, (4,)), nrx.lax.reshape(x, (4,), (1, 0))
+    (Array([1, 2, 3, 4], dtype=int32), Array([1, 3, 2, 4], dtype=int32))
+    """
     (x,) = as_arrays("reshape", x)
     if dimensions is not None:
         x = transpose(x, dimensions)
@@ -111,14 +139,25 @@ def reshape(x: Any, new_sizes: Any, dimensions: Sequence[int] | None = None) -> 
 
 
 def transpose(x: Any, permutation: Sequence[int]) -> Array:
-    """The axes of `x` permuted: axis i of the result is axis `permutation[i]` of `x`."""
+    """The axes of `x` permuted: axis i of the result is axis `permutation[i]` of `x`.
+
+    >>> import nrx
+    >>> nrx.lax.transpose(nrx.numpy.ones((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     (x,) = as_arrays("transpose", x)
     permutation = canonical_axes(tuple(permutation), x.ndim, "permutation")
     return x if permutation == tuple(range(x.ndim)) else transpose_p.bind(x, permutation=permutation)
 
 
 def rev(x: Any, dimensions: Sequence[int]) -> Array:
-    """`x` reversed along `dimensions`."""
+    """`x` reversed along `dimensions`.
+
+    >>> import nrx
+    >>> nrx.lax.rev(nrx.numpy.array([[1, 2], [3, 4]]), (1,))
+    Array([[2, 1],
+           [4, 3]], dtype=int32)
+    """
     (x,) = as_arrays("rev", x)
     axes = canonical_axes(tuple(dimensions), x.ndim, "dimensions")
     return rev_p.bind(x, dimensions=tuple(sorted(axes))) if axes else x
@@ -130,19 +169,39 @@ def copy(x: Any) -> Array:
 
 
 def iota(dtype: Any, size: int) -> Array:
-    """0, 1, …, size - 1."""
+    """0, 1, …, size - 1 as an array of an integer or floating `dtype`.
+
+    >>> import nrx
+    >>> nrx.lax.iota("float32", 4)
+    Array([0., 1., 2., 3.], dtype=float32)
+    """
     return broadcasted_iota(dtype, (size,), 0)
 
 
 def broadcasted_iota(dtype: Any, shape: Any, dimension: int) -> Array:
-    """An array of `shape` whose elements count along `dimension`."""
+    """An array of a `shape` and an integer or floating `dtype` whose elements count along `dimension`.
+
+    >>> import nrx
+    >>> nrx.lax.broadcasted_iota("int32", (2, 3), 1)
+    Array([[0, 1, 2],
+           [0, 1, 2]], dtype=int32)
+    """
     shape = canonical_shape(shape)
     dimension = canonical_axis(dimension, len(shape), "dimension")
     return iota_p.bind(dtype=dtypes.canonical_dtype(dtype), shape=shape, dimension=dimension)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Array:
-    """An array of `shape` filled with a scalar."""
+    """An array of `shape` filled with a scalar `fill_value`, of its dtype or of `dtype`.
+
+    Raises:
+        ShapeError: the value is not a scalar.
+
+    >>> import nrx
+    >>> nrx.lax.full((2, 2), 7)
+    Array([[7, 7],
+           [7, 7]], dtype=int32, weak_type=True)
+    """
     value = asarray(fill_value, "full: fill_value")
     if value.ndim:
         raise ShapeError(f"full needs a scalar fill_value, got shape {show(value.shape)}", fix="use broadcast_to")
@@ -152,7 +211,12 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Array:
 
 
 def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Array:
-    """An array like `x` (shape and dtype, unless given) filled with a scalar; `x` may be an Aval."""
+    """An array like `x` (its shape and dtype, unless given) filled with a scalar `fill_value`; `x` may be an Aval.
+
+    >>> import nrx
+    >>> nrx.lax.full_like(nrx.numpy.array([1.5, 2.5]), 7)
+    Array([7., 7.], dtype=float32)
+    """
     aval = x if isinstance(x, Aval) else getattr(x, "aval", None) or asarray(x).aval
     weak_type = dtype is None and aval.weak_type
     dtype = aval.dtype if dtype is None else dtypes.canonical_dtype(dtype)
@@ -173,7 +237,12 @@ def instantiate(tangent: Any) -> Array:
 
 
 def squeeze(x: Any, dimensions: Sequence[int]) -> Array:
-    """`x` without the axes `dimensions`, which must have length 1."""
+    """`x` without the axes `dimensions`, which must have length 1.
+
+    >>> import nrx
+    >>> nrx.lax.squeeze(nrx.numpy.ones((1, 3, 1)), (0,)).shape
+    (3, 1)
+    """
     (x,) = as_arrays("squeeze", x)
     axes = canonical_axes(tuple(dimensions), x.ndim, "dimensions")
     if any(x.shape[a] != 1 for a in axes):
@@ -182,7 +251,12 @@ def squeeze(x: Any, dimensions: Sequence[int]) -> Array:
 
 
 def expand_dims(x: Any, dimensions: Sequence[int]) -> Array:
-    """`x` with axes of length 1 inserted so that they stand at `dimensions` of the result."""
+    """`x` with axes of length 1 inserted so that they stand at `dimensions` of the result.
+
+    >>> import nrx
+    >>> nrx.lax.expand_dims(nrx.numpy.ones(3), (0, 2)).shape
+    (1, 3, 1)
+    """
     (x,) = as_arrays("expand_dims", x)
     dimensions = tuple(dimensions)
     axes = canonical_axes(dimensions, x.ndim + len(dimensions), "dimensions")

@@ -85,7 +85,7 @@ def reduce_window(
     return combine(out, broadcast_in_dim(init, out.shape, ()))
 
 
-def _window_function(prim: Primitive, what: str) -> Callable[..., Array]:
+def _window_function(prim: Primitive, what: str, example: str) -> Callable[..., Array]:
     def function(
         operand: Any,
         window_dimensions: Sequence[int],
@@ -100,13 +100,28 @@ def _window_function(prim: Primitive, what: str) -> Callable[..., Array]:
         )
 
     function.__name__ = function.__qualname__ = prim.name
-    function.__doc__ = f"{what} in every window; one length, stride, (low, high) padding and dilation an axis."
+    function.__doc__ = f"""{what} of `operand` in every window.
+
+    Args:
+        operand: an array.
+        window_dimensions, window_strides: the lengths of the windows and their distances (None: 1), one number an axis.
+        padding: 'SAME', 'VALID' or a (low, high) pair an axis; it does not count.
+        base_dilation, window_dilation: the distances of the elements, and of those in a window (None: 1).
+
+    >>> import nrx
+    >>> nrx.lax.{prim.name}(nrx.numpy.array([1, 5, 2, 3]), (2,), (2,))
+    {example}
+    """
     return function
 
 
-reduce_window_sum = _window_function(reduce_window_sum_p, "The sum of the elements")
-reduce_window_max = _window_function(reduce_window_max_p, "The largest element, or NaN if there is one,")
-reduce_window_min = _window_function(reduce_window_min_p, "The smallest element, or NaN if there is one,")
+reduce_window_sum = _window_function(reduce_window_sum_p, "The sum of the elements", "Array([6, 5], dtype=int32)")
+reduce_window_max = _window_function(
+    reduce_window_max_p, "The largest element, or NaN if there is one,", "Array([5, 3], dtype=int32)"
+)
+reduce_window_min = _window_function(
+    reduce_window_min_p, "The smallest element, or NaN if there is one,", "Array([1, 2], dtype=int32)"
+)
 
 
 def _geometry(

@@ -73,18 +73,33 @@ def psum(x: Any, axis_name: Any) -> Any:
 
 
 def pmean(x: Any, axis_name: Any) -> Any:
-    """The mean over a named axis of every leaf of `x`; arguments as for `psum`."""
+    """The mean over a named axis of every leaf of `x`; arguments as for `psum`.
+
+    >>> import nrx
+    >>> nrx.vmap(lambda x: x - nrx.lax.pmean(x, "i"), axis_name="i")(nrx.numpy.array([2.0, 4.0]))
+    Array([-1.,  1.], dtype=float32)
+    """
     count = psum(1, axis_name)
     return tree_map(lambda leaf: div(leaf, full_like(leaf, count)), tree_map(_inexact, psum(x, axis_name)))
 
 
 def pmax(x: Any, axis_name: Any) -> Any:
-    """The maximum over a named axis of every leaf of `x`; arguments as for `psum`."""
+    """The maximum over a named axis of every leaf of `x`; arguments as for `psum`.
+
+    >>> import nrx
+    >>> nrx.vmap(lambda x: nrx.lax.pmax(x, "i") - x, axis_name="i")(nrx.numpy.array([2.0, 4.0]))
+    Array([2., 0.], dtype=float32)
+    """
     return _extremum(pmax_p, x, axis_name)
 
 
 def pmin(x: Any, axis_name: Any) -> Any:
-    """The minimum over a named axis of every leaf of `x`; arguments as for `psum`."""
+    """The minimum over a named axis of every leaf of `x`; arguments as for `psum`.
+
+    >>> import nrx
+    >>> nrx.vmap(lambda x: x - nrx.lax.pmin(x, "i"), axis_name="i")(nrx.numpy.array([2.0, 4.0]))
+    Array([0., 2.], dtype=float32)
+    """
     return _extremum(pmin_p, x, axis_name)
 
 
@@ -129,7 +144,12 @@ def axis_index(axis_name: Any) -> Array:
 
 
 def axis_size(axis_name: Any) -> int:
-    """The size of a named axis, a Python int."""
+    """The size of the named axis `axis_name`, a Python int.
+
+    >>> import nrx
+    >>> nrx.vmap(lambda x: x / nrx.lax.axis_size("i"), axis_name="i")(nrx.numpy.array([2.0, 4.0]))
+    Array([1., 2.], dtype=float32)
+    """
     return named_axis_size(axis_name)
 
 

@@ -59,12 +59,24 @@ def ppermute(x: Any, axis_name: Any, perm: Iterable[tuple[int, int]]) -> Any:
 
 
 def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
-    """`ppermute` in which position i gets the value of position perm[i]."""
+    """`ppermute` in which position i gets the value of position perm[i].
+
+    The other arguments are as of `ppermute`.
+
+    >>> import nrx
+    >>> nrx.vmap(lambda x: nrx.lax.pshuffle(x, "i", [2, 0, 1]), axis_name="i")(nrx.numpy.array([2.0, 4.0, 6.0]))
+    Array([6., 2., 4.], dtype=float32)
+    """
     return ppermute(x, axis_name, list(zip(perm, range(len(perm)), strict=True)))
 
 
 def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
-    """The values at position `source` of a named axis, for all its positions; other arguments as of `ppermute`."""
+    """The values at position `source` of a named axis, for all its positions; other arguments as of `ppermute`.
+
+    >>> import nrx
+    >>> nrx.vmap(lambda x: nrx.lax.pbroadcast(x, "i", 1), axis_name="i")(nrx.numpy.array([2.0, 4.0, 6.0]))
+    Array([4., 4., 4.], dtype=float32)
+    """
     place = canonical_axis(source, axis_size(axis_name), "source")
     return tree_map(lambda leaf: index_in_dim(leaf, place, keepdims=False), all_gather(x, axis_name))
 
@@ -108,7 +120,18 @@ def all_to_all(x: Any, axis_name: Any, split_axis: int, concat_axis: int, *, til
 
 
 def pswapaxes(x: Any, axis_name: Any, axis: int) -> Any:
-    """A named axis swapped with an axis of every leaf, of the same size."""
+    """A named axis swapped with an axis of every leaf, of the same size.
+
+    Args:
+        x: a tree of arrays.
+        axis_name: the named axis.
+        axis: the axis of every array that is swapped with it.
+
+    >>> import nrx
+    >>> nrx.vmap(lambda x: nrx.lax.pswapaxes(x, "i", 0), axis_name="i")(nrx.numpy.array([[1, 2], [3, 4]]))
+    Array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
     return all_to_all(x, axis_name, axis, axis)
 
 

@@ -41,6 +41,11 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Array:
     """The lower triangular L with L @ L^H = x, for hermitian positive definite matrices; NaN for others.
 
     With `symmetrize_input`, the mean of x and its conjugate transpose is decomposed; else the lower triangle of x.
+
+    >>> import nrx
+    >>> nrx.lax.linalg.cholesky(nrx.numpy.array([[4.0, 2.0], [2.0, 5.0]]))
+    Array([[2., 0.],
+           [1., 2.]], dtype=float32)
     """
     (x,) = as_arrays("cholesky", x)
     check_square("cholesky", x.aval)

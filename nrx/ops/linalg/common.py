@@ -32,6 +32,9 @@ from nrx.ops.structural import (
 )
 from nrx.ops.structural import broadcast_to as _broadcast_to
 
+#: As many elements are worth a thread of their own.
+_GRAIN = 1 << 14
+
 # Matrices
 
 
@@ -232,7 +235,7 @@ def _in_parts(function: Callable, xs: Sequence[np.ndarray]) -> Sequence[np.ndarr
     if not batch or not xs[0].size or not lapack.is_one_threads_work(xs[0]):
         return function(*xs)
     flat = [x.reshape(-1, *x.shape[len(batch) :]) for x in xs]
-    return [out.reshape(*batch, *out.shape[1:]) for out in in_parts(function, flat)]
+    return [out.reshape(*batch, *out.shape[1:]) for out in in_parts(function, flat, _GRAIN)]
 
 
 def single(impl: Callable) -> Callable:

@@ -49,12 +49,22 @@ def lu(x: Any) -> tuple[Array, Array, Array]:
 
     x[permutation] = L @ U, where U is the upper triangle of the packed matrix, and L the lower one with ones on the
     diagonal. Row i was exchanged with row pivots[i], one after another.
+
+    >>> import nrx
+    >>> nrx.lax.linalg.lu(nrx.numpy.array([[1.0, 2.0], [4.0, 8.0]]))
+    (Array([[4.  , 8.  ],
+           [0.25, 0.  ]], dtype=float32), Array([1, 1], dtype=int32), Array([1, 0], dtype=int32))
     """
     return tuple(lu_p.bind(*as_arrays("lu", x)))
 
 
 def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Array:
-    """The permutation of `permutation_size` rows that the exchanges of rows i and pivots[i] make together."""
+    """The permutation of `permutation_size` rows that the exchanges of rows i and pivots[i] make together.
+
+    >>> import nrx
+    >>> nrx.lax.linalg.lu_pivots_to_permutation(nrx.numpy.array([1, 1]), 3)
+    Array([1, 0, 2], dtype=int32)
+    """
     (pivots,) = as_arrays("lu_pivots_to_permutation", pivots)
     return lu_pivots_to_permutation_p.bind(pivots, permutation_size=int(permutation_size))
 

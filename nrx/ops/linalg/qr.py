@@ -47,7 +47,17 @@ def geqrf(x: Any) -> tuple[Array, Array]:
 
 
 def householder_product(a: Any, taus: Any) -> Array:
-    """The first columns of the product of the reflections 1 - tau v v^H, whose v are below the diagonal of `a`."""
+    """The first columns of the product of the reflections 1 - tau v v^H, whose v are below the diagonal of `a`.
+
+    Args:
+        a: an array of shape (..., m, n), n no larger than m, as `hessenberg` or LAPACK's QR packs it.
+        taus: the factors of the reflections, (..., k), k no larger than n.
+
+    >>> import nrx
+    >>> nrx.lax.linalg.householder_product(nrx.numpy.array([[0.0, 0.0], [1.0, 0.0]]), nrx.numpy.array([1.0]))
+    Array([[ 0., -1.],
+           [-1.,  0.]], dtype=float32)
+    """
     return householder_product_p.bind(*as_arrays("householder_product", a, taus))
 
 

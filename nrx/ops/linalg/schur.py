@@ -25,7 +25,13 @@ sqrtm_p = Primitive("sqrtm")
 
 
 def hessenberg(a: Any) -> tuple[Array, Array]:
-    """The Hessenberg form as LAPACK packs it, the vectors of the reflections below it; their factors."""
+    """The Hessenberg form of matrices `a` as LAPACK packs it, the vectors of the reflections below it; their factors.
+
+    >>> import nrx
+    >>> packed, taus = nrx.lax.linalg.hessenberg(nrx.numpy.eye(3))
+    >>> packed.shape, taus.shape
+    ((3, 3), (2,))
+    """
     return tuple(hessenberg_p.bind(*as_arrays("hessenberg", a)))
 
 

@@ -57,6 +57,15 @@ def triangular_solve(
 
     op transposes with `transpose_a` and conjugates with `conjugate_a`; only the `lower` or upper triangle of `a` is
     read, and not its diagonal if that is ones (`unit_diagonal`).
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    >>> import nrx
+    >>> b = nrx.numpy.array([[2.0], [9.0]])
+    >>> nrx.lax.linalg.triangular_solve(nrx.numpy.array([[2.0, 0.0], [1.0, 4.0]]), b, left_side=True, lower=True)
+    Array([[1.],
+           [2.]], dtype=float32)
     """
     a, b = as_arrays("triangular_solve", a, b)
     check_square("triangular_solve", a.aval)

@@ -1,0 +1,113 @@
+"""Every public function says what it does, what its arguments are and what it raises, and shows how it is called.
+
+tests/test_docs.py runs the examples.
+"""
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import pytest
+from test_names_left_out import MODULES
+
+import nrx
+
+PUBLIC = sorted({"nrx" + name.removeprefix("jax") for name in MODULES} | {f"nrx.{name}" for name in nrx._LAZY})
+#: What stands for arguments that a function only takes because others like it do.
+UNNAMED = {"_", "__", "args", "kwargs", "params"}
+#: Operands of a function of single elements; its first line says what it makes of them.
+OPERANDS = set("abmnqvxyz")
+
+
+def namespace(name: str) -> Any:
+    parent, _, last = name.rpartition(".")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return getattr(namespace(parent), last)
+
+
+def own_names(found: Any) -> list[str]:
+    """What a namespace lists, or else what it defines."""
+    listed = getattr(found, "__all__", None)
+    return listed or [n for n, v in vars(found).items() if getattr(v, "__module__", None) == found.__name__]
+
+
+def functions() -> dict[str, Any]:
+    """The public functions, by the first path that leads to each."""
+    seen: dict[int, tuple[str, Any]] = {}
+    for place in PUBLIC:
+        found = namespace(place)
+        for name in own_names(found) if isinstance(found, ModuleType) else ():
+            value = getattr(found, name)
+            value = value.func if isinstance(value, partial) else value
+            if not name.startswith("_") and (inspect.isfunction(value) or hasattr(value, "__wrapped__")):
+                seen.setdefault(id(value), (f"{place}.{name}", value))
+    return dict(seen.values())
+
+
+FUNCTIONS = functions()
+BY_NAME = {path.rpartition(".")[2]: inspect.getdoc(value) or "" for path, value in FUNCTIONS.items()}
+
+
+def mentioned(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
+
+
+def covered(text: str) -> set[str]:
+    """The names that a docstring explains, by itself or by the functions whose arguments it says it has."""
+    names = mentioned(text.partition(">>>")[0])
+    if "elementwise" in text.split("\n\n")[0]:
+        names |= OPERANDS
+    for other in re.findall(r"(?:[Aa]s of|[Aa]s for|see|Like|`:) `(?:\w+\.)*(\w+)`|^`(\w+)`:", text):
+        names |= mentioned(BY_NAME.get("".join(other), ""))
+    return names
+
+
+def faults(value: Any) -> Iterator[str]:
+    text = inspect.getdoc(value) or ""
+    first = text.partition("\n\n")[0]
+    if not re.search(r"[.?!:…]$", first) or "\n" in first:
+        yield "the first paragraph must be one line, a sentence"
+    if ">>>" not in text:
+        yield "there is no example"
+    unknown = set(inspect.signature(value).parameters) - covered(text) - UNNAMED
+    if unknown:
+        yield f"it does not say what {sorted(unknown)} are"
+    raises = set(re.findall(r"^    (?: {4})*raise (\w+Error)\(", inspect.getsource(inspect.unwrap(value)), re.M))
+    if raises and not re.search(r"[Ee]rror|Raises|must", text):
+        yield f"it does not say when it raises {sorted(raises)}"
+
+
+def test_functions_are_found() -> None:
+    assert len(FUNCTIONS) > 1000
+    assert {"nrx.grad", "nrx.numpy.sum", "nrx.lax.sin", "nrx.scipy.stats.norm.pdf", "nrx.optim.adam"} <= set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("path", FUNCTIONS)
+def test_docstring(path: str) -> None:
+    assert list(faults(FUNCTIONS[path])) == []
+
+
+def test_faults_are_found() -> None:
+    def bad(x: Any, axis: int) -> None:
+        """Two lines
+        at once."""
+        raise ValueError(x)
+
+    def good(x: Any, axis: int) -> None:
+        """The sum of `x` along `axis`.
+
+        Raises:
+            ValueError: always.
+
+        >>> good(1, 2)
+        """
+        raise ValueError(x)
+
+    assert len(list(faults(bad))) == 4
+    assert list(faults(good)) == []

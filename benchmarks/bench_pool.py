@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from nrx.compiler import cache, runtime
-from nrx.compiler.pool import get_num_threads, set_num_threads
+from nrx.compiler.pool import set_num_threads
+from nrx.core.threads import get_num_threads
 from nrx.compiler.targets import host
 
 REPEATS = 60

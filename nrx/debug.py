@@ -70,6 +70,12 @@ def breakpoint(*, backend: str | None = None, num_frames: int | None = None, ord
 
     Args:
         backend, num_frames, ordered: accepted for JAX's sake.
+
+    >>> import nrx
+    >>> def step(x):
+    ...     nrx.debug.breakpoint()
+    ...     return x + 1
+    >>> nrx.jit(step)(1.0)  # doctest: +SKIP
     """
     frame = user_frame()
     names = dict(frame.f_locals) if frame is not None else {}

@@ -28,9 +28,18 @@ def initialize(
 
 
 def is_initialized() -> bool:
-    """False: processes do not find each other."""
+    """False: processes do not find each other.
+
+    >>> import nrx
+    >>> nrx.distributed.is_initialized()
+    False
+    """
     return False
 
 
 def shutdown() -> None:
-    """Nothing to do."""
+    """Nothing to do.
+
+    >>> import nrx
+    >>> nrx.distributed.shutdown()
+    """

@@ -20,7 +20,7 @@ __all__ = [
 
 
 def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dtype:
-    """The dtype that `dtype` names. (JAX makes 64 bits 32 here unless they are switched on; nrx has both.)
+    """The dtype that `dtype` names; JAX makes 64 bits 32 here unless they are switched on, nrx has both.
 
     Args:
         dtype: a dtype, its name, a scalar type, or Python's bool, int, float or complex.

@@ -35,7 +35,11 @@ def _unregister(kind: str, callback: Callable) -> None:
 
 
 def clear_event_listeners() -> None:
-    """Call nobody any more."""
+    """Call nobody any more.
+
+    >>> import nrx
+    >>> nrx.monitoring.clear_event_listeners()
+    """
     for listeners in _listeners.values():
         listeners.clear()
 

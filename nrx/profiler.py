@@ -27,6 +27,12 @@ def start_trace(log_dir: str | os.PathLike[str], **_: Any) -> None:
 
     Raises:
         ArgumentError: one is being taken already.
+
+    >>> import nrx
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nrx.profiler.start_trace(folder)
+    ...     nrx.profiler.stop_trace()
     """
     if _running:
         raise ArgumentError("start_trace: a trace is running already", fix="call stop_trace first")
@@ -39,6 +45,12 @@ def stop_trace() -> None:
 
     Raises:
         ArgumentError: none is being taken.
+
+    >>> import nrx
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nrx.profiler.start_trace(folder)
+    ...     nrx.profiler.stop_trace()
     """
     if not _running:
         raise ArgumentError("stop_trace: no trace is running", fix="call start_trace first")

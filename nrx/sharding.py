@@ -158,7 +158,7 @@ def make_mesh(
 
 @contextmanager
 def set_mesh(mesh: Mesh) -> Iterator[Mesh]:
-    """A context manager that changes nothing: computations run where their arguments are.
+    """A context manager that changes nothing, whatever the `mesh`: computations run where their arguments are.
 
     >>> import nrx
     >>> with nrx.set_mesh(nrx.make_mesh((1,), ("x",))):

@@ -32,7 +32,9 @@ def namespace(name: str) -> Any:
 
 
 def own_names(found: Any) -> list[str]:
-    """What a namespace lists, or else what it defines."""
+    """What a module lists, or else what it defines; the methods of an object."""
+    if not isinstance(found, ModuleType):
+        return [name for name in dir(found) if callable(getattr(found, name))]
     listed = getattr(found, "__all__", None)
     return listed or [n for n, v in vars(found).items() if getattr(v, "__module__", None) == found.__name__]
 
@@ -42,16 +44,19 @@ def functions() -> dict[str, Any]:
     seen: dict[int, tuple[str, Any]] = {}
     for place in PUBLIC:
         found = namespace(place)
-        for name in own_names(found) if isinstance(found, ModuleType) else ():
+        for name in own_names(found):
             value = getattr(found, name)
             value = value.func if isinstance(value, partial) else value
-            if not name.startswith("_") and (inspect.isfunction(value) or hasattr(value, "__wrapped__")):
+            if not name.startswith("_") and (inspect.isroutine(value) or hasattr(value, "__wrapped__")):
                 seen.setdefault(id(value), (f"{place}.{name}", value))
     return dict(seen.values())
 
 
 FUNCTIONS = functions()
-BY_NAME = {path.rpartition(".")[2]: inspect.getdoc(value) or "" for path, value in FUNCTIONS.items()}
+TEXTS: dict[str, str] = {}
+for function in FUNCTIONS.values():
+    text = (inspect.getdoc(function) or "").partition(">>>")[0]
+    TEXTS[function.__name__] = TEXTS.get(function.__name__, "") + text
 
 
 def mentioned(text: str) -> set[str]:
@@ -63,8 +68,8 @@ def covered(text: str) -> set[str]:
     names = mentioned(text.partition(">>>")[0])
     if "elementwise" in text.split("\n\n")[0]:
         names |= OPERANDS
-    for other in re.findall(r"(?:[Aa]s of|[Aa]s for|see|Like|`:) `(?:\w+\.)*(\w+)`|^`(\w+)`:", text):
-        names |= mentioned(BY_NAME.get("".join(other), ""))
+    for other in re.findall(r"`(?:\w+\.)*(\w+)`", text):
+        names |= mentioned(TEXTS.get(other, ""))
     return names
 
 

@@ -266,7 +266,7 @@ def agree(got: Any, want: Any) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_kinds_of_kernels_look_and_can_be_stopped(kind: str, threads: int, looks: Looks) -> None:
     function, oracle, args = KINDS[kind]
-    before = pool.get_num_threads()
+    before = nrx.get_num_threads()
     pool.set_num_threads(threads)
     try:
         compiled = nrx.jit(function)

@@ -112,7 +112,7 @@ def local_devices(
 
 
 def device_count(backend: str | None = None) -> int:
-    """How many devices a platform has; by default the one where new arrays are made.
+    """How many devices a platform has; `backend` names it, by default the one where new arrays are made.
 
     >>> import nrx
     >>> nrx.device_count()
@@ -122,7 +122,7 @@ def device_count(backend: str | None = None) -> int:
 
 
 def process_index(backend: str | None = None) -> int:
-    """The number of this process: 0, as there is one.
+    """The number of this process: 0, as there is one, whatever the `backend`.
 
     >>> import nrx
     >>> nrx.process_index(), nrx.process_count(), nrx.process_indices()
@@ -132,17 +132,31 @@ def process_index(backend: str | None = None) -> int:
 
 
 def process_count(backend: str | None = None) -> int:
-    """How many processes compute together: one."""
+    """How many processes compute together: one, whatever the `backend`.
+
+    >>> import nrx
+    >>> nrx.process_count()
+    1
+    """
     return 1
 
 
 def process_indices(backend: str | None = None) -> list[int]:
-    """The numbers of the processes that compute together."""
+    """The numbers of the processes that compute together, whatever the `backend`.
+
+    >>> import nrx
+    >>> nrx.process_indices()
+    [0]
+    """
     return [0]
 
 
 def effects_barrier() -> None:
-    """Wait for the effects of all computations; they have taken place when a call returns, so nothing is left to do."""
+    """Wait for the effects of all computations; they have taken place when a call returns, so nothing is left to do.
+
+    >>> import nrx
+    >>> nrx.effects_barrier()
+    """
 
 
 local_device_count = device_count

@@ -32,6 +32,13 @@ def set_num_threads(count: int) -> None:
 
     Raises:
         ConfigError: `count` is not a number from 1 to 1024.
+
+    >>> import nrx
+    >>> chosen = nrx.get_num_threads()
+    >>> nrx.set_num_threads(1)
+    >>> nrx.get_num_threads()
+    1
+    >>> nrx.set_num_threads(chosen)
     """
     threads.choose(count)
     if Pool.instance is not None:

@@ -113,6 +113,9 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
     Returns:
         The last value. With bounds that are known while tracing the loop is a `scan` and has reverse-mode derivatives.
 
+    Raises:
+        ArgumentTypeError: a bound is not an integer scalar.
+
     >>> import nrx
     >>> nrx.lax.fori_loop(0, 5, lambda i, total: total + i, 0)
     Array(10, dtype=int32)

@@ -149,6 +149,9 @@ def map(f: Callable, xs: Any, *, batch_size: int | None = None) -> Any:
     Returns:
         The tree of stacked results.
 
+    Raises:
+        ArgumentError: `batch_size` is not positive.
+
     >>> import nrx
     >>> nrx.lax.map(lambda x: x * x, nrx.numpy.arange(3))
     Array([0, 1, 4], dtype=int32)

@@ -207,7 +207,15 @@ class FloatLimits:
 
 
 def finfo(dtype: Any) -> FloatLimits:
-    """Machine limits of a floating or complex dtype, as `numpy.finfo`, with bfloat16 and fp8."""
+    """Machine limits of a floating or complex dtype, as `numpy.finfo`, with bfloat16 and fp8.
+
+    Raises:
+        DTypeError: the `dtype` is of another kind.
+
+    >>> import nrx
+    >>> nrx.numpy.finfo("bfloat16").eps
+    0.0078125
+    """
     dtype = canonical_dtype(dtype)
     if not is_inexact(dtype):
         raise DTypeError(f"finfo needs a floating dtype, got {dtype}", fix="use iinfo for integers")
@@ -224,7 +232,15 @@ def _finfo(dtype: np.dtype) -> FloatLimits:
 
 
 def iinfo(dtype: Any) -> ml_dtypes.iinfo:
-    """Machine limits of an integer dtype, as `numpy.iinfo`."""
+    """Machine limits of an integer dtype, as `numpy.iinfo`.
+
+    Raises:
+        DTypeError: the `dtype` is of another kind.
+
+    >>> import nrx
+    >>> nrx.numpy.iinfo("int8").max
+    127
+    """
     dtype = canonical_dtype(dtype)
     if not is_integer(dtype):
         raise DTypeError(f"iinfo needs an integer dtype, got {dtype}", fix="use finfo for floats")

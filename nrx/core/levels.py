@@ -49,7 +49,7 @@ def flatten_one_level_with_keys(tree: Any) -> tuple[list[tuple[Any, Any]], Any]:
 
 
 def is_tree_node(typ: type) -> bool:
-    """Whether instances of a class are nodes.
+    """Whether instances of a class `typ` are nodes.
 
     >>> import nrx
     >>> nrx.tree_util.is_tree_node(dict), nrx.tree_util.is_tree_node(float)

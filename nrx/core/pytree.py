@@ -225,7 +225,7 @@ def _fit_all(name: str, treedef: PyTreeDef, rest: Sequence[Any]) -> list[list[An
 
 
 def tree_all(tree: Any, *, is_leaf: IsLeaf = None) -> bool:
-    """Whether every leaf is true.
+    """Whether every leaf of a `tree` is true; `is_leaf` is as of `tree_flatten`.
 
     >>> import nrx
     >>> nrx.tree.all({"a": True, "b": [1, 0]})
@@ -325,7 +325,7 @@ def broadcast_prefix(
 
 
 def tree_broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None) -> Any:
-    """A tree of the structure of `full_tree` with the leaves of a prefix; arguments as of `broadcast_prefix`.
+    """A tree of the structure of `full_tree` with the leaves of `prefix_tree`; `is_leaf` is as of `broadcast_prefix`.
 
     >>> import nrx
     >>> nrx.tree.broadcast((0, 1), ({"w": 1.0, "b": 2.0}, 3.0))
@@ -335,7 +335,7 @@ def tree_broadcast(prefix_tree: Any, full_tree: Any, is_leaf: IsLeaf = None) -> 
 
 
 def all_leaves(iterable: Iterable[Any], is_leaf: IsLeaf = None) -> bool:
-    """Whether every item is a leaf rather than a node.
+    """Whether every item of `iterable` is a leaf rather than a node; `is_leaf` is as of `tree_flatten`.
 
     >>> import nrx
     >>> nrx.tree_util.all_leaves([1, "a"]), nrx.tree_util.all_leaves([1, (2,)])
@@ -509,7 +509,7 @@ def register_pytree_with_keys(
 
 
 def register_pytree_node_class(cls: Class) -> Class:
-    """Class decorator: make the instances nodes by their methods `tree_flatten()` and `tree_unflatten(aux, children)`.
+    """Make the instances of `cls` nodes by their methods `tree_flatten()` and `tree_unflatten(aux, children)`.
 
     >>> import nrx
     >>> @nrx.tree_util.register_pytree_node_class
@@ -532,7 +532,23 @@ def register_pytree_node_class(cls: Class) -> Class:
 
 
 def register_pytree_with_keys_class(cls: Class) -> Class:
-    """Like `register_pytree_node_class`, with a method `tree_flatten_with_keys()` whose children are (key, child)."""
+    """Like `register_pytree_node_class`, with a method `tree_flatten_with_keys()` whose children are (key, child).
+
+    >>> import nrx
+    >>> @nrx.tree_util.register_pytree_with_keys_class
+    ... class Box:
+    ...     def __init__(self, content):
+    ...         self.content = content
+    ...
+    ...     def tree_flatten_with_keys(self):
+    ...         return ((nrx.tree_util.GetAttrKey("content"), self.content),), None
+    ...
+    ...     @classmethod
+    ...     def tree_unflatten(cls, aux, children):
+    ...         return cls(*children)
+    >>> [(nrx.tree_util.keystr(path), leaf) for path, leaf in nrx.tree.leaves_with_path(Box(1))]
+    [('.content', 1)]
+    """
     flatten = operator.methodcaller("tree_flatten") if hasattr(cls, "tree_flatten") else None
     unflatten = cls.tree_unflatten  # type: ignore[attr-defined]
     register_pytree_with_keys(cls, operator.methodcaller("tree_flatten_with_keys"), unflatten, flatten)
@@ -540,7 +556,7 @@ def register_pytree_with_keys_class(cls: Class) -> Class:
 
 
 def register_static(cls: Class) -> Class:
-    """Class decorator: make the instances nodes without leaves; they must have `==` and a hash.
+    """Make the instances of `cls` nodes without leaves; they must have `==` and a hash.
 
     >>> import nrx
     >>> @nrx.tree_util.register_static

@@ -27,6 +27,10 @@ def get_num_threads() -> int:
 
     Raises:
         ConfigError: the environment's NRX_NUM_THREADS is not a number from 1 to 1024.
+
+    >>> import nrx
+    >>> nrx.get_num_threads() >= 1
+    True
     """
     if _chosen is not None:
         return _chosen

@@ -510,17 +510,27 @@ LEAF = PyTreeDef(None, 1)
 
 
 def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
-    """The structures of the root's children; [] for a leaf."""
+    """The structures of the children of the root of `treedef`; [] for a leaf.
+
+    >>> import nrx
+    >>> nrx.tree_util.treedef_children(nrx.tree.structure([1, (2, 3)]))
+    [PyTreeDef(*), PyTreeDef((*, *))]
+    """
     return treedef.children()
 
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:
-    """Whether the structure is a single node (a leaf, None or an empty container, as in JAX)."""
+    """Whether `treedef` is a single node (a leaf, None or an empty container, as in JAX).
+
+    >>> import nrx
+    >>> nrx.tree_util.treedef_is_leaf(nrx.tree.structure(1)), nrx.tree_util.treedef_is_leaf(nrx.tree.structure([1]))
+    (True, False)
+    """
     return treedef._spec is None or not treedef._spec[2]
 
 
 def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
-    """The structure of a tuple whose items have the given structures.
+    """The structure of a tuple whose items have the structures `treedefs`.
 
     >>> import nrx
     >>> nrx.tree_util.treedef_tuple([nrx.tree.structure(1), nrx.tree.structure([2])])

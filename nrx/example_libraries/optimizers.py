@@ -70,6 +70,9 @@ def optimizer(opt_maker: Callable[..., Triple]) -> Callable[..., Optimizer]:
     Returns:
         A function of the same arguments that returns an `Optimizer`.
 
+    Raises:
+        TreeError: the function of an Optimizer gets gradients of another structure than its state has.
+
     >>> from nrx.example_libraries import optimizers
     >>> @optimizers.optimizer
     ... def descent(rate):
@@ -115,12 +118,33 @@ class JoinPoint:
 
 
 def unpack_optimizer_state(opt_state: OptimizerState) -> Any:
-    """A tree like the parameters, with the state of each in a `JoinPoint`: to be saved."""
+    """A tree like the parameters, with the state of each in a `JoinPoint`: to be saved.
+
+    Args:
+        opt_state: what an optimizer's `init` or `update` gives.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> state = optimizers.momentum(0.1, 0.9)[0]({"w": nrx.numpy.ones(2)})
+    >>> optimizers.unpack_optimizer_state(state).keys()
+    dict_keys(['w'])
+    """
     return tree_unflatten(opt_state.tree_def, map(JoinPoint, _states(opt_state)))
 
 
 def pack_optimizer_state(marked_pytree: Any) -> OptimizerState:
-    """The inverse of `unpack_optimizer_state`."""
+    """The inverse of `unpack_optimizer_state`.
+
+    Args:
+        marked_pytree: what that gives.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.momentum(0.1, 0.9)
+    >>> saved = optimizers.unpack_optimizer_state(init({"w": nrx.numpy.ones(2)}))
+    >>> params(optimizers.pack_optimizer_state(saved))
+    {'w': Array([1., 1.], dtype=float32)}
+    """
     points, treedef = tree_flatten(marked_pytree)
     return _packed([point.subtree for point in points], treedef)
 
@@ -130,14 +154,33 @@ def pack_optimizer_state(marked_pytree: Any) -> OptimizerState:
 
 @optimizer
 def sgd(step_size: Any) -> Triple:
-    """Gradient descent."""
+    """Gradient descent.
+
+    Args:
+        step_size: a number or a function of the step.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.sgd(0.5)
+    >>> params(update(0, 4.0, init(1.0)))
+    -1.0
+    """
     rate = make_schedule(step_size)
     return lambda x: x, lambda i, g, x: x - rate(i) * g, lambda x: x
 
 
 @optimizer
 def momentum(step_size: Any, mass: Any) -> Triple:
-    """Gradient descent with momentum: `mass` of the old velocity stays."""
+    """Gradient descent with momentum: `mass` of the old velocity stays.
+
+    `step_size` is as of `sgd`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.momentum(0.5, mass=0.5)
+    >>> params(update(1, 4.0, update(0, 4.0, init(1.0)))).item()
+    -4.0
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: tuple) -> tuple:
@@ -150,7 +193,16 @@ def momentum(step_size: Any, mass: Any) -> Triple:
 
 @optimizer
 def nesterov(step_size: Any, mass: Any) -> Triple:
-    """Gradient descent with Nesterov's momentum."""
+    """Gradient descent with Nesterov's momentum.
+
+    Arguments as of `momentum`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.nesterov(0.5, mass=0.5)
+    >>> params(update(0, 4.0, init(1.0))).item()
+    -2.0
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: tuple) -> tuple:
@@ -163,7 +215,18 @@ def nesterov(step_size: Any, mass: Any) -> Triple:
 
 @optimizer
 def adagrad(step_size: Any, momentum: Any = 0.9) -> Triple:
-    """Adagrad: step sizes shrink with the sum of the squared gradients. Duchi et al., JMLR 2011."""
+    """Adagrad: step sizes shrink with the sum of the squared gradients. Duchi et al., JMLR 2011.
+
+    Args:
+        step_size: a number or a function of the step.
+        momentum: how much of the mean direction of the steps stays.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.adagrad(0.5, momentum=0.0)
+    >>> params(update(0, 4.0, init(1.0))).item()
+    0.5
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: tuple) -> tuple:
@@ -178,7 +241,19 @@ def adagrad(step_size: Any, momentum: Any = 0.9) -> Triple:
 
 @optimizer
 def rmsprop(step_size: Any, gamma: Any = 0.9, eps: Any = 1e-8) -> Triple:
-    """RMSProp: gradients are divided by the root of a running mean of their squares."""
+    """RMSProp: gradients are divided by the root of a running mean of their squares.
+
+    Args:
+        step_size: a number or a function of the step.
+        gamma: how much of the running mean stays.
+        eps: a small number that keeps the quotient finite.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.rmsprop(0.5, gamma=0.75)
+    >>> params(update(0, 4.0, init(1.0))).round(3)
+    Array(0., dtype=float32, weak_type=True)
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: tuple) -> tuple:
@@ -191,7 +266,16 @@ def rmsprop(step_size: Any, gamma: Any = 0.9, eps: Any = 1e-8) -> Triple:
 
 @optimizer
 def rmsprop_momentum(step_size: Any, gamma: Any = 0.9, eps: Any = 1e-8, momentum: Any = 0.9) -> Triple:
-    """RMSProp with momentum."""
+    """RMSProp with momentum.
+
+    The other arguments are as of `rmsprop`; `momentum` of the old velocity stays.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.rmsprop_momentum(0.5, gamma=0.75)
+    >>> params(update(0, 4.0, init(1.0))).round(3)
+    Array(0., dtype=float32, weak_type=True)
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: tuple) -> tuple:
@@ -205,7 +289,19 @@ def rmsprop_momentum(step_size: Any, gamma: Any = 0.9, eps: Any = 1e-8, momentum
 
 @optimizer
 def adam(step_size: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Triple:
-    """Adam. Kingma and Ba, ICLR 2015."""
+    """Adam. Kingma and Ba, ICLR 2015.
+
+    Args:
+        step_size: a number or a function of the step.
+        b1, b2: how much of the running means of the gradients and of their squares stays.
+        eps: a small number that keeps the quotient finite.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.adam(0.5)
+    >>> params(update(0, 4.0, init(1.0))).round(3)
+    Array(0.5, dtype=float32)
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: tuple) -> tuple:
@@ -222,7 +318,16 @@ def adam(step_size: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Tri
 
 @optimizer
 def adamax(step_size: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> Triple:
-    """Adamax: Adam with the largest gradient of late in place of the root of the mean square."""
+    """Adamax: Adam with the largest gradient of late in place of the root of the mean square.
+
+    Arguments as of `adam`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.adamax(0.5)
+    >>> params(update(0, 4.0, init(1.0))).round(3)
+    Array(0.5, dtype=float32)
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: tuple) -> tuple:
@@ -237,7 +342,16 @@ def adamax(step_size: Any, b1: Any = 0.9, b2: Any = 0.999, eps: Any = 1e-8) -> T
 
 @optimizer
 def sm3(step_size: Any, momentum: Any = 0.9) -> Triple:
-    """SM3: Adagrad with memory for each row and column only. Anil et al., NeurIPS 2019."""
+    """SM3: Adagrad with memory for each row and column only. Anil et al., NeurIPS 2019.
+
+    Arguments as of `adagrad`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> init, update, params = optimizers.sm3(0.5, momentum=0.0)
+    >>> params(update(0, nrx.numpy.array([4.0, -2.0]), init(nrx.numpy.ones(2))))
+    Array([0.5, 1.5], dtype=float32)
+    """
     rate = make_schedule(step_size)
 
     def init(x: Any) -> tuple:
@@ -260,22 +374,46 @@ def sm3(step_size: Any, momentum: Any = 0.9) -> Triple:
 
 
 def constant(step_size: Any) -> Schedule:
-    """The same step size in every step."""
+    """The same `step_size` in every step.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> optimizers.constant(0.5)(7)
+    0.5
+    """
     return lambda i: step_size
 
 
 def exponential_decay(step_size: Any, decay_steps: Any, decay_rate: Any) -> Schedule:
-    """A step size that `decay_rate` multiplies every `decay_steps` steps, gradually."""
+    """A `step_size` that `decay_rate` multiplies every `decay_steps` steps, gradually.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> optimizers.exponential_decay(8.0, decay_steps=10, decay_rate=0.5)(20)
+    2.0
+    """
     return lambda i: step_size * decay_rate ** (i / decay_steps)
 
 
 def inverse_time_decay(step_size: Any, decay_steps: Any, decay_rate: Any, staircase: bool = False) -> Schedule:
-    """A step size divided by 1 + `decay_rate` · i / `decay_steps`, which `staircase` rounds down."""
+    """A `step_size` divided by 1 + `decay_rate` · i / `decay_steps`, which `staircase` rounds down.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> optimizers.inverse_time_decay(8.0, decay_steps=10, decay_rate=1)(10)
+    4.0
+    """
     return lambda i: step_size / (1 + decay_rate * (jnp.floor(i / decay_steps) if staircase else i / decay_steps))
 
 
 def polynomial_decay(step_size: Any, decay_steps: Any, final_step_size: Any, power: Any = 1.0) -> Schedule:
-    """A step size that falls to `final_step_size` within `decay_steps` steps."""
+    """A `step_size` that falls to `final_step_size` within `decay_steps` steps, by a `power` of the time left.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> optimizers.polynomial_decay(8.0, decay_steps=10, final_step_size=0.0, power=2)(5).item()
+    2.0
+    """
 
     def schedule(i: Any) -> Any:
         left = 1 - jnp.minimum(i, decay_steps) / decay_steps
@@ -289,6 +427,11 @@ def piecewise_constant(boundaries: Any, values: Any) -> Schedule:
 
     Raises:
         ArgumentError: there is not one value more than boundaries.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> optimizers.piecewise_constant([10, 20], [4.0, 2.0, 1.0])(15).item()
+    2.0
     """
     limits, sizes = jnp.asarray(boundaries), jnp.asarray(values)
     if limits.ndim != 1 or sizes.shape != (limits.size + 1,):
@@ -297,10 +440,15 @@ def piecewise_constant(boundaries: Any, values: Any) -> Schedule:
 
 
 def make_schedule(scalar_or_schedule: Any) -> Schedule:
-    """A function of the step: that which was given, or one that gives the number.
+    """A function of the step: `scalar_or_schedule` if it is one, or else one that gives the number.
 
     Raises:
         ArgumentError: it is neither.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import optimizers
+    >>> optimizers.make_schedule(0.5)(7)
+    0.5
     """
     if callable(scalar_or_schedule):
         return scalar_or_schedule
@@ -313,7 +461,7 @@ def make_schedule(scalar_or_schedule: Any) -> Schedule:
 
 
 def l2_norm(tree: Any) -> Array:
-    """The Euclidean norm of all leaves together.
+    """The Euclidean norm of all leaves of a `tree` together.
 
     >>> from nrx.example_libraries import optimizers
     >>> optimizers.l2_norm((3.0, 4.0))
@@ -323,7 +471,7 @@ def l2_norm(tree: Any) -> Array:
 
 
 def clip_grads(grad_tree: Any, max_norm: Any) -> Any:
-    """The tree, made shorter if its norm is above `max_norm`.
+    """The tree `grad_tree`, made shorter if its norm is above `max_norm`.
 
     >>> from nrx.example_libraries import optimizers
     >>> optimizers.clip_grads((3.0, 4.0), 1.0)

@@ -36,7 +36,18 @@ def _shape_of(function: Callable, *shapes: Sequence[int]) -> tuple[int, ...]:
 
 
 def Dense(out_dim: int, W_init: Callable | None = None, b_init: Callable | None = None) -> Layer:  # noqa: N802
-    """x @ W + b."""
+    """x @ W + b, with `out_dim` columns in W.
+
+    Args:
+        out_dim: how many features the result has.
+        W_init, b_init: functions of a key and a shape; by default `glorot_normal()` and `normal()`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.Dense(3)
+    >>> init(nrx.random.key(0), (-1, 2))[0]
+    (-1, 3)
+    """
 
     def init(rng: Any, input_shape: Sequence[int]) -> tuple:
         key_w, key_b = random.split(rng)
@@ -74,7 +85,22 @@ def GeneralConv(  # noqa: N802
     dimension_numbers: Sequence[str], out_chan: int, filter_shape: Sequence[int], strides: Sequence[int] | None = None,
     padding: Any = "VALID", W_init: Callable | None = None, b_init: Callable | None = None,
 ) -> Layer:  # fmt: skip
-    """A convolution with any layout."""
+    """A convolution with any layout.
+
+    Args:
+        dimension_numbers: the layouts of input, kernel and result, such as ("NHWC", "HWIO", "NHWC").
+        out_chan: how many features the result has.
+        filter_shape: the lengths of the kernel.
+        strides: one an axis of space; by default 1.
+        padding: 'SAME', 'VALID' or (low, high) pairs.
+        W_init, b_init: functions of a key and a shape; by default `glorot_normal` and `normal(1e-6)`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.GeneralConv(("NCH", "OIH", "NCH"), 4, (3,), padding="SAME")
+    >>> init(nrx.random.key(0), (-1, 2, 8))[0]
+    (-1, 4, 8)
+    """
     return _convolution(
         lax.conv_general_dilated, dimension_numbers, out_chan, filter_shape, strides, padding, W_init, b_init
     )
@@ -84,7 +110,16 @@ def GeneralConvTranspose(  # noqa: N802
     dimension_numbers: Sequence[str], out_chan: int, filter_shape: Sequence[int], strides: Sequence[int] | None = None,
     padding: Any = "VALID", W_init: Callable | None = None, b_init: Callable | None = None,
 ) -> Layer:  # fmt: skip
-    """A transposed convolution with any layout."""
+    """A transposed convolution with any layout.
+
+    Arguments as of `GeneralConv`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.GeneralConvTranspose(("NHC", "HIO", "NHC"), 4, (3,), (2,), "SAME")
+    >>> init(nrx.random.key(0), (-1, 8, 2))[0]
+    (-1, 16, 4)
+    """
     return _convolution(lax.conv_transpose, dimension_numbers, out_chan, filter_shape, strides, padding, W_init, b_init)
 
 
@@ -97,7 +132,22 @@ def BatchNorm(  # noqa: N802
     axis: int | Sequence[int] = (0, 1, 2), epsilon: float = 1e-5, center: bool = True, scale: bool = True,
     beta_init: Callable = zeros, gamma_init: Callable = ones,
 ) -> Layer:  # fmt: skip
-    """Mean 0 and variance 1 over the batch, then `gamma` and `beta`."""
+    """Mean 0 and variance 1 over the batch, then `gamma` and `beta`.
+
+    Args:
+        axis: the axes of the batch.
+        epsilon: is added to the variance.
+        center, scale: whether there are a `beta` that is added and a `gamma` that multiplies.
+        beta_init, gamma_init: functions of a key and a shape.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.BatchNorm(axis=0)
+    >>> _, params = init(nrx.random.key(0), (-1, 1))
+    >>> apply(params, nrx.numpy.array([[2.0], [4.0]])).round(3)
+    Array([[-1.],
+           [ 1.]], dtype=float32)
+    """
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
 
     def init(rng: Any, input_shape: Sequence[int]) -> tuple:
@@ -117,7 +167,14 @@ def BatchNorm(  # noqa: N802
 
 
 def elementwise(fun: Callable, **fun_kwargs: Any) -> Layer:
-    """A layer without parameters that applies a function."""
+    """A layer without parameters that applies `fun(inputs, **fun_kwargs)`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.elementwise(nrx.numpy.clip, max=1.0)
+    >>> apply((), nrx.numpy.array([0.5, 2.0]))
+    Array([0.5, 1. ], dtype=float32)
+    """
     return lambda rng, input_shape: (input_shape, ()), lambda params, inputs, **_: fun(inputs, **fun_kwargs)
 
 
@@ -134,7 +191,7 @@ Selu = elementwise(nn.selu)
 Gelu = elementwise(nn.gelu)
 
 
-def _pooling(reduce: Callable, initial: float, rescale: Callable | None = None) -> Callable[..., Layer]:
+def _pooling(name: str, what: str, reduce: Callable, initial: float, mean: bool = False) -> Callable[..., Layer]:
     def pool(
         window_shape: Sequence[int], strides: Sequence[int] | None = None, padding: str = "VALID", spec: str = "NHWC"
     ) -> Layer:
@@ -144,7 +201,7 @@ def _pooling(reduce: Callable, initial: float, rescale: Callable | None = None) 
 
         def run(x: Any) -> Any:
             out = lax.reduce_window(x, initial, reduce, dims, moves, padding)
-            if rescale is None:
+            if not mean:
                 return out
             return out / lax.reduce_window(jnp.ones_like(x), initial, reduce, dims, moves, padding)
 
@@ -155,12 +212,27 @@ def _pooling(reduce: Callable, initial: float, rescale: Callable | None = None) 
 
         return init, lambda params, inputs, **_: run(inputs)
 
+    pool.__name__ = pool.__qualname__ = name
+    pool.__doc__ = f"""The {what} of the inputs in every window.
+
+    Args:
+        window_shape: the lengths of the windows.
+        strides: their distances; by default 1.
+        padding: 'SAME' or 'VALID'; it does not count.
+        spec: the layout of the inputs.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.{name}((2, 2), strides=(2, 2))
+    >>> init(nrx.random.key(0), (-1, 8, 8, 3))[0]
+    (-1, 4, 4, 3)
+    """
     return pool
 
 
-MaxPool = _pooling(lax.max, -math.inf)
-SumPool = _pooling(lax.add, 0.0)
-AvgPool = _pooling(lax.add, 0.0, lax.div)
+MaxPool = _pooling("MaxPool", "largest", lax.max, -math.inf)
+SumPool = _pooling("SumPool", "sum", lax.add, 0.0)
+AvgPool = _pooling("AvgPool", "mean", lax.add, 0.0, mean=True)
 
 Flatten: Layer = (
     lambda rng, shape: ((shape[0], math.prod(shape[1:])), ()),
@@ -171,12 +243,26 @@ FanInSum: Layer = lambda rng, shapes: (shapes[0], ()), lambda params, inputs, **
 
 
 def FanOut(num: int) -> Layer:  # noqa: N802
-    """The inputs, so many times."""
+    """The inputs, `num` times.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.FanOut(2)
+    >>> apply((), 1.0)
+    [1.0, 1.0]
+    """
     return lambda rng, shape: ([shape] * num, ()), lambda params, inputs, **_: [inputs] * num
 
 
 def FanInConcat(axis: int = -1) -> Layer:  # noqa: N802
-    """The inputs side by side along an axis."""
+    """The inputs side by side along an axis.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.FanInConcat()
+    >>> init(nrx.random.key(0), [(-1, 2), (-1, 3)])[0]
+    (-1, 5)
+    """
 
     def init(rng: Any, shapes: Sequence[Sequence[int]]) -> tuple:
         out = list(shapes[0])
@@ -187,7 +273,19 @@ def FanInConcat(axis: int = -1) -> Layer:  # noqa: N802
 
 
 def Dropout(rate: float, mode: str = "train") -> Layer:  # noqa: N802
-    """While training, each input is kept with probability `rate`, or else 0; what is kept is divided by it."""
+    """While training, each input is kept with probability `rate`, or else 0; what is kept is divided by it.
+
+    With another `mode` than "train" the inputs stay as they are.
+
+    Raises:
+        ArgumentError: `apply` gets no key while training.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.Dropout(0.5)
+    >>> set(apply((), nrx.numpy.ones(100), rng=nrx.random.key(0)).tolist()) == {0.0, 2.0}
+    True
+    """
 
     def apply(params: Any, inputs: Any, **kwargs: Any) -> Any:
         rng = kwargs.get("rng")
@@ -202,7 +300,14 @@ def Dropout(rate: float, mode: str = "train") -> Layer:  # noqa: N802
 
 
 def serial(*layers: Layer) -> Layer:
-    """Layers one after the other."""
+    """`layers` one after the other.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.serial(stax.Dense(3), stax.Relu)
+    >>> init(nrx.random.key(0), (-1, 2))[0]
+    (-1, 3)
+    """
 
     def init(rng: Any, input_shape: Any) -> tuple:
         params = []
@@ -221,7 +326,14 @@ def serial(*layers: Layer) -> Layer:
 
 
 def parallel(*layers: Layer) -> Layer:
-    """Layers side by side, each with an input of its own: after `FanOut`, before `FanInSum` or `FanInConcat`."""
+    """`layers` side by side, each with an input of its own: after `FanOut`, before `FanInSum` or `FanInConcat`.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.serial(stax.FanOut(2), stax.parallel(stax.Dense(3), stax.Identity), stax.FanInConcat())
+    >>> init(nrx.random.key(0), (-1, 2))[0]
+    (-1, 5)
+    """
 
     def init(rng: Any, input_shape: Sequence[Any]) -> tuple:
         keys = random.split(rng, len(layers))
@@ -242,7 +354,14 @@ def _keys(kwargs: dict[str, Any], count: int) -> Sequence[Any]:
 
 
 def shape_dependent(make_layer: Callable[[Any], Layer]) -> Layer:
-    """A layer that is made of the shape of its input."""
+    """The layer that `make_layer` makes of the shape of the input.
+
+    >>> import nrx
+    >>> from nrx.example_libraries import stax
+    >>> init, apply = stax.shape_dependent(lambda shape: stax.Dense(2 * shape[-1]))
+    >>> init(nrx.random.key(0), (-1, 2))[0]
+    (-1, 4)
+    """
 
     def apply(params: Any, inputs: Any, **kwargs: Any) -> Any:
         return make_layer(inputs.shape)[1](params, inputs, **kwargs)

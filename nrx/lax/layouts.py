@@ -233,9 +233,7 @@ def conv_general_dilated_patches(
 ) -> Array:
     """The windows that a convolution sees: a feature for every input feature and place in the window, in that order.
 
-    Arguments as of `conv_general_dilated`, with the spatial shape of the kernel in place of the kernel.
-
-    The other arguments are as of `conv_general_dilated`.
+    Arguments as of `conv_general_dilated`, with `filter_shape`, the shape of the window, in place of the kernel.
 
     >>> import nrx
     >>> nrx.lax.conv_general_dilated_patches(nrx.numpy.arange(4.0).reshape(1, 1, 4), (2,), (1,), "VALID")
@@ -268,7 +266,8 @@ def conv_general_dilated_local(
     """A convolution with a kernel of its own for every place of the result.
 
     `rhs` is (output features, input features * places in the window, space of the result), in the layout that
-    `dimension_numbers` gives; the other arguments are as of `conv_general_dilated`.
+    `dimension_numbers` gives; `filter_shape` is the shape of the window, the other arguments are as of
+    `conv_general_dilated`.
 
     >>> import nrx
     >>> kernels = nrx.numpy.array([[[1.0, 10.0], [1.0, 10.0]]])  # the kernel at place i stands in column i

@@ -212,6 +212,11 @@ def scatter_sub(
 def index_take(src: Any, idxs: Sequence[Any], axes: Sequence[int]) -> Array:
     """The parts of `src` at indices along some axes: vectors of one length, one an axis; they count modulo the size.
 
+    `idxs` are the vectors.
+
+    Raises:
+        ShapeError: the vectors differ in length, or there is not one for each axis.
+
     >>> import nrx
     >>> nrx.lax.index_take(nrx.numpy.array([[1, 2], [3, 4]]), [nrx.numpy.array([0, -1])], [1])
     Array([[1, 3],
@@ -382,10 +387,12 @@ def dce_sink(val: Any) -> None:
 
 
 def platform_dependent(*args: Any, default: Callable | None = None, **per_platform: Callable) -> Any:
-    """What the function for the platform of new arrays gives, `cpu` or `cuda`; others are never called.
+    """What the function for the platform of new arrays gives for `args`, `cpu` or `cuda`; others are never called.
 
     Raises:
         ArgumentError: there is no function for it and no `default`.
+
+    The functions `per_platform` and the `default` take the same arguments.
 
     >>> import nrx
     >>> nrx.lax.platform_dependent(2.0, cpu=lambda x: x + 1, default=lambda x: x)

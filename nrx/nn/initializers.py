@@ -119,7 +119,7 @@ def uniform(scale: Any = 1e-2, dtype: Any = None) -> Initializer:
 
 
 def truncated_normal(stddev: Any = 1e-2, dtype: Any = None, lower: Any = -2.0, upper: Any = 2.0) -> Initializer:
-    """Normally distributed numbers within limits. (Those make the standard deviation smaller; it is not corrected.)
+    """Normally distributed numbers within limits, which make the standard deviation smaller; it is not corrected.
 
     Args:
         stddev: the standard deviation before truncation.

@@ -433,6 +433,10 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     Returns:
         A list of arrays, one a vector.
 
+    Raises:
+        ArgumentError: another `indexing`.
+        ShapeError: an array of more than one axis.
+
     >>> jnp.meshgrid(jnp.arange(3), jnp.arange(2))
     [Array([[0, 1, 2],
            [0, 1, 2]], dtype=int32), Array([[0, 0, 0],

@@ -91,6 +91,9 @@ def from_dlpack(x: Any, *, device: DeviceLike = None, copy: bool | None = None) 
     Returns:
         An array.
 
+    Raises:
+        ArgumentError: the data lie on a device that is neither a CPU nor an NVIDIA GPU.
+
     >>> import numpy
     >>> jnp.from_dlpack(numpy.arange(3.0))
     Array([0., 1., 2.], dtype=float64)

@@ -187,6 +187,9 @@ def diag(v: Any, k: int = 0) -> Array:
     Returns:
         A matrix or a vector.
 
+    Raises:
+        ShapeError: v is neither a vector nor a matrix.
+
     >>> jnp.diag(jnp.array([1, 2]))
     Array([[1, 0],
            [0, 2]], dtype=int32)
@@ -232,6 +235,10 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
 
     Returns:
         An array with the diagonals along a last axis in place of the two.
+
+    Raises:
+        ShapeError: a has less than 2 axes.
+        AxisError: the two axes are the same, or a does not have them.
 
     >>> jnp.diagonal(jnp.array([[1, 2], [3, 4]]))
     Array([1, 4], dtype=int32)

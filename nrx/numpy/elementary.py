@@ -236,6 +236,9 @@ def hypot(x1: Any, x2: Any, /) -> Array:
     Returns:
         An array of the shape they have together.
 
+    Raises:
+        DTypeError: complex numbers.
+
     >>> jnp.hypot(jnp.array([3.0, 3e30]), jnp.array([4.0, 4e30])) / 5
     Array([1.e+00, 1.e+30], dtype=float32)
     """

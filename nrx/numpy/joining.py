@@ -221,6 +221,10 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array
     Returns:
         A list of arrays.
 
+    Raises:
+        ArgumentError: the number of parts is not positive.
+        ArgumentTypeError: the positions are traced.
+
     >>> jnp.array_split(jnp.arange(5), 2)
     [Array([0, 1, 2], dtype=int32), Array([3, 4], dtype=int32)]
     """
@@ -305,6 +309,9 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
     Returns:
         A tuple of arrays, of one axis less.
 
+    Raises:
+        ShapeError: x has no axes.
+
     >>> jnp.unstack(jnp.array([[1, 2], [3, 4]]))
     (Array([1, 2], dtype=int32), Array([3, 4], dtype=int32))
     """
@@ -330,6 +337,9 @@ def tile(A: Any, reps: Any) -> Array:
 
     Returns:
         An array.
+
+    Raises:
+        ArgumentError: a negative number of repetitions.
 
     >>> jnp.tile(jnp.arange(2), (2, 2))
     Array([[0, 1, 0, 1],

@@ -100,6 +100,9 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     Returns:
         A real array without these axes.
 
+    Raises:
+        ArgumentError: the order is that of a norm of matrices.
+
     >>> jnp.linalg.vector_norm(jnp.array([[3.0, 4.0], [6.0, 8.0]]), axis=1)
     Array([ 5., 10.], dtype=float32)
     """

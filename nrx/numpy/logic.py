@@ -636,6 +636,9 @@ def where(condition: Any, x: Any = None, y: Any = None, /, *, size: int | None =
         An array of their common shape, of the common dtype of x and y; or as `nonzero`. Only the chosen elements have a
         gradient.
 
+    Raises:
+        ArgumentError: one of x and y without the other.
+
     >>> jnp.where(jnp.array([True, False]), jnp.array([1.0, 2.0]), 0)
     Array([1., 0.], dtype=float32)
     """
@@ -656,6 +659,9 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
     Returns:
         An array of their common shape, and of the common dtype of the choices and the default.
+
+    Raises:
+        ArgumentError: not as many choices as conditions, or none.
 
     >>> x = jnp.arange(5)
     >>> jnp.select([x < 2, x > 3], [x, 10 * x], -1)

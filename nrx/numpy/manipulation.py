@@ -303,6 +303,9 @@ def matrix_transpose(x: Any, /) -> Array:
     Returns:
         An array.
 
+    Raises:
+        ShapeError: x has less than 2 axes.
+
     >>> jnp.matrix_transpose(jnp.ones((2, 3, 4))).shape
     (2, 4, 3)
     """
@@ -343,6 +346,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Array:
 
     Returns:
         An array.
+
+    Raises:
+        AxisError: not as many destinations as sources, or axes that the array does not have.
 
     >>> jnp.moveaxis(jnp.ones((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
@@ -512,6 +518,9 @@ def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
     Returns:
         An array.
 
+    Raises:
+        ArgumentError: not two axes.
+
     >>> jnp.rot90(jnp.array([[1, 2], [3, 4]]))
     Array([[2, 4],
            [1, 3]], dtype=int32)
@@ -538,6 +547,9 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Array:
 
     Returns:
         An array of the same shape.
+
+    Raises:
+        ArgumentError: not one shift for each axis.
 
     >>> jnp.roll(jnp.arange(5), 2)
     Array([3, 4, 0, 1, 2], dtype=int32)

@@ -40,6 +40,9 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
     Returns:
         An array of the shape of x.
 
+    Raises:
+        ShapeError: p is a scalar.
+
     >>> jnp.polyval(jnp.array([1, 0, 2]), jnp.array([1, 3]))
     Array([ 3, 11], dtype=int32)
     """

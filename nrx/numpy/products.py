@@ -231,6 +231,9 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, prefer
     Returns:
         An array without the axis.
 
+    Raises:
+        ShapeError: a scalar, or vectors of different lengths.
+
     >>> jnp.vecdot(jnp.array([[1, 2], [3, 4]]), jnp.array([1, 10]))
     Array([21, 43], dtype=int32)
     """
@@ -334,6 +337,9 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
     Returns:
         An array; of vectors of 2 numbers only the third component, without the axis.
+
+    Raises:
+        ShapeError: vectors of other lengths.
 
     >>> jnp.cross(jnp.array([1, 0, 0]), jnp.array([0, 1, 0]))
     Array([0, 0, 1], dtype=int32)

@@ -114,6 +114,9 @@ def result_type(*values: Any) -> np.dtype:
     Returns:
         A `numpy.dtype`.
 
+    Raises:
+        DTypeError: there is no value.
+
     >>> import nrx.numpy as jnp
     >>> jnp.result_type(jnp.ones(3, "int32"), 2.0)
     dtype('float32')

@@ -199,6 +199,10 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     Returns:
         An array of the default integer, of the shape of v.
 
+    Raises:
+        ArgumentError: another `side`.
+        ShapeError: `a` is not a vector.
+
     >>> jnp.searchsorted(jnp.array([1.0, 2.0, 4.0]), jnp.array([2.0, 3.0]))
     Array([1, 2], dtype=int32)
     """

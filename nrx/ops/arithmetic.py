@@ -165,7 +165,7 @@ def ceil(x: Any) -> Array:
 
 
 def round(x: Any, rounding_method: int = 0) -> Array:
-    """The nearest integer, elementwise; halves go away from zero (method 0) or to the even one (method 1).
+    """The nearest integer, elementwise; halves go away from zero (`rounding_method` 0) or to the even one (1).
 
     Raises:
         ArgumentError: there is no such method.

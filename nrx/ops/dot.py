@@ -92,6 +92,9 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
 
     `precision` makes no difference: products are exact to rounding.
 
+    Raises:
+        ShapeError: the operands have not the same number of axes, at least 2.
+
     >>> import nrx
     >>> nrx.lax.batch_matmul(nrx.numpy.ones((5, 2, 3)), nrx.numpy.ones((5, 3, 4))).shape
     (5, 2, 4)

@@ -118,9 +118,7 @@ def dynamic_index_in_dim(
 def dynamic_update_slice_in_dim(
     operand: Any, update: Any, start_index: Any, axis: int, *, allow_negative_indices: bool = True
 ) -> Array:
-    """`dynamic_update_slice` along one axis, from the beginning of the others.
-
-    The other arguments are as of `dynamic_slice_in_dim`.
+    """`dynamic_update_slice` along one axis, at `start_index`; other arguments as of `dynamic_slice`.
 
     >>> import nrx
     >>> nrx.lax.dynamic_update_slice_in_dim(nrx.numpy.zeros((2, 3)), nrx.numpy.ones((2, 1)), 2, axis=1)

@@ -133,7 +133,7 @@ def all_gather(x: Any, axis_name: Any, *, axis: int = 0, tiled: bool = False) ->
 
 
 def axis_index(axis_name: Any) -> Array:
-    """The position along a named axis, an int32 scalar.
+    """The position along the named axis `axis_name`, an int32 scalar.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: x * nrx.lax.axis_index("i"), axis_name="i")(nrx.numpy.ones(3))

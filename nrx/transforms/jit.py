@@ -328,6 +328,9 @@ def clear_caches() -> None:
     """Forget all that was traced and compiled: the next call of every jitted function traces and compiles again.
 
     What is kept on disk stays there.
+
+    >>> import nrx
+    >>> nrx.clear_caches()
     """
     for function in list(_all):
         function.clear_cache()

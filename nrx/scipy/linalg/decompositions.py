@@ -157,7 +157,9 @@ def svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, overwrite_a: bool = False, check_finite: bool = True,
     lapack_driver: str = "gesdd",
 ) -> Any:  # fmt: skip
-    """The singular value decomposition, as `nrx.numpy.linalg.svd`; the other arguments are without effect.
+    """The singular value decomposition of `a`, as `nrx.numpy.linalg.svd`.
+
+    `overwrite_a`, `check_finite` and `lapack_driver` are without effect.
 
     >>> nrx.scipy.linalg.svd(jnp.array([[2.0]]), compute_uv=False)
     Array([2.], dtype=float32)
@@ -186,8 +188,11 @@ def eigh(
     Raises:
         ArgumentError: another type, or eigvals is given.
 
-    Array([2.25], dtype=float32)
-    Array([2.], dtype=float32)
+    >>> a, b = jnp.array([[2.0, 0.0], [0.0, 9.0]]), jnp.array([[1.0, 0.0], [0.0, 4.0]])
+    >>> nrx.scipy.linalg.eigh(a, eigvals_only=True)
+    Array([2., 9.], dtype=float32)
+    >>> nrx.scipy.linalg.eigh(a, b, eigvals_only=True)
+    Array([2.  , 2.25], dtype=float32)
     """
     if eigvals is not None:
         raise ArgumentError("eigh: eigvals is not supported", fix="slice the results")

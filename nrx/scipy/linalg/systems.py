@@ -135,7 +135,9 @@ def lu_solve(
 
 
 def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Array:
-    """The inverses of square matrices; arguments as of `nrx.numpy.linalg.inv`, the others are without effect.
+    """The inverses of square matrices `a`, as `nrx.numpy.linalg.inv`.
+
+    `overwrite_a` and `check_finite` are without effect.
 
     >>> nrx.scipy.linalg.inv(jnp.array([[2.0]]))
     Array([[0.5]], dtype=float32)
@@ -144,7 +146,9 @@ def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Array:
 
 
 def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Array:
-    """The determinants of square matrices; arguments as of `nrx.numpy.linalg.det`, the others are without effect.
+    """The determinants of square matrices `a`, as `nrx.numpy.linalg.det`.
+
+    `overwrite_a` and `check_finite` are without effect.
 
     >>> nrx.scipy.linalg.det(jnp.array([[2.0]]))
     Array(2., dtype=float32)

@@ -11,8 +11,8 @@ import numpy as np
 
 from nrx.compiler import cache, runtime
 from nrx.compiler.pool import set_num_threads
-from nrx.core.threads import get_num_threads
 from nrx.compiler.targets import host
+from nrx.core.threads import get_num_threads
 
 REPEATS = 60
 PAUSE = 0.002

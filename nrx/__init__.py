@@ -7,40 +7,47 @@
 Array([-4.,  4.], dtype=float32)
 """
 
+import gc
 import importlib
 from typing import Any
 
-from nrx import errors, lax, numpy, tree, tree_util
-from nrx.backends import block_until_ready, default_device, device_get, device_put, devices
-from nrx.core.array import Array
-from nrx.core.backend import Device
-from nrx.core.config import config
-from nrx.core.dtypes import float0
-from nrx.core.primitive import mark_built_in
-from nrx.ops import threefry  # noqa: F401  so that all primitives are registered
-from nrx.transforms import (
-    ShapeDtypeStruct,
-    checkpoint,
-    custom_jvp,
-    custom_vjp,
-    eval_shape,
-    grad,
-    hessian,
-    jacfwd,
-    jacobian,
-    jacrev,
-    jit,
-    jvp,
-    linear_transpose,
-    linearize,
-    make_jaxpr,
-    pure_callback,
-    remat,
-    value_and_grad,
-    vjp,
-    vmap,
-)  # fmt: skip
-from nrx.version import __version__, __version_info__
+_collecting = gc.isenabled()
+gc.disable()  # All that is imported stays: to look for garbage in it would take a fifth of the time.
+try:
+    from nrx import errors, lax, numpy, tree, tree_util
+    from nrx.backends import block_until_ready, default_device, device_get, device_put, devices
+    from nrx.core.array import Array
+    from nrx.core.backend import Device
+    from nrx.core.config import config
+    from nrx.core.dtypes import float0
+    from nrx.core.primitive import mark_built_in
+    from nrx.ops import threefry  # noqa: F401  so that all primitives are registered
+    from nrx.transforms import (
+        ShapeDtypeStruct,
+        checkpoint,
+        custom_jvp,
+        custom_vjp,
+        eval_shape,
+        grad,
+        hessian,
+        jacfwd,
+        jacobian,
+        jacrev,
+        jit,
+        jvp,
+        linear_transpose,
+        linearize,
+        make_jaxpr,
+        pure_callback,
+        remat,
+        value_and_grad,
+        vjp,
+        vmap,
+    )  # fmt: skip
+    from nrx.version import __version__, __version_info__
+finally:
+    if _collecting:
+        gc.enable()
 
 mark_built_in()
 

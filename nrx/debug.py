@@ -21,13 +21,15 @@ from nrx.transforms.flatten import check_function
 __all__ = ["breakpoint", "callback", "print"]
 
 
-def callback(callback: Callable[..., Any], *args: Any, ordered: bool = False, **kwargs: Any) -> None:
+def callback(
+    callback: Callable[..., Any], *args: Any, ordered: bool = False, partitioned: bool = False, **kwargs: Any
+) -> None:
     """Call a Python function whenever the transformed program gets here; what it returns is ignored.
 
     Args:
         callback: a function.
         args, kwargs: its arguments: trees, in which arrays become NumPy arrays; other leaves are passed as they are.
-        ordered: accepted for JAX's sake; callbacks always run in the order of the program.
+        ordered, partitioned: accepted for JAX's sake; callbacks always run in the order of the program.
 
     Raises:
         ArgumentTypeError: `callback` is no function. What it raises itself is raised by the transformed function.
@@ -43,13 +45,21 @@ def callback(callback: Callable[..., Any], *args: Any, ordered: bool = False, **
     call_for_effect(check_function("debug.callback", callback), args, kwargs)
 
 
-def print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
+def print(
+    fmt: str,
+    *args: Any,
+    ordered: bool = False,
+    partitioned: bool = False,
+    skip_format_check: bool = False,
+    **kwargs: Any,
+) -> None:
     """Print a line with the values of arrays, whenever the transformed program gets here.
 
     Args:
         fmt: a format string as of `str.format`. (An f-string would show tracers.)
         args, kwargs: what it formats: arrays, or anything else.
-        ordered: accepted for JAX's sake; lines always come in the order of the program.
+        ordered, partitioned: accepted for JAX's sake; lines always come in the order of the program.
+        skip_format_check: leave mistakes of the format string to the time when the line is printed.
 
     Raises:
         ArgumentError: the format string does not fit the arguments; raised while tracing.
@@ -58,18 +68,27 @@ def print(fmt: str, *args: Any, ordered: bool = False, **kwargs: Any) -> None:
     >>> _ = nrx.jit(lambda x: nrx.debug.print("x = {:.1f}, {y}", x, y=x + 1))(1.0)
     x = 1.0, 2.0
     """
-    _check_format(fmt, args, kwargs)
+    if not skip_format_check:
+        _check_format(fmt, args, kwargs)
     call_for_effect(_Line(fmt), args, kwargs)
 
 
-def breakpoint(*, backend: str | None = None, num_frames: int | None = None, ordered: bool = False) -> None:
+def breakpoint(
+    *,
+    backend: str | None = None,
+    num_frames: int | None = None,
+    ordered: bool = False,
+    filter_frames: bool = True,
+    token: Any = None,
+    **kwargs: Any,
+) -> None:
     """Stop here, whenever the transformed program gets here, with a Python prompt.
 
     The names at the prompt are the local variables of the function that called this one, with the values of arrays.
     The end of the input (Ctrl-D) or `exit()` goes on.
 
     Args:
-        backend, num_frames, ordered: accepted for JAX's sake.
+        backend, num_frames, ordered, filter_frames, token, kwargs: accepted for JAX's sake.
 
     >>> import nrx
     >>> def step(x):

@@ -212,3 +212,70 @@ NOT_COMPARED: dict[str, str] = {
     "lax.with_sharding_constraint": "devices",
     **{f"numpy.{name}": "NumPy's own" for name in ("get_printoptions", "printoptions", "set_printoptions")},
 }
+
+#: Of `test_signatures.py`: functions of JAX, what differs in their arguments, and why.
+_DEPRECATED = "JAX refuses any value but the default"
+_NUMPYS = "NumPy's"
+_NEEDED = "there is nothing to do without it"
+_DTYPE_FOLLOWS = "the dtype follows from the operands"
+_WEIGHED = "quantiles count every element once"
+_OWN_MEAN = "the mean is always that of the elements"
+_POOLING = "the same layout, by its name"
+SIGNATURES: dict[str, dict[str, str]] = {
+    "jax.checkpoint": {
+        "no argument concrete": _DEPRECATED,
+        "no argument static_argnames": "static arguments are passed by place",
+    },
+    "jax.remat": {"no argument concrete": _DEPRECATED},
+    **{f"jax.{name}": {"no argument reduce_axes": _DEPRECATED} for name in ("grad", "value_and_grad", "vjp")},
+    "jax.linear_transpose": {"no argument reduce_axes": _DEPRECATED},
+    "jax.make_jaxpr": {
+        "no argument axis_env": "an axis gets its name from vmap",
+        "return_shape only by name": "JAX has axis_env before it",
+    },
+    "jax.vmap": {"no argument sum_match": "for ragged arrays, which JAX does not offer yet"},
+    "jax.core.eval_jaxpr": {"no argument propagate_source_info": "lines are always those of the program"},
+    "jax.debug.callback": {"callback=None is <class 'inspect._empty'>": _NEEDED},
+    "jax.debug.print": {
+        "fmt=None is <class 'inspect._empty'>": _NEEDED,
+    },
+    "jax.dtypes.issubdtype": {f"{a} is {b}": _NUMPYS for a, b in (("a", "arg1"), ("b", "arg2"))}
+    | {f"no argument {name}": _NUMPYS for name in "ab"},
+    "jax.dtypes.result_type": {
+        "no argument return_weak_type_flag": "the result of an operation says whether it is weak"
+    },
+    "jax.dlpack.from_dlpack": {
+        "external_array is x": _NUMPYS,
+        "no argument external_array": _NUMPYS,
+        **{f"{name} only by name": _NUMPYS for name in ("copy", "device")},
+    },
+    **{f"jax.example_libraries.stax.{kind}Pool": {"spec=None is 'NHWC'": _POOLING} for kind in ("Avg", "Max", "Sum")},
+    "jax.extend.core.jaxpr_as_fun": {"*args": "it gives the function of these arguments, as JAX's does"},
+    "jax.lax.mul": {"no argument out_dtype": "convert the operands"},
+    "jax.lax.linalg.eig": {
+        "enable_eigvec_derivs=False is True": "derivatives of eigenvectors are there without asking"
+    },
+    "jax.nn.standardize": {"no argument algorithm": "one algorithm"},
+    "jax.numpy.argsort": {"no argument dtype": _DTYPE_FOLLOWS},
+    "jax.numpy.array": {"*args": "JAX refuses them: arguments that were by place"},
+    "jax.numpy.astype": {"copy=False is True": _NUMPYS},
+    **{f"jax.numpy.{name}": {"no argument dtype": _DTYPE_FOLLOWS} for name in ("cov", "corrcoef", "ravel_multi_index")},
+    "jax.numpy.einsum": {"no argument _dot_general": "private"},
+    "jax.numpy.gradient": {"edge_order=None is 1": _NUMPYS},
+    **{f"jax.numpy.{name}": {"no argument out": "arrays are immutable"} for name in ("isneginf", "isposinf")},
+    "jax.numpy.load": dict.fromkeys(("*args", "**kwargs"), "the arguments of NumPy's have names here"),
+    **{
+        f"jax.numpy.{nan}{name}": {"no argument weights": _WEIGHED}
+        for nan in ("", "nan")
+        for name in ("percentile", "quantile")
+    },
+    **{f"jax.numpy.{nan}{name}": {"no argument mean": _OWN_MEAN} for nan in ("", "nan") for name in ("std", "var")},
+    "jax.numpy.save": {"allow_pickle=True is False": "files hold numbers: a pickle runs what is in it"},
+    "jax.numpy.trim_zeros": {"no argument axis": "for arrays of one axis"},
+    "jax.random.weibull_min": {"shape=() is None": "each element gets a number of its own; JAX draws one for all"},
+    "jax.test_util.check_grads": {
+        "atol=None is 1e-06": "numbers are shown",
+        "rtol=None is 1e-06": "numbers are shown",
+        "eps=None is 0.0009765625": "numbers are shown",
+    },
+}

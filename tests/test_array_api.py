@@ -1,6 +1,7 @@
 """What the array API standard asks for where NumPy or C differ; `python -m tests.array_api` runs its whole suite."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import nrx
 import nrx.numpy as jnp
 from nrx.core import errors
+from nrx.ops.floored import floor_divide_p, remainder_p
 from nrx.testing import check_grads
 
 INF, NAN = np.inf, np.nan
@@ -39,11 +41,24 @@ def test_floor_divide(through: Callable) -> None:
         assert_same_bits(through(jnp.floor_divide)(jnp.array(x), jnp.array(y)), expected)
 
 
+def test_division_rounded_down_by_an_array_module_other_than_numpy() -> None:
+    """CuPy's own functions round x / y, and take x for the remainder modulo 0."""
+    module = SimpleNamespace(**vars(np))
+    integers = [x.ravel() for x in np.meshgrid(*2 * [np.array([0, 1, -1, 7, -128, 127], "int8")])]
+    with np.errstate(all="ignore"):
+        for pair in (PAIRS, integers):
+            for prim in (remainder_p, floor_divide_p):
+                assert_same_bits(prim.impl(module, *pair), prim.impl(np, *pair))
+        assert_same_bits(remainder_p.impl(module, *PAIRS), np.remainder(*PAIRS))
+
+
 def test_derivatives_where_there_is_no_remainder() -> None:
     x, y = jnp.array([6.0, -6.0, 6.0, 0.0]), jnp.array([3.0, 3.0, -3.0, 2.0])
     by_x, by_y = nrx.grad(lambda x, y: jnp.sum(jnp.remainder(x, y)), (0, 1))(x, y)
     assert by_x.tolist() == [1, 1, 1, 1]
     assert by_y.tolist() == [-2, 2, 2, 0]
+    for x, y, slope in ((1.0, INF, 0.0), (-1.0, INF, 1.0), (-1e-30, 1.0, 1.0)):  # of x or x + y
+        assert nrx.grad(jnp.remainder, 1)(x, y) == slope
     check_grads(jnp.remainder, (jnp.array([7.0, -7.5]), jnp.array([3.0, 2.0])), order=2)
 
 

@@ -1,5 +1,7 @@
 """Collectives that exchange values between the positions of a named axis, against JAX's definition in NumPy."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,20 @@ def test_trees_and_integers():
 def test_wrong_permutations(perm):
     with pytest.raises(errors.ArgumentError, match="ppermute"):
         mapped(lambda v: lax.ppermute(v, "i", perm))(X)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lax.psum, lax.pmean, lax.pmax, lax.pmin, lax.all_gather, lax.psum_scatter, partial(lax.pswapaxes, axis=0),
+        partial(lax.all_to_all, split_axis=0, concat_axis=0),
+    ],
+)  # fmt: skip
+def test_groups_of_positions_are_refused(f):
+    x = jnp.ones((2, 2))
+    nrx.vmap(lambda row: f(row, axis_name="i", axis_index_groups=None), axis_name="i")(x)
+    with pytest.raises(nrx.errors.ArgumentError, match="axis_index_groups must be None"):
+        nrx.vmap(lambda row: f(row, axis_name="i", axis_index_groups=[[0], [1]]), axis_name="i")(x)
 
 
 def test_wrong_sizes():

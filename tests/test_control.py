@@ -68,6 +68,12 @@ def test_switch_clamps_its_index(index: int) -> None:
     assert int(nrx.jit(lambda i: lax.switch(i, branches, 2))(index)) == expected
 
 
+def test_switch_takes_a_single_operand_by_keyword() -> None:
+    branches = [lambda x: x + 1, lambda x: x * 10]
+    assert [int(nrx.lax.switch(i, branches, operand=3)) for i in (0, 1)] == [4, 30]
+    assert int(nrx.lax.switch(0, [lambda x: 5], operand=None)) == 5
+
+
 def test_switch_with_indices_of_other_dtypes_and_many_branches() -> None:
     assert int(lax.switch(5, [lambda x: x + 1], 1)) == 2
     assert int(lax.switch(jnp.asarray(np.uint32(2**32 - 1)), [lambda: 0, lambda: 1])) == 1

@@ -18,17 +18,9 @@ import nrx
 
 PUBLIC = sorted({"nrx" + name.removeprefix("jax") for name in MODULES} | {f"nrx.{name}" for name in nrx._LAZY})
 #: What stands for arguments that a function only takes because others like it do.
-UNNAMED = {"_", "__", "args", "kwargs", "params"}
+UNNAMED = {"_", "__", "args", "kwargs", "params", "accuracy", "out_sharding", "sharding", "_split_transpose"}
 #: Operands of a function of single elements; its first line says what it makes of them.
 OPERANDS = set("abmnqvxyz")
-
-
-def namespace(name: str) -> Any:
-    parent, _, last = name.rpartition(".")
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        return getattr(namespace(parent), last)
 
 
 def own_names(found: Any) -> list[str]:
@@ -43,7 +35,7 @@ def functions() -> dict[str, Any]:
     """The public functions, by the first path that leads to each."""
     seen: dict[int, tuple[str, Any]] = {}
     for place in PUBLIC:
-        found = namespace(place)
+        found = importlib.import_module(place)
         for name in own_names(found):
             value = getattr(found, name)
             value = value.func if isinstance(value, partial) else value

@@ -112,6 +112,12 @@ def test_errors(error: type[Exception], text: str, x: Array, y: Array, numbers: 
         dot_general(x, y, numbers, **options)
 
 
+def test_dot_with_dimension_numbers_is_dot_general() -> None:
+    x, y = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(4, 3)
+    product = lax.dot(x, y, dimension_numbers=(((1,), (1,)), ((), ())))
+    np.testing.assert_array_equal(product, x @ y.T)
+
+
 def test_errors_of_dot_and_batch_matmul() -> None:
     with pytest.raises(ShapeError, match=r"\(2, 3\).*\(2, 3\)(?s:.*)transpose one"):
         dot(zeros(2, 3), zeros(2, 3))

@@ -85,6 +85,16 @@ def test_scatter_of_many_updates() -> None:
     np.testing.assert_allclose(nrx.ops.segment_sum(updates, places, 1000), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["remainder", "fmod", "floor_divide"])
+def test_operands_that_broadcast(name: str) -> None:
+    x, y = RNG.normal(size=(300, 400)) * 20, RNG.uniform(1, 5, 400)
+    for divisor in (y, y[:300, None], 2.5, np.flip(y)):
+        for _ in range(2):  # the second time from a plan, which leaves the broadcasting to the primitive
+            got = getattr(jnp, name)(jnp.asarray(x), divisor if np.isscalar(divisor) else jnp.asarray(divisor))
+            np.testing.assert_array_equal(got, getattr(np, name)(x, divisor))
+    assert getattr(jnp, name)(jnp.asarray(x[:, :1]), jnp.asarray(y)).shape == x.shape
+
+
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     executable = type("OpByOp", (), {"native": None})
     monkeypatch.setattr(nrx.core.backend.Runner, "executable", lambda self, program, donated=(): executable)

@@ -1,6 +1,7 @@
 """Every public name of JAX is here, or in docs/api/left-out.md with its reason.
 
-The names of JAX stand in jax_names.txt, a module a paragraph; `python tests/test_names_left_out.py` writes them anew.
+The names of JAX stand in jax_names.txt, a module a paragraph, and the public modules in the first one;
+`python tests/test_names_left_out.py` writes them anew.
 """
 
 import importlib
@@ -16,13 +17,16 @@ STORED = Path(__file__).parent / "jax_names.txt"
 TABLE = Path(__file__).parent.parent / "docs" / "api" / "left-out.md"
 MODULES = [
     "jax", "jax.ad_checkpoint", "jax.core", "jax.custom_batching", "jax.custom_derivatives", "jax.debug", "jax.dtypes",
-    "jax.errors", "jax.example_libraries.optimizers", "jax.example_libraries.stax", "jax.experimental.checkify",
-    "jax.experimental.ode", "jax.flatten_util", "jax.lax", "jax.lax.linalg", "jax.nn", "jax.nn.initializers",
-    "jax.numpy", "jax.numpy.fft", "jax.numpy.linalg", "jax.ops", "jax.random", "jax.scipy", "jax.scipy.cluster",
+    "jax.distributed", "jax.dlpack", "jax.errors", "jax.example_libraries.optimizers", "jax.example_libraries.stax",
+    "jax.experimental", "jax.experimental.checkify", "jax.experimental.mesh_utils", "jax.experimental.multihost_utils",
+    "jax.experimental.ode", "jax.experimental.pjit", "jax.experimental.shard_map", "jax.extend", "jax.extend.core",
+    "jax.flatten_util", "jax.image", "jax.lax", "jax.lax.linalg", "jax.monitoring", "jax.nn", "jax.nn.initializers",
+    "jax.numpy", "jax.numpy.fft", "jax.numpy.linalg", "jax.ops", "jax.profiler", "jax.random", "jax.scipy",
+    "jax.scipy.cluster",
     "jax.scipy.cluster.vq", "jax.scipy.fft", "jax.scipy.integrate", "jax.scipy.interpolate", "jax.scipy.linalg",
     "jax.scipy.ndimage", "jax.scipy.optimize", "jax.scipy.signal", "jax.scipy.sparse", "jax.scipy.sparse.linalg",
-    "jax.scipy.spatial.transform", "jax.scipy.special", "jax.scipy.stats", "jax.stages", "jax.test_util", "jax.tree",
-    "jax.tree_util", "jax.typing",
+    "jax.scipy.spatial", "jax.scipy.spatial.transform", "jax.scipy.special", "jax.scipy.stats", "jax.sharding",
+    "jax.stages", "jax.test_util", "jax.tree", "jax.tree_util", "jax.typing",
 ]  # fmt: skip
 DISTRIBUTIONS = (
     "bernoulli beta betabinom binom cauchy chi2 dirichlet expon gamma gennorm geom gumbel_l gumbel_r laplace logistic"
@@ -30,7 +34,13 @@ DISTRIBUTIONS = (
 )
 MODULES += [f"jax.scipy.stats.{name}" for name in DISTRIBUTIONS.split()]
 #: Modules that show what they import and their helpers, too.
-OPEN = {"jax.experimental.ode": {"odeint"}}
+OPEN = {
+    "jax.experimental.ode": {"odeint"},
+    "jax.experimental.multihost_utils": {
+        "assert_equal", "broadcast_one_to_all", "global_array_to_host_local_array", "host_local_array_to_global_array",
+        "live_devices", "process_allgather", "reached_preemption_sync_point", "sync_global_devices",
+    },
+}  # fmt: skip
 
 
 def names_of(module: ModuleType) -> list[str]:
@@ -67,20 +77,23 @@ def left_out() -> list[tuple[str, str]]:
 
 
 def has(module: str, name: str) -> bool:
-    ours = "nrx" + module.removeprefix("jax")
     try:
-        found = importlib.import_module(ours)
-    except ModuleNotFoundError:  # some modules of JAX are classes or plain namespaces here
-        parent, _, last = ours.rpartition(".")
-        found = getattr(importlib.import_module(parent), last, None) if parent else None
-    return hasattr(found, name)
+        found = importlib.import_module("nrx" + (name if module == "modules" else module).removeprefix("jax"))
+    except ModuleNotFoundError:
+        return False
+    return module == "modules" or hasattr(found, name)
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", ["modules", *MODULES])
 def test_every_name_is_here_or_left_out(module: str) -> None:
     patterns = [pattern for place, pattern in left_out() if place == module]
     absent = {name for name in stored()[module] if not has(module, name)}
     assert not {name for name in absent if not any(fnmatchcase(name, pattern) for pattern in patterns)}
+
+
+def test_the_names_of_every_module_are_looked_at() -> None:
+    empty = {"jax.example_libraries", "jax.version"}
+    assert {name for name in stored()["modules"] if has("modules", name)} - empty == set(MODULES)
 
 
 @pytest.mark.parametrize(("module", "pattern"), left_out())
@@ -101,7 +114,15 @@ def current() -> dict[str, list[str]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated names
         loaded = {module: importlib.import_module(module) for module in MODULES}
-        return {module: names_of(value) for module, value in loaded.items()}
+        return {"modules": public_modules()} | {module: names_of(value) for module, value in loaded.items()}
+
+
+def public_modules() -> list[str]:
+    """The modules of JAX without an underscore, by their files: many need what is not installed."""
+    root = Path(importlib.import_module("jax").__file__ or "").parent
+    paths = [file.relative_to(root.parent).with_suffix("").parts for file in root.rglob("*.py")]
+    names = {".".join(parts[:-1] if parts[-1] == "__init__" else parts) for parts in paths}
+    return sorted(name for name in names if "._" not in name)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """`nrx.scipy.stats` beside SciPy, in float64: every function of every distribution, its derivatives, and statistics."""
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -94,6 +96,17 @@ def test_derivatives_of_the_distribution_function(name: str) -> None:
 def test_gradients_are_finite_outside_of_the_support() -> None:
     for name, args in (("gamma", (2.5,)), ("beta", (2.5, 1.5)), ("pareto", (2.0,)), ("uniform", ())):
         assert nrx.grad(getattr(stats, name).pdf)(-1.0, *args) == 0
+
+
+def test_distributions_are_imported_like_modules() -> None:
+    code = """
+import pickle
+import nrx.scipy.stats.norm as norm
+from nrx.scipy.stats.t import logpdf
+from nrx.scipy import stats
+assert norm is stats.norm and logpdf == stats.t.logpdf and pickle.loads(pickle.dumps(norm)).pdf(0.0) == norm.pdf(0.0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_transformed() -> None:

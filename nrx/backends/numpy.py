@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, copy_context
@@ -83,16 +84,18 @@ def _by_loop(prim: Primitive, raws: Sequence[Raw], params: dict, device: Device)
 
 
 def _in_chunks(program: Program, raws: Sequence[Raw], device: Device) -> list[Raw]:
-    """The results of an elementwise Program on `_CHUNK` elements for operands of one shape."""
+    """The results of an elementwise Program on `_CHUNK` elements for operands that broadcast."""
+    shape = np.broadcast_shapes(*(raw.shape for raw in raws))
+    raws = [np.broadcast_to(raw, shape) for raw in raws]
     flat = [np.full(_CHUNK, raw.flat[0]) if not any(raw.strides) else raw.reshape(-1) for raw in raws]
-    size = raws[0].size
+    size = math.prod(shape)
     results = [np.empty(size, out.aval.dtype) for out in program.outs]
     for start in range(0, size, _CHUNK):
         part = slice(min(start, size - _CHUNK), None)
         operands = [x if x.size == _CHUNK else x[part][:_CHUNK] for x in flat]
         for result, values in zip(results, device.runner.run(program, operands), strict=True):
             result[part][:_CHUNK] = values
-    return [result.reshape(raws[0].shape) for result in results]
+    return [result.reshape(shape) for result in results]
 
 
 class NumpyBackend:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nrx.core import backend
+from nrx.core import backend as platforms
 from nrx.core.array import Array, ConcreteArray, asarray, put
 from nrx.core.backend import Device, Sharding
 from nrx.core.config import config
@@ -14,11 +14,11 @@ from nrx.core.errors import ArgumentError, BackendMissingError
 from nrx.core.pytree import broadcast_prefix, tree_flatten, tree_map
 
 
-def devices(platform: str | None = None) -> list[Device]:
+def devices(backend: str | None = None) -> list[Device]:
     """The devices of a platform, or of every platform that is there.
 
     Args:
-        platform: `"cpu"` or `"gpu"`; by default all that can be used on this machine, GPUs first.
+        backend: `"cpu"` or `"gpu"`; by default all that can be used on this machine, GPUs first.
 
     Returns:
         A list of `Device`.
@@ -30,25 +30,25 @@ def devices(platform: str | None = None) -> list[Device]:
     >>> nrx.devices("cpu")
     [Device(cpu:0)]
     """
-    if platform is not None:
-        return list(backend.get_backend(platform).devices())
+    if backend is not None:
+        return list(platforms.get_backend(backend).devices())
     found: list[Device] = []
-    for name in sorted(backend.platforms(), reverse=True):
+    for name in sorted(platforms.platforms(), reverse=True):
         try:
-            found += backend.get_backend(name).devices()
+            found += platforms.get_backend(name).devices()
         except BackendMissingError:
             continue  # asking what is there is not asking for this one
     return found
 
 
 def device_put(
-    tree: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: bool | None = None
+    x: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: bool | None = None
 ) -> Any:
     """Place the arrays of a pytree on a device and commit them to it.
 
     Args:
-        tree: a pytree of arrays, NumPy arrays or Python scalars.
-        device: a `Device`, its name (`"gpu"`, `"gpu:1"`) or a sharding, or a tree of them that `tree` begins with; None
+        x: a pytree of arrays, NumPy arrays or Python scalars.
+        device: a `Device`, its name (`"gpu"`, `"gpu:1"`) or a sharding, or a tree of them that `x` begins with; None
             makes Arrays of the leaves where they are.
         src, donate, may_alias: accepted for JAX's sake.
 
@@ -67,13 +67,13 @@ def device_put(
         return put(array, target) if isinstance(array, ConcreteArray) else array
 
     if device is None or isinstance(device, str | Device | Sharding):
-        target = None if device is None else backend.find_device(device)
-        return tree_map(lambda leaf: place(leaf, target), tree)
+        target = None if device is None else platforms.find_device(device)
+        return tree_map(lambda leaf: place(leaf, target), x)
     what = "device_put: the tree does not fit the tree of devices"
-    leaves, treedef = tree_flatten(tree)
-    targets = broadcast_prefix(device, tree, lambda x: x is None, what)
+    leaves, treedef = tree_flatten(x)
+    targets = broadcast_prefix(device, x, lambda x: x is None, what)
     pairs = zip(leaves, targets, strict=True)
-    return treedef.unflatten([place(leaf, None if t is None else backend.find_device(t)) for leaf, t in pairs])
+    return treedef.unflatten([place(leaf, None if t is None else platforms.find_device(t)) for leaf, t in pairs])
 
 
 def default_backend() -> str:
@@ -83,7 +83,7 @@ def default_backend() -> str:
     >>> nrx.default_backend()
     'cpu'
     """
-    return backend.default_device().platform
+    return platforms.default_device().platform
 
 
 def local_devices(
@@ -164,23 +164,23 @@ host_id, host_count, host_ids = process_index, process_count, process_indices
 
 
 @contextmanager
-def default_device(device: Device | str | None) -> Iterator[None]:
-    """A context manager: inside the block new arrays are made on `device` (in this thread or task only).
+def default_device(new_val: Device | str | None) -> Iterator[None]:
+    """A context manager: inside the block new arrays are made on `new_val` (in this thread or task only).
 
     >>> import nrx
     >>> with nrx.default_device("cpu"):
     ...     nrx.numpy.zeros(3).device
     Device(cpu:0)
     """
-    with config.using(default_device=device):
+    with config.using(default_device=new_val):
         yield
 
 
-def device_get(tree: Any) -> Any:
+def device_get(x: Any) -> Any:
     """The values of a pytree's arrays as NumPy arrays, read-only; typed keys, and what is not an Array, stay.
 
     Args:
-        tree: a pytree.
+        x: a pytree.
 
     Returns:
         The same tree with `numpy.ndarray` in place of `nrx.Array`.
@@ -189,16 +189,14 @@ def device_get(tree: Any) -> Any:
     >>> nrx.device_get({"w": nrx.numpy.ones(2), "name": "dense"})
     {'name': 'dense', 'w': array([1., 1.], dtype=float32)}
     """
-    return tree_map(
-        lambda leaf: leaf.numpy() if isinstance(leaf, Array) and leaf.dtype is not key_dtype else leaf, tree
-    )
+    return tree_map(lambda leaf: leaf.numpy() if isinstance(leaf, Array) and leaf.dtype is not key_dtype else leaf, x)
 
 
-def block_until_ready(tree: Any) -> Any:
+def block_until_ready(x: Any) -> Any:
     """Wait until the arrays of a pytree are computed; returns the tree.
 
     Args:
-        tree: a pytree.
+        x: a pytree.
 
     Returns:
         The tree itself.
@@ -207,7 +205,7 @@ def block_until_ready(tree: Any) -> Any:
     >>> nrx.block_until_ready([nrx.numpy.ones(2)])
     [Array([1., 1.], dtype=float32)]
     """
-    return tree_map(lambda leaf: leaf.block_until_ready() if isinstance(leaf, ConcreteArray) else leaf, tree)
+    return tree_map(lambda leaf: leaf.block_until_ready() if isinstance(leaf, ConcreteArray) else leaf, x)
 
 
 def live_arrays(platform: str | None = None) -> list[Array]:

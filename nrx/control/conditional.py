@@ -39,13 +39,14 @@ _NONE_GIVEN: Any = object()
 # Public functions
 
 
-def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
+def switch(index: Any, branches: Sequence[Callable], *operands: Any, operand: Any = _NONE_GIVEN) -> Any:
     """The result of `branches[index](*operands)`; an index out of range is clamped.
 
     Args:
         index: an integer scalar.
         branches: functions of the same operands whose results have one structure, with equal shapes and dtypes.
         *operands: pytrees of arrays.
+        operand: a single operand, by keyword, as older programs pass it.
 
     Returns:
         The result of the chosen branch. Under `vmap` with a batched index all branches run and results are selected.
@@ -57,6 +58,8 @@ def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     >>> nrx.lax.switch(1, [lambda x: x + 1, lambda x: x * 10], 3)
     Array(30, dtype=int32, weak_type=True)
     """
+    if operand is not _NONE_GIVEN:
+        operands = (*operands, operand)
     functions = list(branches)
     if not functions or not all(map(callable, functions)):
         raise ArgumentTypeError(

@@ -57,6 +57,7 @@ def scan(
     length: int | None = None,
     reverse: bool = False,
     unroll: int | bool = 1,
+    _split_transpose: bool = False,
 ) -> tuple[Any, Any]:
     """A loop that carries a value and stacks results: `carry, y = f(carry, x)` for each slice `x` of `xs`.
 

@@ -10,7 +10,6 @@ call that code from the data of its arguments to the Arrays of its results, with
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
@@ -152,8 +151,7 @@ class Constant(NamedTuple):
     array: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class NativeEntry:
+class NativeEntry(NamedTuple):
     """Native code for a whole Program: `i64 entry(ptr words)`, with 64-bit words
 
         runtime, output block 0, arena, an address for each input, output blocks 1, 2, …

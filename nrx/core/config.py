@@ -13,8 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,8 +53,7 @@ def _choice(*names: str) -> Callable[[Any], str]:
     return check
 
 
-@dataclass(frozen=True)
-class _Setting:
+class _Setting(NamedTuple):
     doc: str
     parse: Callable[[Any], Any]
     local: ContextVar

@@ -9,7 +9,6 @@ import functools
 import linecache
 import os.path
 import sys
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -250,8 +249,15 @@ class NoEffectWarning(UserWarning):
 
 def nesting_error(error: RecursionError, what: str) -> RecursionError:
     """A `NestingError` for a call of `what`, if it is nrx that recurs; `error` itself if it is the user's function."""
-    frames = [*traceback.walk_stack(None), *traceback.walk_tb(error.__traceback__)]
-    ours = Counter(frame.f_code for frame, _ in frames if frame.f_code.co_filename.startswith(_NEVER_USERS[0]))
+    codes = []
+    frame, raised = sys._getframe(), error.__traceback__
+    while frame:
+        codes.append(frame.f_code)
+        frame = frame.f_back
+    while raised:
+        codes.append(raised.tb_frame.f_code)
+        raised = raised.tb_next
+    ours = Counter(code for code in codes if code.co_filename.startswith(_NEVER_USERS[0]))
     limit = sys.getrecursionlimit()
     if isinstance(error, NrxError) or max(ours.values(), default=0) < limit // 20:
         return error

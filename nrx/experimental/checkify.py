@@ -227,7 +227,7 @@ def _checks(eqn: Eqn) -> Iterator[tuple[str, Any]]:
     name = eqn.prim.name
     if eqn.prim is check_p:
         yield "user", eqn.params["message"]
-    if name in ("div", "rem"):
+    if name in ("div", "rem", "floor_divide", "remainder"):
         yield "div", Message("division by zero", eqn.source)
     if eqn.prim.name in _BOUNDS:
         starts, _ = _BOUNDS[name](eqn, [jnp.zeros(a.aval.shape, a.aval.dtype) for a in eqn.inputs])

@@ -11,15 +11,25 @@ __all__ = ["assert_equal", "broadcast_one_to_all", "process_allgather", "sync_gl
 
 
 def sync_global_devices(name: str) -> None:
-    """Wait for the other processes, of which there are none."""
+    """Wait for the other processes, of which there are none; `name` says where.
+
+    >>> import nrx
+    >>> from nrx.experimental import multihost_utils
+    >>> multihost_utils.sync_global_devices("start")
+    """
 
 
 def assert_equal(in_tree: Any, fail_message: str = "") -> None:
-    """A tree is the same in all processes."""
+    """Check that `in_tree` is the same in all processes, or fail with `fail_message`: there is one.
+
+    >>> import nrx
+    >>> from nrx.experimental import multihost_utils
+    >>> multihost_utils.assert_equal({"w": 1.0}, "the parameters differ")
+    """
 
 
 def broadcast_one_to_all(in_tree: Any, is_source: bool | None = None) -> Any:
-    """The tree of the first process as NumPy arrays.
+    """The tree `in_tree` of the first process as NumPy arrays, whatever `is_source` says.
 
     >>> import nrx
     >>> from nrx.experimental import multihost_utils
@@ -30,7 +40,7 @@ def broadcast_one_to_all(in_tree: Any, is_source: bool | None = None) -> Any:
 
 
 def process_allgather(in_tree: Any, tiled: bool = False) -> Any:
-    """The trees of all processes as NumPy arrays, along a new first axis, or one after the other if `tiled`.
+    """The trees `in_tree` of all processes as NumPy arrays, along a new first axis, or end to end if `tiled`.
 
     >>> import nrx
     >>> from nrx.experimental import multihost_utils

@@ -30,6 +30,12 @@ def jaxpr_as_fun(closed_jaxpr: Program) -> Callable[..., list]:
 
     Returns:
         A function from arrays to the list of results.
+
+    >>> import nrx
+    >>> from nrx.extend.core import jaxpr_as_fun
+    >>> f = jaxpr_as_fun(nrx.make_jaxpr(lambda x: (x + 1, 2 * x))(3))
+    >>> [y.item() for y in f(3)]
+    [4, 6]
     """
 
     def function(*args: Any) -> list:

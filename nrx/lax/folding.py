@@ -99,7 +99,9 @@ def _interleaved(even: Array, odd: Array, at: int) -> Array:
     return concatenate([both, slice_in_dim(even, count, None, 1, at)], at)
 
 
-def reduce(operands: Any, init_values: Any, computation: Callable, dimensions: Sequence[int]) -> Any:
+def reduce(
+    operands: Any, init_values: Any, computation: Callable, dimensions: Sequence[int], out_sharding: Any = None
+) -> Any:
     """Axes reduced by any associative function of scalars.
 
     Args:
@@ -145,8 +147,8 @@ def reduce_window(
     init_value: Any,
     computation: Callable,
     window_dimensions: Sequence[int],
-    window_strides: Sequence[int] | None,
-    padding: str | Sequence[tuple[int, int]],
+    window_strides: Sequence[int] | None = None,
+    padding: str | Sequence[tuple[int, int]] = "VALID",
     base_dilation: Sequence[int] | None = None,
     window_dilation: Sequence[int] | None = None,
 ) -> Any:

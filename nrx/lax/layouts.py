@@ -16,7 +16,7 @@ from nrx.ops.sliding import canonical_padding, canonical_steps, dilated, window_
 from nrx.ops.structural import broadcast_in_dim, expand_dims, full, reshape, transpose
 
 
-def broadcast(operand: Any, sizes: Sequence[int]) -> Array:
+def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -> Array:
     """`operand` repeated along new leading axes of the lengths `sizes`.
 
     >>> import nrx
@@ -112,7 +112,7 @@ def tile(operand: Any, reps: Sequence[int]) -> Array:
     return reshape(spread, tuple(n * t for n, t in zip(x.shape, times, strict=True)))
 
 
-def empty(shape: Any, dtype: Any) -> Array:
+def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Array:
     """An array of that shape and dtype; its elements are zeros, as everything here is deterministic.
 
     >>> import nrx

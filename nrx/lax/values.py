@@ -298,6 +298,7 @@ def ragged_dot(
     precision: Any = None,
     preferred_element_type: Any = None,
     group_offset: Any = None,
+    out_sharding: Any = None,
 ) -> Array:
     """The rows of a matrix, in groups of given lengths one after the other, times a matrix of each group.
 
@@ -378,8 +379,8 @@ def after_all(*operands: Any) -> Array:
     return create_token()
 
 
-def dce_sink(val: Any) -> None:
-    """Nothing: it keeps no value `val` alive.
+def dce_sink(val: Any, *, prevent_mlir_dce: bool = False) -> None:
+    """Nothing: it keeps no value `val` alive, whatever `prevent_mlir_dce` is.
 
     >>> import nrx
     >>> nrx.lax.dce_sink(1.0)

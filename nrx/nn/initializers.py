@@ -27,7 +27,7 @@ Axes = int | Sequence[int]
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
-def zeros(key: Any, shape: Any, dtype: Any = None) -> Array:
+def zeros(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Array:
     """Zeros.
 
     Args:
@@ -45,7 +45,7 @@ def zeros(key: Any, shape: Any, dtype: Any = None) -> Array:
     return jnp.zeros(shape, canonical_dtype(dtype or float))
 
 
-def ones(key: Any, shape: Any, dtype: Any = None) -> Array:
+def ones(key: Any, shape: Any, dtype: Any = None, out_sharding: Any = None) -> Array:
     """Ones.
 
     Args:

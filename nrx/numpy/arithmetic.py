@@ -7,10 +7,11 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.numpy.planning import Planned
-from nrx.numpy.promotion import Elementwise, as_inexact, broadcast, promote_dtypes, reject_complex
+from nrx.numpy.promotion import Elementwise, as_inexact, as_numbers, broadcast, promote_dtypes, reject_complex
 from nrx.ops import arithmetic as ops
 from nrx.ops.common import as_arrays
 from nrx.ops.elementary import pow_p
+from nrx.ops.floored import floor_divide_p, remainder_p
 from nrx.ops.logic import and_p, or_p
 
 _add, _multiply = Elementwise("add", ops.add_p, boolean=or_p), Elementwise("multiply", ops.mul_p, boolean=and_p)
@@ -19,14 +20,13 @@ _negative = Elementwise("negative", ops.neg_p)
 _float_power = Elementwise("float_power", pow_p, inexact=True)
 _maximum, _minimum = Elementwise("maximum", ops.max_p), Elementwise("minimum", ops.min_p)
 _nextafter = Elementwise("nextafter", ops.nextafter_p, inexact=True)
+_floor_divide = Elementwise("floor_divide", floor_divide_p, real=True)
+_remainder = Elementwise("remainder", remainder_p, real=True)
 
 
 def _numbers(name: str, *values: Any) -> list[Array]:
     """Operands promoted and broadcast; booleans become integers."""
-    arrays = broadcast(promote_dtypes(name, *values))
-    if dtypes.is_bool(arrays[0].dtype):
-        return [lax.convert_element_type(x, dtypes.scalar_dtype(int)) for x in arrays]
-    return arrays
+    return broadcast(as_numbers(promote_dtypes(name, *values)))
 
 
 # The four operations
@@ -150,20 +150,6 @@ def floor_divide(x: Any, y: Any, /) -> Array:
     return _floor_divide(x, y)
 
 
-@Planned
-def _floor_divide(x: Any, y: Any) -> Array:
-    x, y = _numbers("floor_divide", x, y)
-    reject_complex("floor_divide", x)
-    if not dtypes.is_integer(x.dtype):
-        return _floored_quotient(x, y)
-    zero = lax.full_like(y, 0)
-    quotient = lax.div(x, y)
-    if not dtypes.is_unsigned(x.dtype):
-        rounded_up = lax.bitwise_and(lax.ne(lax.rem(x, y), zero), lax.lt(lax.bitwise_xor(x, y), zero))
-        quotient = lax.select(rounded_up, lax.sub(quotient, 1), quotient)
-    return lax.select(lax.eq(y, zero), zero, quotient)
-
-
 def remainder(x: Any, y: Any, /) -> Array:
     """What floor division leaves of x, with the sign of y, elementwise; an integer modulo 0 gives 0.
 
@@ -181,40 +167,6 @@ def remainder(x: Any, y: Any, /) -> Array:
 
 
 mod = remainder
-
-
-@Planned
-def _remainder(x: Any, y: Any) -> Array:
-    x, y = _numbers("remainder", x, y)
-    reject_complex("remainder", x)
-    left = _floored_remainder(x, y)
-    return lax.select(lax.eq(y, 0), lax.full_like(y, 0), left) if dtypes.is_integer(x.dtype) else left
-
-
-def _floored_remainder(x: Array, y: Array) -> Array:
-    left = lax.rem(x, y)
-    floored = lax.select(_has_wrong_sign(left, y), lax.add(left, y), left)
-    if dtypes.is_integer(x.dtype):
-        return floored
-    # A zero with the sign of y: an ordinary sum, so that the derivative is that of every other remainder.
-    sign = lax.select(lax.lt(y, 0), lax.full_like(y, -1), lax.full_like(y, 1))
-    zero = lax.mul(sign, lax.sub(lax.add(lax.mul(sign, left), 1), 1))
-    return lax.select(lax.eq(left, 0), zero, floored)
-
-
-def _has_wrong_sign(left: Array, y: Array) -> Array:
-    """Whether C's remainder is not 0 and its sign not that of the divisor."""
-    zero = lax.full_like(left, 0)
-    return lax.bitwise_and(lax.ne(left, zero), lax.ne(lax.lt(left, zero), lax.lt(y, zero)))
-
-
-def _floored_quotient(x: Array, y: Array) -> Array:
-    left = lax.rem(x, y)
-    quotient = lax.round(lax.div(lax.sub(x, left), y), 1)  # an integer but for rounding
-    quotient = lax.add(lax.select(_has_wrong_sign(left, y), lax.sub(quotient, 1), quotient), 0)  # no -0.0
-    finite = lax.bitwise_and(lax.is_finite(x), lax.is_finite(y))
-    ordinary = lax.bitwise_and(finite, lax.bitwise_and(lax.ne(x, 0), lax.ne(y, 0)))
-    return lax.select(ordinary, quotient, lax.floor(lax.div(x, y)))
 
 
 def divmod(x: Any, y: Any, /) -> tuple[Array, Array]:
@@ -246,6 +198,11 @@ def fmod(x: Any, y: Any, /) -> Array:
     >>> jnp.fmod(jnp.array([7, -7]), 3)
     Array([ 1, -1], dtype=int32)
     """
+    return _fmod(x, y)
+
+
+@Planned
+def _fmod(x: Any, y: Any) -> Array:
     x, y = _numbers("fmod", x, y)
     reject_complex("fmod", x)
     left = lax.rem(x, y)

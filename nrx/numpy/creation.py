@@ -22,7 +22,9 @@ from nrx.numpy.promotion import broadcast, promote_dtypes
 # Filled with a value
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: DeviceLike = None) -> Array:
+def full(
+    shape: Any, fill_value: Any, dtype: Any = None, *, device: DeviceLike = None, out_sharding: Any = None
+) -> Array:
     """An array filled with a value, which may be an array that broadcasts to `shape`.
 
     Args:
@@ -42,7 +44,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: DeviceLike =
     return placed(lax.broadcast_in_dim(value, shape, range(len(shape) - value.ndim, len(shape))), device)
 
 
-def zeros(shape: Any, dtype: Any = None, *, device: DeviceLike = None) -> Array:
+def zeros(shape: Any, dtype: Any = None, *, device: DeviceLike = None, out_sharding: Any = None) -> Array:
     """An array of zeros.
 
     Args:
@@ -60,7 +62,7 @@ def zeros(shape: Any, dtype: Any = None, *, device: DeviceLike = None) -> Array:
     return full(shape, 0, float if dtype is None else dtype, device=device)
 
 
-def ones(shape: Any, dtype: Any = None, *, device: DeviceLike = None) -> Array:
+def ones(shape: Any, dtype: Any = None, *, device: DeviceLike = None, out_sharding: Any = None) -> Array:
     """An array of ones.
 
     Args:
@@ -77,7 +79,7 @@ def ones(shape: Any, dtype: Any = None, *, device: DeviceLike = None) -> Array:
     return full(shape, 1, float if dtype is None else dtype, device=device)
 
 
-def empty(shape: Any, dtype: Any = None, *, device: DeviceLike = None) -> Array:
+def empty(shape: Any, dtype: Any = None, *, device: DeviceLike = None, out_sharding: Any = None) -> Array:
     """An array of zeros: there is no uninitialised memory here.
 
     Args:
@@ -94,7 +96,15 @@ def empty(shape: Any, dtype: Any = None, *, device: DeviceLike = None) -> Array:
     return zeros(shape, dtype, device=device)
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLike = None) -> Array:
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    shape: Any = None,
+    *,
+    device: DeviceLike = None,
+    out_sharding: Any = None,
+) -> Array:
     """An array like another filled with a value.
 
     Args:
@@ -129,7 +139,9 @@ def _aval_of(value: Any) -> Aval:
     return from_data(value, None).aval
 
 
-def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLike = None) -> Array:
+def zeros_like(
+    a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLike = None, out_sharding: Any = None
+) -> Array:
     """Zeros of another array's shape and dtype.
 
     Args:
@@ -147,7 +159,9 @@ def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLi
     return full_like(a, 0, dtype, shape, device=device)
 
 
-def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLike = None) -> Array:
+def ones_like(
+    a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLike = None, out_sharding: Any = None
+) -> Array:
     """Ones of another array's shape and dtype.
 
     Args:
@@ -165,14 +179,14 @@ def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLik
     return full_like(a, 1, dtype, shape, device=device)
 
 
-def empty_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLike = None) -> Array:
+def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLike = None) -> Array:
     """Zeros of another array's shape and dtype: there is no uninitialised memory here.
 
     Args:
-        a: an array, or something with a shape and a dtype.
+        prototype: an array, or something with a shape and a dtype.
         dtype: another dtype.
         shape: another shape.
-        device: where to put it; by default where `a` is.
+        device: where to put it; by default where `prototype` is.
 
     Returns:
         An array.
@@ -180,7 +194,7 @@ def empty_like(a: Any, dtype: Any = None, shape: Any = None, *, device: DeviceLi
     >>> jnp.empty_like(jnp.arange(3.0))
     Array([0., 0., 0.], dtype=float32)
     """
-    return full_like(a, 0, dtype, shape, device=device)
+    return full_like(prototype, 0, dtype, shape, device=device)
 
 
 def copy(a: Any, order: str | None = None) -> Array:
@@ -202,7 +216,15 @@ def copy(a: Any, order: str | None = None) -> Array:
 # Counting
 
 
-def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None, *, device: DeviceLike = None) -> Array:
+def arange(
+    start: Any,
+    stop: Any = None,
+    step: Any = None,
+    dtype: Any = None,
+    *,
+    device: DeviceLike = None,
+    out_sharding: Any = None,
+) -> Array:
     """Numbers from `start` up to, not including, `stop`, in steps of `step`; `arange(stop)` counts from 0.
 
     Args:

@@ -22,7 +22,7 @@ _SCALARS = frozenset((bool, int, float, complex))
 
 def array(
     object: Any, dtype: Any = None, copy: bool | None = True, order: str | None = "K", ndmin: int = 0,
-    *, device: DeviceLike = None,
+    *, device: DeviceLike = None, out_sharding: Any = None,
 ) -> Array:  # fmt: skip
     """An array of data; later changes of NumPy data never show in it.
 
@@ -60,7 +60,13 @@ def array(
 
 
 def asarray(
-    a: Any, dtype: Any = None, order: str | None = None, *, copy: bool | None = None, device: DeviceLike = None
+    a: Any,
+    dtype: Any = None,
+    order: str | None = None,
+    *,
+    copy: bool | None = None,
+    device: DeviceLike = None,
+    out_sharding: Any = None,
 ) -> Array:
     """An array of data; an Array of the right dtype is returned as it is.
 

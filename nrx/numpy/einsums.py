@@ -23,7 +23,7 @@ from nrx.ops.common import as_arrays
 
 def einsum(
     subscripts: Any, /, *operands: Any, out: None = None, optimize: Any = "auto", precision: Any = None,
-    preferred_element_type: Any = None,
+    preferred_element_type: Any = None, out_sharding: Any = None,
 ) -> Array:  # fmt: skip
     """Products of arrays and sums over axes, in the index notation of Einstein.
 

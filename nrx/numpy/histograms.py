@@ -23,7 +23,9 @@ from nrx.numpy.searching import searchsorted
 from nrx.ops.common import as_arrays
 
 
-def bincount(x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None) -> Array:
+def bincount(
+    x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None, out_sharding: Any = None
+) -> Array:
     """How often each of the numbers 0, 1, 2, … occurs.
 
     Args:

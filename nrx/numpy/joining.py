@@ -357,7 +357,9 @@ def tile(A: Any, reps: Any) -> Array:
     return lax.reshape(x, [n * c for n, c in zip(shape, counts, strict=True)])
 
 
-def repeat(a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None) -> Array:
+def repeat(
+    a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None, out_sharding: Any = None
+) -> Array:
     """Each element along an axis (of the flat array if None) repeated.
 
     Args:

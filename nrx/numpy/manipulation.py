@@ -91,7 +91,9 @@ def _astype(x: Any, *, dtype: Any) -> Array:
 # Reshaping
 
 
-def reshape(a: Any, shape: Any = None, order: str = "C", *, copy: bool | None = None) -> Array:
+def reshape(
+    a: Any, shape: Any = None, order: str = "C", *, copy: bool | None = None, out_sharding: Any = None
+) -> Array:
     """The same elements in another shape.
 
     Args:
@@ -142,7 +144,7 @@ def _completed(x: Array, shape: Any) -> tuple[int, ...]:
     return (*known[: open_at[0]], x.size // rest, *known[open_at[0] :])
 
 
-def ravel(a: Any, order: str = "C") -> Array:
+def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Array:
     """All elements along one axis.
 
     Args:
@@ -386,7 +388,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Array:
 # Broadcasting
 
 
-def broadcast_to(array: Any, shape: Any) -> Array:
+def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Array:
     """The array stretched to `shape`: axes, aligned at the last, have that length or 1.
 
     Args:

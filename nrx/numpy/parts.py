@@ -14,10 +14,11 @@ from nrx.numpy.creation import full_like
 from nrx.numpy.logic import where
 from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import Elementwise, as_inexact, broadcast, promote_dtypes, reject_complex
+from nrx.numpy.reductions import reject_out
 from nrx.ops import arithmetic as ops
 from nrx.ops.common import as_arrays
 
-_absolute, _sign = Elementwise("abs", ops.abs_p), Elementwise("sign", ops.sign_p)
+_absolute = Elementwise("abs", ops.abs_p)
 
 
 # Signs
@@ -71,7 +72,12 @@ def sign(x: Any, /) -> Array:
     >>> jnp.sign(jnp.array([-2.5, 0.0, 3.0]))
     Array([-1.,  0.,  1.], dtype=float32)
     """
-    out = _sign(x)
+    return _sign(x)
+
+
+@Planned
+def _sign(x: Any) -> Array:
+    out = lax.sign(*promote_dtypes("sign", x))
     if dtypes.is_floating(out.dtype):
         return add(out, 0.0)  # -0.0 becomes 0.0
     return lax.select(lax.eq(out, 0), lax.full_like(out, 0), out) if dtypes.is_complex(out.dtype) else out
@@ -139,12 +145,13 @@ def heaviside(x1: Any, x2: Any, /) -> Array:
 # Rounding
 
 
-def round(a: Any, decimals: int = 0) -> Array:
+def round(a: Any, decimals: int = 0, out: None = None) -> Array:
     """The nearest number with so many decimals, elementwise; halves go to the even neighbour.
 
     Args:
         a: an array; of complex numbers both parts are rounded.
         decimals: the number of decimals; negative ones round to tens, hundreds, …
+        out: must be None.
 
     Returns:
         An array of the shape and dtype of a.
@@ -154,6 +161,7 @@ def round(a: Any, decimals: int = 0) -> Array:
     >>> jnp.round(jnp.array([1.234, 5.678]), 1)
     Array([1.2, 5.7], dtype=float32)
     """
+    reject_out("round", out)
     return _round(a, decimals=index(decimals))
 
 

@@ -35,7 +35,9 @@ def _strong(x: Array) -> Array:
     return lax.convert_element_type(x, x.dtype)
 
 
-def dot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
+def dot(
+    a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
+) -> Array:
     """The product of the last axis of `a` with the last but one (of a vector, the only) axis of `b`.
 
     Args:
@@ -75,7 +77,9 @@ def _check_lengths(name: str, x: Array, y: Array, i: int, j: int) -> None:
         )
 
 
-def matmul(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
+def matmul(
+    a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
+) -> Array:
     """The matrix product of the last two axes; the axes before them broadcast. Vectors count as row or column.
 
     Args:
@@ -248,7 +252,15 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, prefer
     return _strong(contract(x, y, ((x.ndim - 1,), (x.ndim - 1,)), (batch, batch), precision, preferred_element_type))
 
 
-def tensordot(a: Any, b: Any, axes: Any = 2, *, precision: Any = None, preferred_element_type: Any = None) -> Array:
+def tensordot(
+    a: Any,
+    b: Any,
+    axes: Any = 2,
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
+) -> Array:
     """The product over several axes: the last `axes` of `a` with the first of `b`, or a pair of lists of axes.
 
     Args:

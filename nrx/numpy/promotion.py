@@ -83,6 +83,12 @@ def reject_complex(name: str, *arrays: Array) -> None:
             raise DTypeError(f"{name} does not take complex numbers, got {x.aval}", fix="apply it to x.real and x.imag")
 
 
+def as_numbers(arrays: Sequence[Array]) -> list[Array]:
+    """Operands of one dtype; booleans as the default integer."""
+    is_bool = dtypes.is_bool(arrays[0].dtype)
+    return [convert_element_type(x, dtypes.scalar_dtype(int)) if is_bool else x for x in arrays]
+
+
 def _inexact(dtype: np.dtype, weak: bool) -> tuple[np.dtype, bool]:
     return (dtype, weak) if dtypes.is_inexact(dtype) else (dtypes.inexact_dtype(dtype), weak)
 
@@ -135,20 +141,22 @@ class Elementwise:
         boolean: the primitive that takes its place where all operands are boolean.
         complex: the function of Arrays that takes its place where an operand is complex.
         inexact: whether integers are converted to the default float first.
+        real: whether complex operands are refused, and booleans converted to the default integer first.
         selectors: how many of the first operands are not numbers to be promoted, but conditions.
     """
 
-    __slots__ = ("_plans", "boolean", "complex", "inexact", "name", "prim", "selectors")
+    __slots__ = ("_plans", "boolean", "complex", "inexact", "name", "prim", "real", "selectors")
 
     def __init__(
         self, name: str, prim: Primitive, *, boolean: Primitive | None = None,
-        complex: Callable[..., Array] | None = None, inexact: bool = False, selectors: int = 0,
+        complex: Callable[..., Array] | None = None, inexact: bool = False, real: bool = False, selectors: int = 0,
     ):  # fmt: skip
         self.name = name
         self.prim = prim
         self.boolean = boolean or prim
         self.complex = complex
         self.inexact = inexact
+        self.real = real
         self.selectors = selectors
         self._plans: dict[tuple, _Plan] = {}
 
@@ -170,6 +178,9 @@ class Elementwise:
         """The operation by way of the primitive: promoted and broadcast as operations of their own."""
         count = self.selectors
         numbers = promote_dtypes(self.name, *operands[count:], inexact=self.inexact)
+        if self.real:
+            reject_complex(self.name, *numbers)
+            numbers = as_numbers(numbers)
         arrays = broadcast([*as_arrays(self.name, *operands[:count]), *numbers])
         if self.complex is not None and dtypes.is_complex(numbers[0].dtype):
             return self.complex(*arrays)
@@ -182,7 +193,7 @@ class Elementwise:
         arrays = as_arrays(self.name, *_huge_integers_as_floats(operands))
         pairs = [(x.dtype, x.weak_type) for x in arrays[self.selectors :]]
         dtype, weak = dtypes.promote_types(*pairs)
-        if weak or (self.inexact and not dtypes.is_inexact(dtype)):
+        if weak or (self.inexact and not dtypes.is_inexact(dtype)) or (self.real and dtypes.is_bool(dtype)):
             return
         if self.complex is not None and dtypes.is_complex(dtype):
             return

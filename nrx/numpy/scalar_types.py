@@ -156,12 +156,12 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     return np.can_cast(_typed(from_)[0], canonical_dtype(to), casting=casting)  # type: ignore[arg-type]
 
 
-def issubdtype(a: Any, b: Any) -> bool:
-    """Whether dtype `a` is `b` or of the kind `b`: `floating`, `integer`, `number`, … (bfloat16 and fp8 are floating).
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """Whether dtype `arg1` is `arg2` or of this kind: `floating`, `integer`, `number`, … (bfloat16, fp8 are floating).
 
     Args:
-        a: a dtype.
-        b: a dtype or one of the abstract types.
+        arg1: a dtype.
+        arg2: a dtype or one of the abstract types.
 
     Returns:
         A bool.
@@ -170,13 +170,13 @@ def issubdtype(a: Any, b: Any) -> bool:
     >>> jnp.issubdtype(jnp.bfloat16, jnp.floating), jnp.issubdtype("int32", jnp.inexact)
     (True, False)
     """
-    concrete = isinstance(b, str | ScalarType | np.dtype) or b in (bool, int, float, complex)
-    if isinstance(a, type) and issubclass(a, np.generic) and a in _ABSTRACT:
-        return not concrete and issubclass(a, b)
-    found = canonical_dtype(a)
-    if concrete or b not in _ABSTRACT:
-        return found == canonical_dtype(b)
-    return issubclass(np.floating if dtypes.is_floating(found) else found.type, b)
+    concrete = isinstance(arg2, str | ScalarType | np.dtype) or arg2 in (bool, int, float, complex)
+    if isinstance(arg1, type) and issubclass(arg1, np.generic) and arg1 in _ABSTRACT:
+        return not concrete and issubclass(arg1, arg2)
+    found = canonical_dtype(arg1)
+    if concrete or arg2 not in _ABSTRACT:
+        return found == canonical_dtype(arg2)
+    return issubclass(np.floating if dtypes.is_floating(found) else found.type, arg2)
 
 
 _ABSTRACT = frozenset(

@@ -207,7 +207,7 @@ def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = F
 
 def percentile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False,
+    keepdims: bool = False, *, out_sharding: Any = None,
 ) -> Array:  # fmt: skip
     """What q per cent of the elements over axes lie below: `quantile(a, q / 100)`.
 

@@ -180,14 +180,14 @@ def round(x: Any, rounding_method: int = 0) -> Array:
     return round_p.bind(x, to_even=bool(rounding_method))
 
 
-def nextafter(x: Any, y: Any) -> Array:
-    """The next representable number after x towards y, elementwise.
+def nextafter(x1: Any, x2: Any) -> Array:
+    """The next float after `x1` towards `x2`, elementwise.
 
     >>> import nrx
     >>> nrx.lax.nextafter(nrx.numpy.float32(0.0), nrx.numpy.float32(1.0)) > 0
     Array(True, dtype=bool)
     """
-    return nextafter_p.bind(*lift_same("nextafter", x, y))
+    return nextafter_p.bind(*lift_same("nextafter", x1, x2))
 
 
 def abs(x: Any) -> Array:
@@ -273,7 +273,7 @@ def _integer_pow_impl(xp: Any, x: Any, *, y: int) -> Any:
 
 def _sign_impl(xp: Any, x: Any) -> Any:
     if x.dtype.kind != "c":
-        return xp.sign(x) if x.dtype.kind in "iu" else xp.where(x == 0, x, xp.sign(x))  # the sign of -0.0 is -0.0
+        return xp.sign(x) if x.dtype.kind in "iu" else xp.copysign(xp.sign(x), x)  # the sign of -0.0 is -0.0
     modulus = xp.abs(x)
     return xp.where(modulus == 0, x, x / xp.where(modulus == 0, modulus.dtype.type(1), modulus))
 
@@ -372,14 +372,13 @@ def _rem_element(x: Expr, y: Expr) -> Expr:
     return loops.select(loops.eq(y, 0), x, loops.apply("rem", x, y))
 
 
-def _float_rem_at(b: Builder, index: tuple, x: Callable, y: Callable) -> Expr:
+def float_remainder(b: Builder, x: Expr, y: Expr) -> Expr:
     """C's fmod, exactly, in float64: floats of fewer bits have their remainders among themselves.
 
     r = x - q * y is exact if q is x / y rounded to float64, or rounded to an integer where that is less than 2^53. It
     is smaller than x by a factor of 2^52, or than y, but may be negative.
     """
-    elements = [loops.widen(operand(*index)) for operand in (x, y)]
-    numerator, divisor = (loops.convert(element, "f64") for element in elements)
+    numerator, divisor = (loops.convert(element, "f64") for element in (x, y))
     size = loops.apply("abs", divisor)
 
     def goes_on(rest: Expr) -> Expr:
@@ -398,7 +397,11 @@ def _float_rem_at(b: Builder, index: tuple, x: Callable, y: Callable) -> Expr:
     for operand in (divisor, numerator):  # of NaNs, fmod keeps the first one
         rest = loops.select(loops.ne(operand, operand), operand, rest)
     rest = loops.select(loops.eq(rest, rest), loops.apply("copysign", rest, numerator), rest)
-    return loops.convert(rest, elements[0].type)
+    return loops.convert(rest, x.type)
+
+
+def _float_rem_at(b: Builder, index: tuple, x: Callable, y: Callable) -> Expr:
+    return float_remainder(b, *(loops.widen(operand(*index)) for operand in (x, y)))
 
 
 _REMAINDERS = Elementwise(_rem_element, cost=10), Pointwise(_float_rem_at, cost=20)
@@ -500,7 +503,7 @@ div_p.define(
     transpose=lambda ct, x, y: [div(ct, y), None],
 )
 rem_p = elementwise("rem", through_float32(_rem_impl), REAL & NUMBERS).define(lower=_rem_lower)
-nonlinear(rem_p, elementwise_jvp(rem_p, add, lambda t, out, x, y: t, _rem_y))
+nonlinear(rem_p, elementwise_jvp(rem_p, add, lambda t, out, x, y: t, _rem_y)).compiled_from = (0, 1 << 16)
 max_p = elementwise("max", lambda xp, x, y: xp.maximum(x, y), ANY)
 max_p.define(lower=ordered_lower(larger, lambda x, y: larger(y, x)))
 min_p = elementwise("min", lambda xp, x, y: xp.minimum(x, y), ANY)

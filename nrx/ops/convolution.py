@@ -76,6 +76,7 @@ def conv_general_dilated(
     batch_group_count: int = 1,
     precision: Any = None,
     preferred_element_type: Any = None,
+    out_sharding: Any = None,
 ) -> Array:
     """The convolution of `lhs` (batch, features, space) with kernels `rhs` (output features, input features, space).
 

@@ -47,7 +47,13 @@ class Precision(enum.Enum):
 
 
 def dot_general(
-    lhs: Any, rhs: Any, dimension_numbers: Any, precision: Any = None, preferred_element_type: Any = None
+    lhs: Any,
+    rhs: Any,
+    dimension_numbers: Any,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    *,
+    out_sharding: Any = None,
 ) -> Array:
     """The product of `lhs` and `rhs` summed over contracting axes, one product for each element of the batch axes.
 
@@ -66,10 +72,19 @@ def dot_general(
     return _dot_general(lhs, rhs, numbers, precision, preferred_element_type)
 
 
-def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any = None) -> Array:
+def dot(
+    lhs: Any,
+    rhs: Any,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    *,
+    dimension_numbers: Any = None,
+    out_sharding: Any = None,
+) -> Array:
     """The product of vectors and matrices: the last axis of `lhs` with the first of `rhs`.
 
-    `precision` makes no difference; `preferred_element_type` is the dtype of the result.
+    `precision` makes no difference; `preferred_element_type` is the dtype of the result. With `dimension_numbers` it
+    is `dot_general`.
 
     Raises:
         ShapeError: the lengths differ, or an operand is not a vector or a matrix.
@@ -78,6 +93,8 @@ def dot(lhs: Any, rhs: Any, precision: Any = None, preferred_element_type: Any =
     >>> nrx.lax.dot(nrx.numpy.array([[1, 2], [3, 4]]), nrx.numpy.array([1, 10]))
     Array([21, 43], dtype=int32)
     """
+    if dimension_numbers is not None:
+        return dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
     lhs, rhs = as_arrays("dot", lhs, rhs)
     if not (lhs.ndim in (1, 2) and rhs.ndim in (1, 2) and lhs.shape[-1] == rhs.shape[0]):
         raise ShapeError(

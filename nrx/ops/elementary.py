@@ -24,7 +24,7 @@ from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like
 # Public functions
 
 
-def exp(x: Any) -> Array:
+def exp(x: Any, *, accuracy: Any = None) -> Array:
     """e to the power of x, elementwise.
 
     >>> import nrx
@@ -34,7 +34,7 @@ def exp(x: Any) -> Array:
     return exp_p.bind(*as_arrays("exp", x))
 
 
-def exp2(x: Any) -> Array:
+def exp2(x: Any, *, accuracy: Any = None) -> Array:
     """2 to the power of x, elementwise.
 
     >>> import nrx
@@ -44,7 +44,7 @@ def exp2(x: Any) -> Array:
     return exp2_p.bind(*as_arrays("exp2", x))
 
 
-def log(x: Any) -> Array:
+def log(x: Any, *, accuracy: Any = None) -> Array:
     """The natural logarithm, elementwise: -inf at 0, NaN at negative real numbers.
 
     >>> import nrx
@@ -54,7 +54,7 @@ def log(x: Any) -> Array:
     return log_p.bind(*as_arrays("log", x))
 
 
-def expm1(x: Any) -> Array:
+def expm1(x: Any, *, accuracy: Any = None) -> Array:
     """exp(x) - 1, elementwise, exact for small x.
 
     >>> import nrx
@@ -64,7 +64,7 @@ def expm1(x: Any) -> Array:
     return expm1_p.bind(*as_arrays("expm1", x))
 
 
-def log1p(x: Any) -> Array:
+def log1p(x: Any, *, accuracy: Any = None) -> Array:
     """log(1 + x), elementwise, exact for small x.
 
     >>> import nrx
@@ -74,7 +74,7 @@ def log1p(x: Any) -> Array:
     return log1p_p.bind(*as_arrays("log1p", x))
 
 
-def sqrt(x: Any) -> Array:
+def sqrt(x: Any, *, accuracy: Any = None) -> Array:
     """The square root, elementwise: NaN at negative real numbers.
 
     >>> import nrx
@@ -84,7 +84,7 @@ def sqrt(x: Any) -> Array:
     return sqrt_p.bind(*as_arrays("sqrt", x))
 
 
-def rsqrt(x: Any) -> Array:
+def rsqrt(x: Any, *, accuracy: Any = None) -> Array:
     """1 / sqrt(x), elementwise.
 
     >>> import nrx
@@ -94,7 +94,7 @@ def rsqrt(x: Any) -> Array:
     return rsqrt_p.bind(*as_arrays("rsqrt", x))
 
 
-def cbrt(x: Any) -> Array:
+def cbrt(x: Any, *, accuracy: Any = None) -> Array:
     """The real cube root of real numbers, elementwise.
 
     >>> import nrx
@@ -122,7 +122,7 @@ def pow(x: Any, y: Any) -> Array:
     return pow_p.bind(base, exponent)
 
 
-def logistic(x: Any) -> Array:
+def logistic(x: Any, *, accuracy: Any = None) -> Array:
     """1 / (1 + exp(-x)), elementwise.
 
     >>> import nrx
@@ -132,7 +132,7 @@ def logistic(x: Any) -> Array:
     return logistic_p.bind(*as_arrays("logistic", x))
 
 
-def sin(x: Any) -> Array:
+def sin(x: Any, *, accuracy: Any = None) -> Array:
     """The sine, elementwise.
 
     >>> import nrx
@@ -142,7 +142,7 @@ def sin(x: Any) -> Array:
     return sin_p.bind(*as_arrays("sin", x))
 
 
-def cos(x: Any) -> Array:
+def cos(x: Any, *, accuracy: Any = None) -> Array:
     """The cosine, elementwise.
 
     >>> import nrx
@@ -152,7 +152,7 @@ def cos(x: Any) -> Array:
     return cos_p.bind(*as_arrays("cos", x))
 
 
-def tan(x: Any) -> Array:
+def tan(x: Any, *, accuracy: Any = None) -> Array:
     """The tangent, elementwise.
 
     >>> import nrx
@@ -222,7 +222,7 @@ def cosh(x: Any) -> Array:
     return cosh_p.bind(*as_arrays("cosh", x))
 
 
-def tanh(x: Any) -> Array:
+def tanh(x: Any, *, accuracy: Any = None) -> Array:
     """The hyperbolic tangent, elementwise.
 
     >>> import nrx

@@ -27,6 +27,7 @@ def segment_sum(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: Mode = None,
+    out_sharding: Any = None,
 ) -> Array:
     """Sums of the entries of an array that belong together.
 
@@ -65,6 +66,7 @@ def segment_prod(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: Mode = None,
+    out_sharding: Any = None,
 ) -> Array:
     """Products of the entries of an array that belong together; 1 for segments without entries.
 
@@ -88,6 +90,7 @@ def segment_max(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: Mode = None,
+    out_sharding: Any = None,
 ) -> Array:
     """The largest of the entries of an array that belong together; the smallest number for segments without entries.
 
@@ -111,6 +114,7 @@ def segment_min(
     unique_indices: bool = False,
     bucket_size: int | None = None,
     mode: Mode = None,
+    out_sharding: Any = None,
 ) -> Array:
     """The smallest of the entries of an array that belong together; the largest number for segments without entries.
 

@@ -89,19 +89,21 @@ def bitcast_convert_type(operand: Any, new_dtype: Any) -> Array:
     return bitcast_convert_type_p.bind(x, dtype=dtypes.canonical_dtype(new_dtype))
 
 
-def broadcast_in_dim(x: Any, shape: Any, broadcast_dimensions: Sequence[int]) -> Array:
-    """`x` stretched to `shape`: axis i of `x`, of that length or 1, becomes axis `broadcast_dimensions[i]`.
+def broadcast_in_dim(
+    operand: Any, shape: Any, broadcast_dimensions: Sequence[int], *, out_sharding: Any = None
+) -> Array:
+    """`operand` stretched to `shape`: axis i of `operand`, of that length or 1, becomes axis `broadcast_dimensions[i]`.
 
     >>> import nrx
     >>> nrx.lax.broadcast_in_dim(nrx.numpy.array([1, 2]), (2, 3), (0,))
     Array([[1, 1, 1],
            [2, 2, 2]], dtype=int32)
     """
-    (x,) = as_arrays("broadcast_in_dim", x)
+    (operand,) = as_arrays("broadcast_in_dim", operand)
     shape, placement = canonical_shape(shape), tuple(broadcast_dimensions)
-    if x.aval.shape == shape and placement == tuple(range(len(shape))):
-        return x
-    return broadcast_in_dim_p.bind(x, shape=shape, placement=placement)
+    if operand.aval.shape == shape and placement == tuple(range(len(shape))):
+        return operand
+    return broadcast_in_dim_p.bind(operand, shape=shape, placement=placement)
 
 
 def broadcast_to(x: Array, shape: Shape) -> Array:
@@ -111,56 +113,58 @@ def broadcast_to(x: Array, shape: Shape) -> Array:
     return broadcast_in_dim(x, shape, range(len(shape) - x.ndim, len(shape)))
 
 
-def reduce_sum(x: Any, axes: Sequence[int]) -> Array:
-    """The sum of `x` over `axes`; integers wrap, 16-bit floats accumulate in float32.
+def reduce_sum(operand: Any, axes: Sequence[int], *, out_sharding: Any = None) -> Array:
+    """The sum of `operand` over `axes`; integers wrap, 16-bit floats accumulate in float32.
 
     >>> import nrx
     >>> nrx.lax.reduce_sum(nrx.numpy.array([[1, 9], [7, 2]]), (0, 1))
     Array(19, dtype=int32)
     """
-    (x,) = as_arrays("reduce_sum", x)
-    axes = canonical_axes(axes, x.ndim)
-    return reduce_sum_p.bind(x, axes=tuple(sorted(axes))) if axes else x
+    (operand,) = as_arrays("reduce_sum", operand)
+    axes = canonical_axes(axes, operand.ndim)
+    return reduce_sum_p.bind(operand, axes=tuple(sorted(axes))) if axes else operand
 
 
-def reshape(x: Any, new_sizes: Any, dimensions: Sequence[int] | None = None) -> Array:
-    """The elements of `x` in row-major order as an array of shape `new_sizes`; `dimensions` transposes first.
+def reshape(
+    operand: Any, new_sizes: Any, dimensions: Sequence[int] | None = None, *, out_sharding: Any = None
+) -> Array:
+    """The elements of `operand` in row-major order as an array of shape `new_sizes`; `dimensions` transposes first.
 
     >>> import nrx
     >>> x = nrx.numpy.array([[1, 2], [3, 4]])
     >>> nrx.lax.reshape(x, (4,)), nrx.lax.reshape(x, (4,), (1, 0))
     (Array([1, 2, 3, 4], dtype=int32), Array([1, 3, 2, 4], dtype=int32))
     """
-    (x,) = as_arrays("reshape", x)
+    (operand,) = as_arrays("reshape", operand)
     if dimensions is not None:
-        x = transpose(x, dimensions)
+        operand = transpose(operand, dimensions)
     shape = canonical_shape(new_sizes)
-    return x if x.aval.shape == shape else reshape_p.bind(x, shape=shape)
+    return operand if operand.aval.shape == shape else reshape_p.bind(operand, shape=shape)
 
 
-def transpose(x: Any, permutation: Sequence[int]) -> Array:
-    """The axes of `x` permuted: axis i of the result is axis `permutation[i]` of `x`.
+def transpose(operand: Any, permutation: Sequence[int]) -> Array:
+    """The axes of `operand` permuted: axis i of the result is axis `permutation[i]` of `operand`.
 
     >>> import nrx
     >>> nrx.lax.transpose(nrx.numpy.ones((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    (x,) = as_arrays("transpose", x)
-    permutation = canonical_axes(tuple(permutation), x.ndim, "permutation")
-    return x if permutation == tuple(range(x.ndim)) else transpose_p.bind(x, permutation=permutation)
+    (operand,) = as_arrays("transpose", operand)
+    permutation = canonical_axes(tuple(permutation), operand.ndim, "permutation")
+    return operand if permutation == tuple(range(operand.ndim)) else transpose_p.bind(operand, permutation=permutation)
 
 
-def rev(x: Any, dimensions: Sequence[int]) -> Array:
-    """`x` reversed along `dimensions`.
+def rev(operand: Any, dimensions: Sequence[int]) -> Array:
+    """`operand` reversed along `dimensions`.
 
     >>> import nrx
     >>> nrx.lax.rev(nrx.numpy.array([[1, 2], [3, 4]]), (1,))
     Array([[2, 1],
            [4, 3]], dtype=int32)
     """
-    (x,) = as_arrays("rev", x)
-    axes = canonical_axes(tuple(dimensions), x.ndim, "dimensions")
-    return rev_p.bind(x, dimensions=tuple(sorted(axes))) if axes else x
+    (operand,) = as_arrays("rev", operand)
+    axes = canonical_axes(tuple(dimensions), operand.ndim, "dimensions")
+    return rev_p.bind(operand, dimensions=tuple(sorted(axes))) if axes else operand
 
 
 def copy(x: Any) -> Array:
@@ -178,7 +182,7 @@ def iota(dtype: Any, size: int) -> Array:
     return broadcasted_iota(dtype, (size,), 0)
 
 
-def broadcasted_iota(dtype: Any, shape: Any, dimension: int) -> Array:
+def broadcasted_iota(dtype: Any, shape: Any, dimension: int, *, out_sharding: Any = None) -> Array:
     """An array of a `shape` and an integer or floating `dtype` whose elements count along `dimension`.
 
     >>> import nrx
@@ -191,7 +195,7 @@ def broadcasted_iota(dtype: Any, shape: Any, dimension: int) -> Array:
     return iota_p.bind(dtype=dtypes.canonical_dtype(dtype), shape=shape, dimension=dimension)
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Array:
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, sharding: Any = None) -> Array:
     """An array of `shape` filled with a scalar `fill_value`, of its dtype or of `dtype`.
 
     Raises:
@@ -210,7 +214,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Array:
     return broadcast_in_dim(value, shape, ())
 
 
-def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Array:
+def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sharding: Any = None) -> Array:
     """An array like `x` (its shape and dtype, unless given) filled with a scalar `fill_value`; `x` may be an Aval.
 
     >>> import nrx
@@ -236,34 +240,34 @@ def instantiate(tangent: Any) -> Array:
     return full_like(tangent.aval, 0) if isinstance(tangent, Zero) else tangent
 
 
-def squeeze(x: Any, dimensions: Sequence[int]) -> Array:
-    """`x` without the axes `dimensions`, which must have length 1.
+def squeeze(array: Any, dimensions: Sequence[int]) -> Array:
+    """`array` without the axes `dimensions`, which must have length 1.
 
     >>> import nrx
     >>> nrx.lax.squeeze(nrx.numpy.ones((1, 3, 1)), (0,)).shape
     (3, 1)
     """
-    (x,) = as_arrays("squeeze", x)
-    axes = canonical_axes(tuple(dimensions), x.ndim, "dimensions")
-    if any(x.shape[a] != 1 for a in axes):
-        raise ShapeError(f"cannot squeeze axes {axes} of shape {show(x.shape)}", fix="only axes of length 1 can go")
-    return reshape(x, without(x.shape, axes))
+    (array,) = as_arrays("squeeze", array)
+    axes = canonical_axes(tuple(dimensions), array.ndim, "dimensions")
+    if any(array.shape[a] != 1 for a in axes):
+        raise ShapeError(f"cannot squeeze axes {axes} of shape {show(array.shape)}", fix="only axes of length 1 can go")
+    return reshape(array, without(array.shape, axes))
 
 
-def expand_dims(x: Any, dimensions: Sequence[int]) -> Array:
-    """`x` with axes of length 1 inserted so that they stand at `dimensions` of the result.
+def expand_dims(array: Any, dimensions: Sequence[int]) -> Array:
+    """`array` with axes of length 1 inserted so that they stand at `dimensions` of the result.
 
     >>> import nrx
     >>> nrx.lax.expand_dims(nrx.numpy.ones(3), (0, 2)).shape
     (1, 3, 1)
     """
-    (x,) = as_arrays("expand_dims", x)
+    (array,) = as_arrays("expand_dims", array)
     dimensions = tuple(dimensions)
-    axes = canonical_axes(dimensions, x.ndim + len(dimensions), "dimensions")
-    shape = list(x.shape)
+    axes = canonical_axes(dimensions, array.ndim + len(dimensions), "dimensions")
+    shape = list(array.shape)
     for axis in sorted(axes):
         shape.insert(axis, 1)
-    return reshape(x, tuple(shape))
+    return reshape(array, tuple(shape))
 
 
 def move_axis(x: Array, source: int, destination: int) -> Array:

@@ -34,7 +34,9 @@ _UNIT_BITS = {
 # Distributions without parameters, or of a range
 
 
-def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0) -> Array:
+def uniform(
+    key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, maxval: Any = 1.0, *, out_sharding: Any = None
+) -> Array:
     """Uniform numbers from [minval, maxval).
 
     In [0, 1) they are the multiples of 2**-m, for the m bits that the dtype's significand stores (23 in float32).
@@ -64,7 +66,7 @@ def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, max
     return _between(unit, *_limits("uniform", shape, dtype, minval=minval, maxval=maxval))
 
 
-def normal(key: Any, shape: Any = (), dtype: Any = None) -> Array:
+def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Standard normal numbers: mean 0, variance 1.
 
     Args:
@@ -91,7 +93,9 @@ def normal(key: Any, shape: Any = (), dtype: Any = None) -> Array:
     return complex(*(mul(_normal("normal", k, shape, part), 1 / _SQRT2) for k in two_keys("normal", key)))
 
 
-def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None) -> Array:
+def truncated_normal(
+    key: Any, lower: Any, upper: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
+) -> Array:
     """Standard normal numbers, of those that lie between two limits; differentiable in the limits.
 
     Args:
@@ -120,7 +124,7 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype:
     return clamp(*(broadcast_to(y, shape) for y in (inside[0], x, inside[1])))
 
 
-def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Array:
+def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Exponentially distributed numbers of rate 1: the density is exp(-x) for x >= 0.
 
     Args:
@@ -141,7 +145,7 @@ def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Array:
     return _exponential("exponential", key, canonical_shape(shape), float_dtype("exponential", dtype))
 
 
-def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None) -> Array:
+def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None, *, out_sharding: Any = None) -> Array:
     """Gumbel distributed numbers: the density is exp(-(x + exp(-x))).
 
     Args:
@@ -165,7 +169,7 @@ def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None
     return draw_gumbel("gumbel", key, canonical_shape(shape), float_dtype("gumbel", dtype), mode)
 
 
-def laplace(key: Any, shape: Any = (), dtype: Any = None) -> Array:
+def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Laplace distributed numbers: the density is exp(-|x|) / 2.
 
     Args:
@@ -187,7 +191,7 @@ def laplace(key: Any, shape: Any = (), dtype: Any = None) -> Array:
     return mul(sign(u), log1p(neg(abs(u))))
 
 
-def logistic(key: Any, shape: Any = (), dtype: Any = None) -> Array:
+def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Logistically distributed numbers: the density is exp(-x) / (1 + exp(-x))**2.
 
     Args:
@@ -209,7 +213,7 @@ def logistic(key: Any, shape: Any = (), dtype: Any = None) -> Array:
     return sub(log(x), log1p(neg(x)))
 
 
-def cauchy(key: Any, shape: Any = (), dtype: Any = None) -> Array:
+def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Cauchy distributed numbers: the density is 1 / (pi * (x**2 + 1)).
 
     Args:
@@ -236,7 +240,7 @@ def cauchy(key: Any, shape: Any = (), dtype: Any = None) -> Array:
 # Distributions with parameters
 
 
-def lognormal(key: Any, sigma: Any = 1.0, shape: Any = None, dtype: Any = None) -> Array:
+def lognormal(key: Any, sigma: Any = 1.0, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Numbers whose logarithm is normally distributed with mean 0; differentiable in `sigma`.
 
     Args:
@@ -260,7 +264,7 @@ def lognormal(key: Any, sigma: Any = 1.0, shape: Any = None, dtype: Any = None) 
     return exp(mul(_normal("lognormal", key, shape, dtype), sigma))
 
 
-def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None) -> Array:
+def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Pareto distributed numbers: the density is b / x**(b + 1) for x >= 1; differentiable in `b`.
 
     Args:
@@ -284,7 +288,7 @@ def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None) -> Array:
     return exp(div(_exponential("pareto", key, shape, dtype), b))
 
 
-def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None) -> Array:
+def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Rayleigh distributed numbers: the density is x / scale**2 * exp(-(x / scale)**2 / 2); differentiable in `scale`.
 
     Args:
@@ -308,7 +312,9 @@ def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None) -> Arra
     return mul(scale, sqrt(mul(log(draw_unit("rayleigh", key, shape, dtype)), -2.0)))
 
 
-def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dtype: Any = None) -> Array:
+def triangular(
+    key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
+) -> Array:
     """Numbers whose density rises linearly from `left` to `mode` and falls to `right`; differentiable in all three.
 
     Args:

@@ -30,7 +30,7 @@ _STIRLING_TAIL = (
 )  # fmt: skip
 
 
-def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None) -> Array:
+def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Poisson distributed integers: how many events happen if `lam` are expected.
 
     Args:

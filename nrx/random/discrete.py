@@ -35,7 +35,7 @@ from nrx.random.keys import draw_bits, halves, two_keys
 # Integers
 
 
-def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -> Array:
+def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Uniform integers from [minval, maxval).
 
     Each is the remainder of 64 random bits, or of 32 where the range has more than 2**16 numbers (in 64-bit dtypes of
@@ -79,7 +79,7 @@ def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -
     return convert_element_type(add(low, convert_element_type(offset, drawn)), dtype)
 
 
-def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> Array:
+def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low", *, out_sharding: Any = None) -> Array:
     """Booleans that are True with probability `p`.
 
     Args:
@@ -112,7 +112,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> A
     return lt(mul(fine, 2.0 ** -dtypes.finfo(dtype).nmant), sub(p, coarse))
 
 
-def rademacher(key: Any, shape: Any = (), dtype: Any = None) -> Array:
+def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Numbers that are 1 or -1, each with probability 1/2.
 
     Args:
@@ -138,7 +138,7 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None) -> Array:
     return select(positive, full(positive.shape, 1, dtype), full(positive.shape, -1, dtype))
 
 
-def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None) -> Array:
+def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """How many trials it takes until the first success, when each succeeds with probability `p`.
 
     Args:
@@ -187,7 +187,14 @@ def _clipped(x: Array, lowest: int, highest: int, dtype: np.dtype) -> Array:
 
 
 def categorical(
-    key: Any, logits: Any, axis: int = -1, shape: Any = None, replace: bool = True, mode: str | None = None
+    key: Any,
+    logits: Any,
+    axis: int = -1,
+    shape: Any = None,
+    replace: bool = True,
+    mode: str | None = None,
+    *,
+    out_sharding: Any = None,
 ) -> Array:
     """Indices, chosen with the probabilities softmax(logits, axis).
 
@@ -240,7 +247,7 @@ def categorical(
     return convert_element_type(reshape(move_axis(chosen, axis, 0), shape), index_dtype)
 
 
-def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> Array:
+def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *, out_sharding: Any = None) -> Array:
     """The elements of an array, or the numbers 0, 1, …, x - 1, in random order.
 
     Args:

@@ -19,7 +19,7 @@ from nrx.random.keys import split, two_keys
 from nrx.transforms import custom_jvp, jit, vmap
 
 
-def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Array:
+def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Gamma distributed numbers of scale 1: the density is x**(a - 1) * exp(-x) / gamma(a) for x > 0.
 
     Where `a` is small the numbers may underflow to 0: `loggamma` gives their logarithms. The draw is differentiable in
@@ -44,7 +44,7 @@ def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Array:
     return _gamma("gamma", key, a, shape, dtype, in_logs=False)
 
 
-def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Array:
+def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Logarithms of gamma distributed numbers, also where the numbers themselves would underflow.
 
     They are not the logarithms of what `gamma` draws with the same key. The draw is differentiable in `a`.
@@ -68,7 +68,7 @@ def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Array:
     return _gamma("loggamma", key, a, shape, dtype, in_logs=True)
 
 
-def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Array:
+def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Beta distributed numbers: the density is proportional to x**(a - 1) * (1 - x)**(b - 1) for 0 < x < 1.
 
     Args:
@@ -97,7 +97,7 @@ def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Arra
     return first / (first + second)
 
 
-def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None) -> Array:
+def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Dirichlet distributed vectors: positive numbers that sum to 1.
 
     Args:
@@ -127,7 +127,7 @@ def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None) -> Arr
     return parts / jnp.sum(parts, -1, keepdims=True)
 
 
-def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None) -> Array:
+def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Chi-squared distributed numbers: sums of `df` squares of normal numbers.
 
     Args:
@@ -152,7 +152,7 @@ def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None) -> Array:
     return jnp.exp(_gamma("chisquare", key, df / 2, shape, dtype, in_logs=True)) * 2
 
 
-def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None) -> Array:
+def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """F distributed numbers: quotients of chi-squared numbers, each divided by its degrees of freedom.
 
     Args:
@@ -178,7 +178,7 @@ def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None) ->
     return (chisquare(above, dfnum, shape, dtype) / dfnum) / (chisquare(below, dfden, shape, dtype) / dfden)
 
 
-def t(key: Any, df: Any, shape: Any = None, dtype: Any = None) -> Array:
+def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Numbers of Student's t distribution.
 
     Args:

@@ -134,11 +134,11 @@ def wrap_key_data(key_bits_array: Any, *, impl: str | None = None, dtype: Any = 
     return _typed(_check_keys("wrap_key_data", key_bits_array))
 
 
-def key_dtype(impl: Any = None) -> Any:
+def key_dtype(impl_spec: Any = None) -> Any:
     """The dtype of typed keys, for `ShapeDtypeStruct` and the like.
 
     Args:
-        impl: None, or the only generator there is: "threefry2x32" or "fry".
+        impl_spec: None, or the only generator there is: "threefry2x32" or "fry".
 
     Returns:
         The dtype `key<fry>`, which is a `nrx.dtypes.prng_key`.
@@ -150,7 +150,7 @@ def key_dtype(impl: Any = None) -> Any:
     >>> nrx.ShapeDtypeStruct((3,), nrx.random.key_dtype())
     ShapeDtypeStruct(shape=(3,), dtype=key<fry>)
     """
-    _check_implementation(impl)
+    _check_implementation(impl_spec)
     return dtypes.key_dtype
 
 
@@ -253,7 +253,7 @@ def fold_in(key: Any, data: Any) -> Array:
 # Bits
 
 
-def bits(key: Any, shape: Any = (), dtype: Any = None) -> Array:
+def bits(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Random bits, as unsigned integers: every value of the dtype is equally likely.
 
     Args:

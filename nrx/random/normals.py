@@ -16,7 +16,7 @@ from nrx.random.gammas import gamma
 from nrx.random.keys import two_keys
 
 
-def maxwell(key: Any, shape: Any = (), dtype: Any = None) -> Array:
+def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Maxwell distributed numbers of scale 1: lengths of vectors of three normal numbers.
 
     Args:
@@ -69,7 +69,7 @@ def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype:
     return rademacher(key_sign, shape, dtype) * maxwell(key_length, shape, dtype) * scale + loc
 
 
-def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None) -> Array:
+def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Wald (inverse Gaussian) distributed numbers of scale 1: times at which a random walk with drift first reaches 1.
 
     Args:
@@ -101,7 +101,7 @@ def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None) -> Array:
     return jnp.where(uniform(key_uniform, shape, dtype) <= mean / (mean + x), x, mean * mean / x)
 
 
-def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None) -> Array:
+def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Numbers of the generalised normal distribution: the density is proportional to exp(-|x|**p).
 
     Args:
@@ -126,7 +126,7 @@ def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None) -> 
     return rademacher(key_sign, shape, dtype) * gamma(key_size, 1 / p, shape, dtype) ** (1 / p)
 
 
-def ball(key: Any, d: int, p: Any = 2, shape: Any = (), dtype: Any = None) -> Array:
+def ball(key: Any, d: int, p: Any = 2, shape: Any = (), dtype: Any = None, *, out_sharding: Any = None) -> Array:
     """Vectors that are uniformly distributed in the unit ball of the p-norm.
 
     Args:
@@ -158,7 +158,14 @@ def ball(key: Any, d: int, p: Any = 2, shape: Any = (), dtype: Any = None) -> Ar
 
 
 def multivariate_normal(
-    key: Any, mean: Any, cov: Any, shape: Any = None, dtype: Any = None, method: str = "cholesky"
+    key: Any,
+    mean: Any,
+    cov: Any,
+    shape: Any = None,
+    dtype: Any = None,
+    method: str = "cholesky",
+    *,
+    out_sharding: Any = None,
 ) -> Array:
     """Normally distributed vectors of a given mean and covariance; differentiable in both.
 
@@ -214,7 +221,9 @@ def _root(cov: Array, method: str) -> Array:
     return vectors * jnp.sqrt(values)[..., None, :]
 
 
-def orthogonal(key: Any, n: int, shape: Any = (), dtype: Any = None, m: int | None = None) -> Array:
+def orthogonal(
+    key: Any, n: int, shape: Any = (), dtype: Any = None, m: int | None = None, *, out_sharding: Any = None
+) -> Array:
     """Orthogonal (unitary) matrices, uniformly distributed; or with orthonormal columns or rows.
 
     Args:

@@ -148,16 +148,17 @@ def batch_program(
 
 
 def vmap(
-    function: Callable,
+    fun: Callable,
     in_axes: Any = 0,
     out_axes: Any = 0,
     axis_name: Any = None,
     axis_size: int | None = None,
+    spmd_axis_name: Any = None,
 ) -> Callable:
-    """A function that applies `function` to every slice of its arguments at once.
+    """A function that applies `fun` to every slice of its arguments at once.
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         in_axes: which axis of the arguments to map over: an int for all, None for an argument that is the same in
             every call, or a tuple with an entry (an int, None, or a pytree prefix of them) for each positional
             argument. Keyword arguments are mapped over axis 0.
@@ -165,6 +166,7 @@ def vmap(
             arguments, or a pytree prefix.
         axis_name: a name by which `psum`, `pmean`, `axis_index` and other collectives inside can speak of the axis.
         axis_size: the length of the axis; only needed if no argument is mapped.
+        spmd_axis_name: accepted for JAX's sake.
 
     Returns:
         A function of arguments with one more axis.
@@ -186,21 +188,21 @@ def vmap(
             fix="write in_axes=0 for all arguments, in_axes=(0, None) for one mapped and one fixed",
         )
 
-    @functools.wraps(check_function("vmap", function))
+    @functools.wraps(check_function("vmap", fun))
     def mapped(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise TreeError(
-                f"vmap of {name_of(function)}: in_axes has {len(in_axes)} entries, the call {len(args)} positional "
+                f"vmap of {name_of(fun)}: in_axes has {len(in_axes)} entries, the call {len(args)} positional "
                 f"argument{'s' * (len(args) != 1)}",
                 fix="give in_axes an entry (an int or None) for every positional argument",
             )
-        values, in_tree = flatten_call(function, args, kwargs)
-        names = _LeafNames(function, in_tree, values)
-        dims = _in_dims(function, in_axes, args, kwargs, values, names)
-        axis = Axis(axis_name, _mapped_size(function, values, dims, axis_size, names))
-        flat = FlatFunction(function, in_tree)
-        outs, found = batch_flat(flat, axis, values, dims, describe_caller("vmap", function))
-        results = _results(function, flat.out_tree, outs, found, out_axes, axis)
+        values, in_tree = flatten_call(fun, args, kwargs)
+        names = _LeafNames(fun, in_tree, values)
+        dims = _in_dims(fun, in_axes, args, kwargs, values, names)
+        axis = Axis(axis_name, _mapped_size(fun, values, dims, axis_size, names))
+        flat = FlatFunction(fun, in_tree)
+        outs, found = batch_flat(flat, axis, values, dims, describe_caller("vmap", fun))
+        results = _results(fun, flat.out_tree, outs, found, out_axes, axis)
         return tree_unflatten(flat.out_tree, results)
 
     return mapped

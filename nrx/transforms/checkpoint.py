@@ -142,16 +142,16 @@ def _linearize(
 
 
 def checkpoint(
-    function: Callable,
+    fun: Callable,
     *,
     prevent_cse: bool = True,
     policy: Policy | None = None,
     static_argnums: int | Sequence[int] = (),
 ) -> Callable:
-    """`function` with less memory in reverse mode: it is computed again instead of its intermediate values being kept.
+    """`fun` with less memory in reverse mode: it is computed again instead of its intermediate values being kept.
 
     Args:
-        function: a pure function of pytrees of arrays.
+        fun: a pure function of pytrees of arrays.
         prevent_cse: accepted for JAX's sake.
         policy: what is kept beside the inputs: one of `checkpoint_policies`, or a function of the same kind. By default
             nothing is.
@@ -165,12 +165,12 @@ def checkpoint(
     Array(1., dtype=float32, weak_type=True)
     """
 
-    @functools.wraps(check_function("checkpoint", function))
+    @functools.wraps(check_function("checkpoint", fun))
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         static = argnums_tuple(static_argnums, len(args), "static_argnums")
         dynamic = [i for i in range(len(args)) if i not in static]
-        partial = fix_arguments(function, args, dynamic)
-        leaves, in_tree = flatten_call(function, tuple(args[i] for i in dynamic), kwargs, dynamic)
+        partial = fix_arguments(fun, args, dynamic)
+        leaves, in_tree = flatten_call(fun, tuple(args[i] for i in dynamic), kwargs, dynamic)
         program, out_tree = stage_call(partial, [leaf.aval for leaf in leaves], in_tree, "checkpoint", dynamic)
         closed, consts = prune(program).closed()
         params = {} if policy is None else {"policy": policy}

@@ -9,6 +9,7 @@ from typing import Any
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval
+from nrx.core.errors import ArgumentError
 from nrx.core.primitive import Primitive
 from nrx.core.pytree import tree_map
 from nrx.core.shapes import canonical_axis, inserted
@@ -41,26 +42,36 @@ def _names(axis_name: Any) -> tuple:
     return axis_name if isinstance(axis_name, tuple) else (axis_name,)
 
 
+def check_no_groups(name: str, groups: Any) -> None:
+    if groups is not None:
+        raise ArgumentError(
+            f"{name}: axis_index_groups must be None", fix="split the axis in two with reshape, and name each by a vmap"
+        )
+
+
 # Public functions
 
 
-def psum(x: Any, axis_name: Any) -> Any:
+def psum(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
     """The sum over a named axis of every leaf of `x`, the same for all its positions.
 
     Args:
         x: a pytree of arrays.
         axis_name: the `axis_name` of an enclosing `vmap`, or a tuple of such.
+        axis_index_groups: must be None.
 
     Returns:
         The tree of the sums. `psum(1, name)` is the size of the axis, a Python number.
 
     Raises:
         AxisNameError: no axis of that name is in scope.
+        ArgumentError: `axis_index_groups` is given.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: x / nrx.lax.psum(x, "i"), axis_name="i")(nrx.numpy.array([1.0, 3.0]))
     Array([0.25, 0.75], dtype=float32)
     """
+    check_no_groups("psum", axis_index_groups)
     names = _names(axis_name)
     total = 1
     for name in names:
@@ -72,38 +83,43 @@ def psum(x: Any, axis_name: Any) -> Any:
     return tree_map(one, x)
 
 
-def pmean(x: Any, axis_name: Any) -> Any:
+def pmean(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
     """The mean over a named axis of every leaf of `x`; arguments as for `psum`.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: x - nrx.lax.pmean(x, "i"), axis_name="i")(nrx.numpy.array([2.0, 4.0]))
     Array([-1.,  1.], dtype=float32)
     """
+    check_no_groups("pmean", axis_index_groups)
     count = psum(1, axis_name)
     return tree_map(lambda leaf: div(leaf, full_like(leaf, count)), tree_map(_inexact, psum(x, axis_name)))
 
 
-def pmax(x: Any, axis_name: Any) -> Any:
+def pmax(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
     """The maximum over a named axis of every leaf of `x`; arguments as for `psum`.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: nrx.lax.pmax(x, "i") - x, axis_name="i")(nrx.numpy.array([2.0, 4.0]))
     Array([2., 0.], dtype=float32)
     """
+    check_no_groups("pmax", axis_index_groups)
     return _extremum(pmax_p, x, axis_name)
 
 
-def pmin(x: Any, axis_name: Any) -> Any:
+def pmin(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
     """The minimum over a named axis of every leaf of `x`; arguments as for `psum`.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: x - nrx.lax.pmin(x, "i"), axis_name="i")(nrx.numpy.array([2.0, 4.0]))
     Array([0., 2.], dtype=float32)
     """
+    check_no_groups("pmin", axis_index_groups)
     return _extremum(pmin_p, x, axis_name)
 
 
-def all_gather(x: Any, axis_name: Any, *, axis: int = 0, tiled: bool = False) -> Any:
+def all_gather(
+    x: Any, axis_name: Any, *, axis: int = 0, tiled: bool = False, axis_index_groups: None = None, to: str = "varying"
+) -> Any:
     """The values at all positions of a named axis, stacked along a new axis (or, `tiled`, along an existing one).
 
     Args:
@@ -111,6 +127,8 @@ def all_gather(x: Any, axis_name: Any, *, axis: int = 0, tiled: bool = False) ->
         axis_name: the `axis_name` of an enclosing `vmap`.
         axis: where the new axis stands in every leaf.
         tiled: concatenate along `axis` instead of stacking.
+        axis_index_groups: must be None.
+        to: accepted for JAX's sake.
 
     Returns:
         The tree of the gathered arrays, the same for all positions.
@@ -120,6 +138,7 @@ def all_gather(x: Any, axis_name: Any, *, axis: int = 0, tiled: bool = False) ->
     Array([[0, 1],
            [0, 1]], dtype=int32)
     """
+    check_no_groups("all_gather", axis_index_groups)
 
     def one(leaf: Any) -> Array:
         leaf = asarray(leaf)

@@ -214,19 +214,19 @@ def numpy_dtype_promotion(new_val: str) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def default_matmul_precision(precision: Any = None) -> Iterator[None]:
+def default_matmul_precision(new_val: Any = None) -> Iterator[None]:
     """Does nothing: products of matrices always have the precision of their dtype. Less is said to be ignored.
 
     Args:
-        precision: what JAX takes: None, "highest", "float32", …
+        new_val: what JAX takes: None, "highest", "float32", …
 
     >>> import nrx
     >>> with nrx.default_matmul_precision("highest"):
     ...     nrx.numpy.ones(2) @ nrx.numpy.ones(2)
     Array(2., dtype=float32)
     """
-    if precision is not None and _WORDS.get(str(precision), str(precision)) != "float32":
-        _ignored(f"default_matmul_precision({precision!r})", "products are computed with the precision of their dtype")
+    if new_val is not None and _WORDS.get(str(new_val), str(new_val)) != "float32":
+        _ignored(f"default_matmul_precision({new_val!r})", "products are computed with the precision of their dtype")
     yield
 
 

@@ -461,11 +461,11 @@ def _cotangent(leaf: Any, aval: Aval, what: str) -> Any:
     return Zero(aval.tangent) if leaf is None or not is_inexact(aval.dtype) else checked_tangent(leaf, aval, what)
 
 
-def stop_gradient(tree: Any) -> Any:
+def stop_gradient(x: Any) -> Any:
     """The values of a pytree as constants: no derivative goes through.
 
     Args:
-        tree: a pytree of arrays.
+        x: a pytree of arrays.
 
     Returns:
         The same tree.
@@ -474,7 +474,7 @@ def stop_gradient(tree: Any) -> Any:
     >>> nrx.grad(lambda x: x * nrx.lax.stop_gradient(x))(3.0)
     Array(3., dtype=float32, weak_type=True)
     """
-    return tree_map(lambda leaf: stop_gradient_p.bind(asarray(leaf)), tree)
+    return tree_map(lambda leaf: stop_gradient_p.bind(asarray(leaf)), x)
 
 
 # Registration

@@ -40,13 +40,13 @@ def pull_back(linear: LinearFunction, cts: Sequence[Any], residuals: Sequence[Ar
     return backward(linear.program, [*residuals, *map(Linear, avals)], present)[len(residuals) :]
 
 
-def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
-    """The value of `function` and a function that pulls cotangents back through it (reverse mode).
+def vjp(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """The value of `fun` and a function that pulls cotangents back through it (reverse mode).
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         *primals: its positional arguments.
-        has_aux: `function` returns `(value, aux)`, where aux is passed through.
+        has_aux: `fun` returns `(value, aux)`, where aux is passed through.
 
     Returns:
         `(value, f_vjp)`, or `(value, f_vjp, aux)`. `f_vjp(ct)` takes a cotangent like the value and gives a tuple of
@@ -58,12 +58,12 @@ def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     >>> f_vjp(1.0)
     (Array(5., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
     """
-    values, in_tree = flatten_call(check_function("vjp", function), primals, {})
-    flat = FlatFunction(function, in_tree, has_aux)
-    outs, linear = linearize_flat(flat, values, name=describe_caller("vjp", function))
+    values, in_tree = flatten_call(check_function("vjp", fun), primals, {})
+    flat = FlatFunction(fun, in_tree, has_aux)
+    outs, linear = linearize_flat(flat, values, name=describe_caller("vjp", fun))
     program, residuals = linear.program.closed()
     opened = linear._replace(program=program)
-    in_avals, out_tree, count, name = [v.aval for v in values], flat.out_tree, flat.count, name_of(function)
+    in_avals, out_tree, count, name = [v.aval for v in values], flat.out_tree, flat.count, name_of(fun)
 
     def pull(residuals: Sequence[Array], ct: Any) -> Any:
         cts = flatten_cotangents(ct, out_tree, opened.out_avals[:count], f"the result of {name}")
@@ -79,19 +79,19 @@ def vjp(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
 
 
 def value_and_grad(
-    function: Callable,
+    fun: Callable,
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
 ) -> Callable:
-    """A function that gives the value of `function` and its gradient.
+    """A function that gives the value of `fun` and its gradient.
 
     Args:
-        function: returns a real scalar (or `(scalar, aux)`).
+        fun: returns a real scalar (or `(scalar, aux)`).
         argnums: the position, or positions, of the arguments to differentiate with respect to; they may be pytrees.
-        has_aux: `function` returns `(scalar, aux)`.
-        holomorphic: `function` is complex-differentiable, with complex arguments and result.
+        has_aux: `fun` returns `(scalar, aux)`.
+        holomorphic: `fun` is complex-differentiable, with complex arguments and result.
         allow_int: accept integer leaves; their gradient has dtype `float0`.
 
     Returns:
@@ -107,15 +107,15 @@ def value_and_grad(
     (Array(8., dtype=float32, weak_type=True), Array(12., dtype=float32, weak_type=True))
     """
 
-    @functools.wraps(check_function("value_and_grad", function))
+    @functools.wraps(check_function("value_and_grad", fun))
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         numbers = argnums_tuple(argnums, len(args))
-        partial = fix_arguments(function, args, numbers, kwargs)
-        values, in_tree = flatten_call(function, tuple(args[i] for i in numbers), {}, numbers)
-        _check_inputs(function, values, in_tree, numbers, holomorphic, allow_int)
+        partial = fix_arguments(fun, args, numbers, kwargs)
+        values, in_tree = flatten_call(fun, tuple(args[i] for i in numbers), {}, numbers)
+        _check_inputs(fun, values, in_tree, numbers, holomorphic, allow_int)
         flat = FlatFunction(partial, in_tree, has_aux)
-        outs, linear = linearize_flat(flat, values, name=describe_caller("grad", function))
-        _check_loss(function, flat, outs, holomorphic)
+        outs, linear = linearize_flat(flat, values, name=describe_caller("grad", fun))
+        _check_loss(fun, flat, outs, holomorphic)
         seed = full_like(outs[0].aval.tangent, 1)
         pulled = iter(pull_back(linear, [seed, *(_zero(a) for a in linear.out_avals[1:])]))
         leaves = [
@@ -129,19 +129,19 @@ def value_and_grad(
 
 
 def grad(
-    function: Callable,
+    fun: Callable,
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
 ) -> Callable:
-    """A function that gives the gradient of `function`, a function with a real scalar as result.
+    """A function that gives the gradient of `fun`, a function with a real scalar as result.
 
     Args:
-        function: returns a real scalar (or `(scalar, aux)`).
+        fun: returns a real scalar (or `(scalar, aux)`).
         argnums: the position, or positions, of the arguments to differentiate with respect to; they may be pytrees.
-        has_aux: `function` returns `(scalar, aux)`.
-        holomorphic: `function` is complex-differentiable, with complex arguments and result.
+        has_aux: `fun` returns `(scalar, aux)`.
+        holomorphic: `fun` is complex-differentiable, with complex arguments and result.
         allow_int: accept integer leaves; their gradient has dtype `float0`.
 
     Returns:
@@ -156,9 +156,9 @@ def grad(
     >>> nrx.grad(lambda x: x**3)(2.0)
     Array(12., dtype=float32, weak_type=True)
     """
-    both = value_and_grad(check_function("grad", function), argnums, has_aux, holomorphic, allow_int)
+    both = value_and_grad(check_function("grad", fun), argnums, has_aux, holomorphic, allow_int)
 
-    @functools.wraps(function)
+    @functools.wraps(fun)
     def gradient(*args: Any, **kwargs: Any) -> Any:
         value, gradients = both(*args, **kwargs)
         return (gradients, value[1]) if has_aux else gradients
@@ -308,15 +308,15 @@ def _check_results(caller: str, needed: str, rejected: list[Aval]) -> None:
 
 
 def jacfwd(
-    function: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+    fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
 ) -> Callable:
-    """A function that gives the Jacobian of `function`, column by column (forward mode): for few inputs.
+    """A function that gives the Jacobian of `fun`, column by column (forward mode): for few inputs.
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         argnums: the position, or positions, of the arguments to differentiate with respect to.
-        has_aux: `function` returns `(value, aux)`.
-        holomorphic: `function` is complex-differentiable.
+        has_aux: `fun` returns `(value, aux)`.
+        holomorphic: `fun` is complex-differentiable.
 
     Returns:
         A function of the same arguments; its result has the tree of the value, each leaf replaced by the tree of the
@@ -327,24 +327,24 @@ def jacfwd(
     Array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    function = check_function("jacfwd", function)
-    return _jacobian(function, argnums, has_aux, holomorphic, False, _forward_columns)
+    fun = check_function("jacfwd", fun)
+    return _jacobian(fun, argnums, has_aux, holomorphic, False, _forward_columns)
 
 
 def jacrev(
-    function: Callable,
+    fun: Callable,
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     holomorphic: bool = False,
     allow_int: bool = False,
 ) -> Callable:
-    """A function that gives the Jacobian of `function`, row by row (reverse mode): for few outputs.
+    """A function that gives the Jacobian of `fun`, row by row (reverse mode): for few outputs.
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         argnums: the position, or positions, of the arguments to differentiate with respect to.
-        has_aux: `function` returns `(value, aux)`.
-        holomorphic: `function` is complex-differentiable.
+        has_aux: `fun` returns `(value, aux)`.
+        holomorphic: `fun` is complex-differentiable.
         allow_int: accept integer leaves.
 
     Returns:
@@ -356,20 +356,20 @@ def jacrev(
     Array([[4., 0.],
            [3., 2.]], dtype=float32)
     """
-    function = check_function("jacrev", function)
-    return _jacobian(function, argnums, has_aux, holomorphic, allow_int, _reverse_columns)
+    fun = check_function("jacrev", fun)
+    return _jacobian(fun, argnums, has_aux, holomorphic, allow_int, _reverse_columns)
 
 
 def hessian(
-    function: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
+    fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False, holomorphic: bool = False
 ) -> Callable:
-    """A function that gives the second derivatives of `function` (forward over reverse mode).
+    """A function that gives the second derivatives of `fun` (forward over reverse mode).
 
     Args:
-        function: a function of pytrees of arrays, usually with a scalar as result.
+        fun: a function of pytrees of arrays, usually with a scalar as result.
         argnums: the position, or positions, of the arguments to differentiate with respect to.
-        has_aux: `function` returns `(value, aux)`.
-        holomorphic: `function` is complex-differentiable.
+        has_aux: `fun` returns `(value, aux)`.
+        holomorphic: `fun` is complex-differentiable.
 
     Returns:
         A function of the same arguments; with a vector of n elements as argument its result has shape (n, n).
@@ -379,8 +379,8 @@ def hessian(
     Array([[ 6.,  0.],
            [ 0., 12.]], dtype=float32)
     """
-    check_function("hessian", function)
-    return jacfwd(jacrev(function, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
+    check_function("hessian", fun)
+    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
 jacobian = jacrev

@@ -21,7 +21,7 @@ from nrx.ops.gather import gather
 from nrx.ops.slicing import index_in_dim
 from nrx.ops.structural import linear_jvp, reduce_sum, reshape, spread, transpose
 from nrx.transforms.batching import Axis
-from nrx.transforms.collectives import all_gather
+from nrx.transforms.collectives import all_gather, check_no_groups
 
 ppermute_p = Primitive("ppermute")
 all_to_all_p = Primitive("all_to_all")
@@ -81,7 +81,9 @@ def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
     return tree_map(lambda leaf: index_in_dim(leaf, place, keepdims=False), all_gather(x, axis_name))
 
 
-def all_to_all(x: Any, axis_name: Any, split_axis: int, concat_axis: int, *, tiled: bool = False) -> Any:
+def all_to_all(
+    x: Any, axis_name: Any, split_axis: int, concat_axis: int, *, tiled: bool = False, axis_index_groups: None = None
+) -> Any:
     """A named axis changed for an axis of every leaf: each position keeps its part of that axis, of all positions.
 
     Args:
@@ -90,12 +92,14 @@ def all_to_all(x: Any, axis_name: Any, split_axis: int, concat_axis: int, *, til
         split_axis: the axis that is split, of the size of the named one (or, `tiled`, a multiple of it).
         concat_axis: where the parts from all positions stand in the result.
         tiled: keep `split_axis` with what is left of it, and concatenate along `concat_axis`.
+        axis_index_groups: must be None.
 
     Returns:
         The tree of the results.
 
     Raises:
         ShapeError: `split_axis` has another size.
+        ArgumentError: `axis_index_groups` is given.
         AxisNameError: no axis of that name is in scope.
 
     >>> import nrx
@@ -104,6 +108,7 @@ def all_to_all(x: Any, axis_name: Any, split_axis: int, concat_axis: int, *, til
     Array([[0, 2],
            [1, 3]], dtype=int32)
     """
+    check_no_groups("all_to_all", axis_index_groups)
 
     def one(leaf: Any) -> Array:
         leaf, size = asarray(leaf), axis_size(axis_name)
@@ -119,23 +124,27 @@ def all_to_all(x: Any, axis_name: Any, split_axis: int, concat_axis: int, *, til
     return tree_map(one, x)
 
 
-def pswapaxes(x: Any, axis_name: Any, axis: int) -> Any:
+def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: None = None) -> Any:
     """A named axis swapped with an axis of every leaf, of the same size.
 
     Args:
         x: a tree of arrays.
         axis_name: the named axis.
         axis: the axis of every array that is swapped with it.
+        axis_index_groups: must be None.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: nrx.lax.pswapaxes(x, "i", 0), axis_name="i")(nrx.numpy.array([[1, 2], [3, 4]]))
     Array([[1, 3],
            [2, 4]], dtype=int32)
     """
+    check_no_groups("pswapaxes", axis_index_groups)
     return all_to_all(x, axis_name, axis, axis)
 
 
-def psum_scatter(x: Any, axis_name: Any, *, scatter_dimension: int = 0, tiled: bool = False) -> Any:
+def psum_scatter(
+    x: Any, axis_name: Any, *, scatter_dimension: int = 0, tiled: bool = False, axis_index_groups: None = None
+) -> Any:
     """The sum over a named axis, of which each position keeps its part.
 
     Args:
@@ -143,12 +152,14 @@ def psum_scatter(x: Any, axis_name: Any, *, scatter_dimension: int = 0, tiled: b
         axis_name: the `axis_name` of an enclosing `vmap`.
         scatter_dimension: the axis that is split, of the size of the named one (or, `tiled`, a multiple of it).
         tiled: keep that axis, with what is left of it.
+        axis_index_groups: must be None.
 
     Returns:
         The tree of the sums.
 
     Raises:
         ShapeError: `scatter_dimension` has another size.
+        ArgumentError: `axis_index_groups` is given.
         AxisNameError: no axis of that name is in scope.
 
     >>> import nrx
@@ -156,6 +167,7 @@ def psum_scatter(x: Any, axis_name: Any, *, scatter_dimension: int = 0, tiled: b
     >>> nrx.vmap(lambda row: nrx.lax.psum_scatter(row, "i"), axis_name="i")(x)
     Array([2, 4], dtype=int32)
     """
+    check_no_groups("psum_scatter", axis_index_groups)
 
     def one(leaf: Any) -> Array:
         leaf, size = asarray(leaf), axis_size(axis_name)

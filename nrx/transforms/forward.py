@@ -153,15 +153,15 @@ def with_zeros(values: Sequence[Any], present: Sequence[bool], avals: Sequence[A
     return [next(rest) if some else Zero(aval.tangent) for some, aval in zip(present, avals, strict=True)]
 
 
-def jvp(function: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tuple:
-    """The value of `function` and its derivative in the direction `tangents` (forward mode).
+def jvp(fun: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tuple:
+    """The value of `fun` and its derivative in the direction `tangents` (forward mode).
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         primals: a tuple or list of its positional arguments.
         tangents: as `primals`; leaves of the same shapes and dtypes. For integer and boolean leaves the tangent has
             dtype `float0` (and no information).
-        has_aux: `function` returns `(value, aux)`, where aux is passed through.
+        has_aux: `fun` returns `(value, aux)`, where aux is passed through.
 
     Returns:
         `(value, tangent)`, or `(value, tangent, aux)`.
@@ -180,10 +180,10 @@ def jvp(function: Callable, primals: Any, tangents: Any, has_aux: bool = False) 
                 f"jvp: {what} must be a tuple or list of arguments, got {describe(given)}",
                 fix="write jvp(f, (x,), (t,)) for one argument",
             )
-    values, in_tree = flatten_call(check_function("jvp", function), tuple(primals), {})
-    directions = flatten_tangents(function, values, in_tree, tuple(tangents))
-    flat = FlatFunction(function, in_tree, has_aux)
-    outs, out_tangents = jvp_flat(flat, values, directions, describe_caller("jvp", function))
+    values, in_tree = flatten_call(check_function("jvp", fun), tuple(primals), {})
+    directions = flatten_tangents(fun, values, in_tree, tuple(tangents))
+    flat = FlatFunction(fun, in_tree, has_aux)
+    outs, out_tangents = jvp_flat(flat, values, directions, describe_caller("jvp", fun))
     result = flat.result(outs), flat.result([public_tangent(t) for t in out_tangents])
     return (*result, flat.aux(outs)) if has_aux else result
 

@@ -249,7 +249,7 @@ def _named_parameters(
 
 
 def jit(
-    function: Callable | None = None,
+    fun: Callable | None = None,
     *,
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Iterable[str] | None = None,
@@ -258,13 +258,13 @@ def jit(
     inline: bool = False,
     **ignored: Any,
 ) -> Any:
-    """`function`, traced once for every kind of arguments and run as a Program.
+    """`fun`, traced once for every kind of arguments and run as a Program.
 
     A kind is: the trees of the arguments, the shape, dtype and weak type of every leaf, and the values of the static
     arguments. What the function closes over is read when it is traced; Python side effects happen then only.
 
     Args:
-        function: a pure function of pytrees of arrays. Left out, `jit(static_argnums=0)` is a decorator.
+        fun: a pure function of pytrees of arrays. Left out, `jit(static_argnums=0)` is a decorator.
         static_argnums, static_argnames: arguments that are passed on as Python values; they must be hashable, and each
             new value traces anew. One may be derived from the other by the signature.
         donate_argnums, donate_argnames: arguments the caller will not use again, so that compiled code may put results
@@ -275,7 +275,7 @@ def jit(
             their arguments are.
 
     Returns:
-        A function with the signature and docstring of `function`.
+        A function with the signature and docstring of `fun`.
 
     Raises:
         ArgumentTypeError: a keyword that JAX does not know.
@@ -289,13 +289,13 @@ def jit(
     """
     if unknown := ignored.keys() - _IGNORED:
         raise ArgumentTypeError(f"jit takes no argument {min(unknown)!r}", fix="see help(nrx.jit)")
-    if function is None:
+    if fun is None:
         return functools.partial(
             jit, static_argnums=static_argnums, static_argnames=static_argnames,
             donate_argnums=donate_argnums, donate_argnames=donate_argnames, inline=inline,
         )  # fmt: skip
-    check_function("jit", function)
-    return JitFunction(function, static_argnums, static_argnames, donate_argnums, donate_argnames)
+    check_function("jit", fun)
+    return JitFunction(fun, static_argnums, static_argnames, donate_argnums, donate_argnames)
 
 
 def explain_recompile(function: Callable, *args: Any, **kwargs: Any) -> str | None:

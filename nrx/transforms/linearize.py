@@ -175,16 +175,16 @@ def _linear_part(linear: LinearFunction, forced: tuple[bool, ...], sources: tupl
     return stage(function, opened.in_avals, opened.name, "linearize"), sources, present
 
 
-def linearize(function: Callable, *primals: Any, has_aux: bool = False) -> tuple:
-    """The value of `function` at `primals` and a function that applies its derivative there.
+def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """The value of `fun` at `primals` and a function that applies its derivative there.
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         *primals: its positional arguments.
-        has_aux: `function` returns `(value, aux)`.
+        has_aux: `fun` returns `(value, aux)`.
 
     Returns:
-        `(value, f_jvp)` or `(value, f_jvp, aux)`. `f_jvp(*tangents)` gives the tangent of the value; `function` is not
+        `(value, f_jvp)` or `(value, f_jvp, aux)`. `f_jvp(*tangents)` gives the tangent of the value; `fun` is not
         run again, so many directions at one point are cheaper than by `jvp`.
 
     >>> import nrx
@@ -192,12 +192,12 @@ def linearize(function: Callable, *primals: Any, has_aux: bool = False) -> tuple
     >>> f_jvp(1.0)
     Array(6., dtype=float32, weak_type=True)
     """
-    values, in_tree = flatten_call(check_function("linearize", function), primals, {})
-    flat = FlatFunction(function, in_tree, has_aux)
-    outs, linear = linearize_flat(flat, values, name=describe_caller("linearize", function))
+    values, in_tree = flatten_call(check_function("linearize", fun), primals, {})
+    flat = FlatFunction(fun, in_tree, has_aux)
+    outs, linear = linearize_flat(flat, values, name=describe_caller("linearize", fun))
 
     def f_jvp(*tangents: Any) -> Any:
-        directions = flatten_tangents(function, values, in_tree, tangents)
+        directions = flatten_tangents(fun, values, in_tree, tangents)
         out = linear([t for t, some in zip(directions, linear.wrt, strict=True) if some])
         return flat.result([public_tangent(t) for t in out])
 

@@ -228,12 +228,12 @@ class _StandIn(Array):
 
 
 def make_jaxpr(
-    function: Callable, static_argnums: int | Sequence[int] = (), *, return_shape: bool = False
+    fun: Callable, static_argnums: int | Sequence[int] = (), *, return_shape: bool = False
 ) -> Callable[..., Any]:
-    """A function that traces `function` and returns the Program instead of running it.
+    """A function that traces `fun` and returns the Program instead of running it.
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         static_argnums: positional arguments to pass on as they are.
         return_shape: return a pair: the Program, and the tree of the result as `eval_shape` gives it.
 
@@ -247,12 +247,12 @@ def make_jaxpr(
       in (b,) }
     """
 
-    @functools.wraps(check_function("make_jaxpr", function))
+    @functools.wraps(check_function("make_jaxpr", fun))
     def make(*args: Any, **kwargs: Any) -> Any:
         static = argnums_tuple(static_argnums, len(args), "static_argnums")
         dynamic = [i for i in range(len(args)) if i not in static]
-        partial = fix_arguments(function, args, dynamic)
-        avals, in_tree = abstract_leaves(function, tuple(args[i] for i in dynamic), kwargs, dynamic)
+        partial = fix_arguments(fun, args, dynamic)
+        avals, in_tree = abstract_leaves(fun, tuple(args[i] for i in dynamic), kwargs, dynamic)
         program, out_tree = stage_call(partial, avals, in_tree, "make_jaxpr", dynamic)
         return (program, _structs(program, out_tree)) if return_shape else program
 
@@ -263,11 +263,11 @@ def _structs(program: Program, out_tree: PyTreeDef) -> Any:
     return tree_unflatten(out_tree, [ShapeDtypeStruct(a.shape, a.dtype, a.weak_type) for a in program.out_avals])
 
 
-def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
+def eval_shape(fun: Callable, *args: Any, **kwargs: Any) -> Any:
     """The shapes and dtypes of `function(*args, **kwargs)`, without computing anything.
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         args, kwargs: its arguments: arrays, scalars or `ShapeDtypeStruct`s.
 
     Returns:
@@ -277,8 +277,8 @@ def eval_shape(function: Callable, *args: Any, **kwargs: Any) -> Any:
     >>> nrx.eval_shape(lambda x: x @ x.T, nrx.ShapeDtypeStruct((3, 4), "float32"))
     ShapeDtypeStruct(shape=(3, 3), dtype=float32)
     """
-    avals, in_tree = abstract_leaves(check_function("eval_shape", function), args, kwargs)
-    return _structs(*stage_call(function, avals, in_tree, "eval_shape"))
+    avals, in_tree = abstract_leaves(check_function("eval_shape", fun), args, kwargs)
+    return _structs(*stage_call(fun, avals, in_tree, "eval_shape"))
 
 
 def typeof(x: Any) -> Aval:
@@ -297,11 +297,11 @@ def typeof(x: Any) -> Aval:
     return asarray(x).aval
 
 
-def closure_convert(function: Callable, *example_args: Any) -> tuple[Callable, list[Array]]:
-    """`function` without the traced values that it closes over, which become arguments.
+def closure_convert(fun: Callable, *example_args: Any) -> tuple[Callable, list[Array]]:
+    """`fun` without the traced values that it closes over, which become arguments.
 
     Args:
-        function: a function of pytrees of arrays; for functions with a `custom_vjp` that get it as an argument.
+        fun: a function of pytrees of arrays; for functions with a `custom_vjp` that get it as an argument.
         *example_args: arguments (arrays or `ShapeDtypeStruct`s) for which it is traced.
 
     Returns:
@@ -315,15 +315,15 @@ def closure_convert(function: Callable, *example_args: Any) -> tuple[Callable, l
     >>> nrx.grad(f)(3.0)
     Array(2., dtype=float32, weak_type=True)
     """
-    avals, in_tree = abstract_leaves(check_function("closure_convert", function), example_args, {})
-    program, out_tree = stage_call(function, avals, in_tree, "closure_convert")
+    avals, in_tree = abstract_leaves(check_function("closure_convert", fun), example_args, {})
+    program, out_tree = stage_call(fun, avals, in_tree, "closure_convert")
     hoisted = [isinstance(c, Tracer) and is_inexact(c.dtype) for c in program.consts]
     consts = [c for c, is_hoisted in zip(program.consts, hoisted, strict=True) if is_hoisted]
 
-    @functools.wraps(function)
+    @functools.wraps(fun)
     def converted(*args_and_consts: Any) -> Any:
         count = len(args_and_consts) - len(consts)
-        leaves, _ = flatten_call(function, args_and_consts[:count], {})
+        leaves, _ = flatten_call(fun, args_and_consts[:count], {})
         given = iter(args_and_consts[count:])
         values = [next(given) if h else c for c, h in zip(program.consts, hoisted, strict=True)]
         opened = Program((*program.constvars, *program.invars), program.eqns, program.outs, name=program.name)

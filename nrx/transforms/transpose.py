@@ -119,30 +119,30 @@ def flatten_cotangents(tree: Any, out_tree: Any, avals: Sequence[Aval], what: st
     ]
 
 
-def linear_transpose(function: Callable, *primals: Any) -> Callable:
+def linear_transpose(fun: Callable, *primals: Any) -> Callable:
     """The transpose of a linear function.
 
     Args:
-        function: linear in all its arguments.
+        fun: linear in all its arguments.
         *primals: arguments, or `ShapeDtypeStruct`s; only shapes and dtypes matter.
 
     Returns:
         A function from a cotangent of the result to a tuple of cotangents, one for each argument.
 
     Raises:
-        MissingRuleError: `function` is not linear; the message names the operation.
+        MissingRuleError: `fun` is not linear; the message names the operation.
 
     >>> import nrx
     >>> transposed = nrx.linear_transpose(lambda x: 3 * x, 1.0)
     >>> transposed(2.0)
     (Array(6., dtype=float32, weak_type=True),)
     """
-    avals, in_tree = abstract_leaves(check_function("linear_transpose", function), primals, {})
-    program, out_tree = stage_call(function, avals, in_tree, "linear_transpose")
-    what = describe_caller("linear_transpose", function)
+    avals, in_tree = abstract_leaves(check_function("linear_transpose", fun), primals, {})
+    program, out_tree = stage_call(fun, avals, in_tree, "linear_transpose")
+    what = describe_caller("linear_transpose", fun)
 
     def transposed(ct: Any) -> Any:
-        cts = flatten_cotangents(ct, out_tree, program.out_avals, name_of(function))
+        cts = flatten_cotangents(ct, out_tree, program.out_avals, name_of(fun))
         pulled = backward(program, [Linear(a) for a in avals], cts)
         return tree_unflatten(in_tree, [public_tangent(p) for p in pulled])[0]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from cases.base import COMPLEXES, FLOATS32_64, FP8, INTS, REALS, Arg, Case, arg, distinct, label, separated, values
 from nrx.ops import arithmetic as ops
+from nrx.ops import floored
 
 NUMBERS = (*REALS, *COMPLEXES, *INTS, *FP8)
 FLOATS = (*REALS, *FP8)
@@ -16,9 +17,11 @@ INF, NAN = np.inf, np.nan
 SPECIAL = (0.0, -0.0, 1.0, -1.0, INF, -INF, NAN)
 
 
-def binary(name: str, oracle: Callable, dtypes: Sequence[str], draw: Callable = arg, **options: Any) -> list[Case]:
+def binary(
+    name: str, oracle: Callable, dtypes: Sequence[str], draw: Callable = arg, module: Any = ops, **options: Any
+) -> list[Case]:
     """Ranks 0, 1 and 3, and no elements."""
-    function, options = getattr(ops, name), {"ulp": 1, "jax": f"lax.{name}"} | options
+    function, options = getattr(module, name), {"ulp": 1, "jax": f"lax.{name}"} | options
     return [
         Case(f"{name}_{label(shape)}", name, function, [arg(*shape), draw(*shape)], oracle, dtypes, **options)
         for shape in ((), (5,), (2, 3, 4), (3, 0))
@@ -33,11 +36,13 @@ def unary(name: str, oracle: Callable, dtypes: Sequence[str], draw: Callable = a
     ]
 
 
-def grid(name: str, oracle: Callable, numbers: Sequence[float], dtypes: Sequence[str], **options: Any) -> Case:
+def grid(
+    name: str, oracle: Callable, numbers: Sequence[float], dtypes: Sequence[str], module: Any = ops, **options: Any
+) -> Case:
     """Every pair of `numbers`."""
     pairs = [values(*np.repeat(numbers, len(numbers))), values(*np.tile(numbers, len(numbers)))]
     options = {"order": 0, "ulp": 1, "jax": f"lax.{name}"} | options
-    return Case(f"{name}_grid_{dtypes[0]}", name, getattr(ops, name), pairs, oracle, dtypes, **options)
+    return Case(f"{name}_grid_{dtypes[0]}", name, getattr(module, name), pairs, oracle, dtypes, **options)
 
 
 def edges(name: str, oracle: Callable, numbers: Sequence[Any], dtypes: Sequence[str], **options: Any) -> Case:
@@ -74,6 +79,28 @@ def by_fractions(on_integers: Callable, on_floats: Callable) -> Callable:
         return wrapped([on_integers(a, b) for a, b in pairs], x.dtype).reshape(x.shape)
 
     return oracle
+
+
+def floor_quotient(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """NumPy's for integers and nonzero finite floats, else floor(x / y)."""
+    if x.dtype.kind in "iu":
+        return np.floor_divide(x, y)
+    ordinary = np.isfinite(x) & np.isfinite(y) & (x != 0) & (y != 0)
+    return np.where(ordinary, np.floor_divide(x, y), np.floor(x / y))
+
+
+def floored_cases(name: str, oracle: Callable) -> list[Case]:
+    """floor_divide or remainder, which in JAX are no primitives."""
+    options: dict[str, Any] = {"module": floored, "ulp": 0, "jax": ""}
+    return [
+        *binary(name, oracle, (*REALS, *INTS, *FP8), nonzero, order=1, **options),
+        grid(name, oracle, (*SPECIAL, 7.5, -2.0), REALS, **options),
+        grid(name, oracle, (1e300, -1e-300, 2.0**52 + 1, -3.0, 5e-324, INF), ("float64",), **options),
+        grid(name, oracle, EXTREMES, SIGNED, **options),
+        grid(name, oracle, (0, 1, 2, 7, 127, 128, 255), INTS[4:], **options),
+        grid(name, oracle, (-(2**31), -1, 0, 2**31 - 1, 3), ("int32",), **options),
+        grid(name, oracle, (-(2**63), -1, 0, 2**63 - 1, 3), ("int64",), **options),
+    ]
 
 
 quotient = by_fractions(lambda a, b: int(Fraction(a, b)) if b else -1, np.divide)
@@ -182,6 +209,8 @@ CASES = [
     grid("rem", remainder, (-(2**63), -1, 0, 2**63 - 1, 3), ("int64",), ulp=0),
     Case("rem_exact_quotients", "rem", ops.rem, [values(0.7, 5.3, -5.3, 12.1), values(0.1, 0.5, 0.5, -0.3)], np.fmod,
          FLOATS32_64, ulp=0, order=0, jax="lax.rem"),
+    *floored_cases("floor_divide", floor_quotient),
+    *floored_cases("remainder", np.remainder),
     *choice("max", np.maximum),
     *choice("min", np.minimum),
     *(power(n) for n in (-3, -2, -1, 0, 1, 2, 3, 5, 8)),

@@ -2,12 +2,15 @@
 
 A distribution is an object with methods: `logpdf`, `pdf`, and where they are known `cdf`, `logcdf`, `sf`, `logsf`,
 `ppf` and `isf`; `logpmf` and `pmf` for integers. Parameters are given by place or by name; `loc` and `scale` come last.
+It can be imported as the module that it is in JAX: `import nrx.scipy.stats.norm as norm`.
 
 >>> nrx.scipy.stats.norm.pdf(jnp.array([0.0, 1.0]), loc=1.0, scale=2.0).round(3)
 Array([0.176, 0.199], dtype=float32)
 >>> nrx.grad(nrx.scipy.stats.gamma.logpdf, 1)(2.0, 3.0).round(3)
 Array(-0.23, dtype=float32, weak_type=True)
 """
+
+import sys
 
 from nrx.scipy.stats.continuous import (
     beta,
@@ -44,3 +47,6 @@ __all__ = [
     # statistics
     "mode", "rankdata", "sem", "gaussian_kde",
 ]  # fmt: skip
+
+_distributions = {name: value for name in __all__ if not callable(value := globals()[name])}
+sys.modules.update({f"{__name__}.{name}": value for name, value in _distributions.items()})

@@ -353,6 +353,7 @@ def lowered(
         return None
     if isinstance(rule, Program):
         known = dict(zip(rule.invars, arrays, strict=True))
+        known.update(zip(rule.constvars, [value.numpy() for value in rule.consts], strict=True))
         for eqn in rule.eqns:
             values = [atom.value if isinstance(atom, Literal) else known[atom] for atom in eqn.inputs]
             found = lowered(eqn.prim, [atom.aval for atom in eqn.inputs], values, eqn.params, run)

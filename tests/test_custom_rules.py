@@ -4,6 +4,7 @@ Rules in these tests are wrong on purpose, by a factor: only then can it be seen
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -391,3 +392,27 @@ def test_checkpoint_with_static_arguments() -> None:
 
 def test_remat_is_another_name() -> None:
     assert nrx.remat is nrx.checkpoint
+
+
+@pytest.mark.parametrize("transform", [
+    nrx.grad, nrx.jacfwd, lambda f: nrx.jit(nrx.grad(f)), lambda f: nrx.grad(nrx.jit(f)),
+    lambda f: nrx.grad(nrx.grad(f)), lambda f: nrx.grad(nrx.checkpoint(f)),
+    lambda f: lambda x: nrx.linearize(f, x)[1](1.0),
+])  # fmt: skip
+@pytest.mark.parametrize("loop", [
+    lambda f: lambda x: lax.scan(lambda carry, _: (f(carry), None), x, None, length=2)[0],
+    lambda f: lambda x: lax.fori_loop(0, 2, lambda i, carry: f(carry), x),
+    lambda f: lambda x: lax.cond(x > 0, lambda x: f(f(x)), lambda x: x, x),
+])  # fmt: skip
+def test_the_effects_of_a_function_with_a_rule_show_once(transform: Callable, loop: Callable) -> None:
+    """The rule calls the function, so that its effect belongs to the derivative as well."""
+    seen: list[float] = []
+
+    @nrx.custom_jvp
+    def f(x: Any) -> Any:
+        nrx.debug.callback(lambda value: seen.append(float(value)), x)
+        return jnp.sin(x)
+
+    f.defjvp(lambda primals, tangents: (f(*primals), tangents[0] * jnp.cos(*primals)))
+    transform(loop(f))(0.5)
+    np.testing.assert_allclose(seen, [0.5, np.sin(0.5)], rtol=1e-6)

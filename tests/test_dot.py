@@ -114,7 +114,7 @@ def test_errors(error: type[Exception], text: str, x: Array, y: Array, numbers: 
 
 def test_dot_with_dimension_numbers_is_dot_general() -> None:
     x, y = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(4, 3)
-    product = lax.dot(x, y, dimension_numbers=(((1,), (1,)), ((), ())))
+    product = dot(x, y, dimension_numbers=(((1,), (1,)), ((), ())))
     np.testing.assert_array_equal(product, x @ y.T)
 
 

@@ -7,6 +7,8 @@ from scipy import special
 
 import nrx
 from nrx import errors, lax
+from nrx.core.array import asarray
+from nrx.ops.incomplete import random_gamma_grad_a_p
 from nrx.testing import check_grads
 
 RNG = np.random.default_rng(0)
@@ -44,11 +46,26 @@ def density(a, x):
     return mp.exp((a - 1) * mp.log(x) - x - mp.loggamma(a))
 
 
+def draw_curve(a, x):
+    """The derivative in a of that of a draw, by central differences of the smaller tail."""
+    h, sign, tail = a * mp.mpf(10) ** -9, *((-1, lower) if x < a else (1, upper))
+
+    def of_draw(a):
+        return sign * (tail(a + h, x) - tail(a - h, x)) / (2 * h) / density(a, x)
+
+    return (of_draw(a + h) - of_draw(a - h)) / (2 * h)
+
+
+def random_gamma_grad_a(a, x):
+    return random_gamma_grad_a_p.bind(asarray(a), asarray(x))
+
+
 CASES = {
     "igamma": (lax.igamma, lower, (A, X), 2e-13),
     "igammac": (lax.igammac, upper, (A, X), 2e-13),
     "igamma_grad_a": (lax.igamma_grad_a, slope, (A[:30], X[:30]), 1e-11),
     "random_gamma_grad": (lax.random_gamma_grad, lambda a, x: -slope(a, x) / density(a, x), (A[:30], X[:30]), 1e-11),
+    "random_gamma_grad_a": (random_gamma_grad_a, draw_curve, (A[30:45], X[30:45]), 1e-11),
     "betainc": (lax.betainc, lambda a, b, x: mp.betainc(a, b, 0, x, regularized=True), (A[:30] + 0.1, B[:30], U[:30]),
                 1e-12),
     "bessel_i0e": (lax.bessel_i0e, lambda x: mp.exp(-abs(x)) * mp.besseli(0, x), (RNG.normal(size=60) * 12,), 1e-15),
@@ -99,12 +116,13 @@ def test_derivatives():
     a, x, u = (RNG.uniform(low, high, 5) for low, high in ((0.5, 20), (0.5, 20), (0.1, 0.9)))
     for f in (lax.igamma, lax.igammac):
         check_grads(lambda x, f=f: f(a, x), (x,), order=2)
-        check_grads(f, (a, x), order=1)
+        check_grads(f, (a, x), order=2)
+    check_grads(lax.random_gamma_grad, (a, x), order=1)
     check_grads(lambda u: lax.betainc(a, x, u), (u,), order=2)
     for f in (lax.bessel_i0e, lax.bessel_i1e):
         check_grads(f, (RNG.normal(size=5) * 5,), order=2)
     assert nrx.grad(lax.bessel_i1e)(0.0) == 0.5
-    with pytest.raises(errors.DifferentiationError, match="igamma_grad_a with respect to a"):
-        nrx.grad(nrx.grad(lax.igamma))(1.0, 2.0)
+    with pytest.raises(errors.DifferentiationError, match="at most twice"):
+        nrx.grad(nrx.grad(nrx.grad(lax.igamma)))(1.0, 2.0)
     with pytest.raises(errors.DifferentiationError, match="betainc with respect to b"):
         nrx.grad(lax.betainc, 1)(1.0, 2.0, 0.5)

@@ -17,6 +17,12 @@ RNG = np.random.default_rng(3)
 COUNT = (1 << 16) + 777
 
 
+@pytest.fixture(autouse=True)
+def loops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not just when shapes come the second time."""
+    monkeypatch.setattr(backend, "_MUCH_LARGER", 1)
+
+
 def with_ties(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
     x = RNG.integers(-50, 50, shape)
     x = x.astype(dtype) if np.dtype(dtype).kind != "u" else (x + 50).astype(dtype)
@@ -71,6 +77,45 @@ def test_random_bits_as_of_few_at_a_time() -> None:
     parts = [threefry2x32_p.bind(*map(jnp.asarray, words[:, i : i + 5000])) for i in range(0, COUNT, 5000)]
     for got, *expected in zip(together, *parts, strict=True):
         np.testing.assert_array_equal(got, np.concatenate(expected))
+
+
+def test_loops_for_other_shapes_are_made_when_these_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    made = []
+    compiled = nrx.core.backend.Runner._compile
+    monkeypatch.setattr(nrx.core.backend.Runner, "_compile", lambda *args: made.append(args) or compiled(*args))
+    for n in (300_001, 300_002, 300_003):
+        places, updates = RNG.integers(0, 1001, n), RNG.normal(size=n)
+        expected = np.bincount(places, updates, 1001)
+        for count in (0, 1, 1):
+            got = jnp.zeros(1001, "float64").at[jnp.asarray(places)].add(jnp.asarray(updates))
+            np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
+            assert len(made) == count
+        made.clear()
+
+
+@pytest.mark.parametrize("k", [1, 5, 900])
+def test_top_k_of_a_long_vector(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    x = RNG.integers(-9, 9, 150_001).astype("float32")  # ties
+    few = RNG.normal(size=150_001).astype("float32")
+    few[[7, 77]] = np.nan
+    for data in (x, few, np.full(150_001, np.nan, "float32"), few.astype("float16"), x.astype("int8"), x > 7):
+        values, indices = nrx.lax.top_k(jnp.asarray(data), k)
+        order = data.size - 1 - np.argsort(data[::-1], kind="stable")[::-1][:k]
+        np.testing.assert_array_equal(indices, order)
+        np.testing.assert_array_equal(values, data[order])
+
+
+@pytest.mark.parametrize("draw", [RNG.normal, lambda size: RNG.integers(-99, 99, size)], ids=["distinct", "ties"])
+def test_top_k_of_rows_and_columns(draw: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    data = draw(size=(3, 500, 7))
+    order = 499 - np.argsort(data[:, ::-1], axis=1, kind="stable")[:, ::-1][:, :20]
+    values, indices = nrx.lax.top_k(jnp.asarray(data), 20, axis=1)
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_array_equal(values, np.take_along_axis(data, order, 1))
+    assert [part.shape for part in nrx.lax.top_k(jnp.zeros((0, 500)), 3)] == [(0, 3)] * 2
 
 
 def test_scatter_of_many_updates() -> None:

@@ -178,6 +178,58 @@ def test_sets_of_a_size(name: str) -> None:
         nrx.jit(getattr(jnp, name))(k, ell)
 
 
+SETS = {
+    "unique": lambda xp, x, y: xp.unique(x),
+    "unique with counts": lambda xp, x, y: xp.unique(x, return_counts=True)[0],
+    "rows": lambda xp, x, y: xp.unique(x.reshape(3, 2), axis=0),
+    "union1d": lambda xp, x, y: xp.union1d(x, y),
+    "intersect1d": lambda xp, x, y: xp.intersect1d(x, y),
+    "intersect1d with indices": lambda xp, x, y: xp.intersect1d(x, y, return_indices=True)[0],
+    "setdiff1d": lambda xp, x, y: xp.setdiff1d(x, y),
+    "setdiff1d in order": lambda xp, x, y: xp.setdiff1d(x, y, assume_unique=True),
+    "setxor1d": lambda xp, x, y: xp.setxor1d(x, y),
+    "trim_zeros": lambda xp, x, y: xp.trim_zeros(x),
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_derivatives_of_distinct_elements(name: str) -> None:
+    """What comes out are elements of the operand: each passes its derivative to that element, and nothing to others."""
+    x, y = np.array([3.0, 0.5, -1.0, 2.0, 7.0, 0.0]), np.array([0.0, 2.0, 5.0])
+    out = SETS[name](np, x, y)
+    weights = np.arange(1.0, out.size + 1).reshape(out.shape)
+    loss = lambda x: (weights * jnp.sin(SETS[name](jnp, x, y))).sum()
+    share = np.array([(weights * (out == v)).sum() for v in x])
+    assert share.any()
+    np.testing.assert_allclose(nrx.grad(loss)(x), share * np.cos(x))
+    np.testing.assert_allclose(nrx.grad(lambda x: nrx.grad(loss)(x).sum())(x), -share * np.sin(x))
+    np.testing.assert_allclose(nrx.jvp(loss, (x,), (np.ones(6),))[1], (share * np.cos(x)).sum())
+
+
+def test_derivatives_of_equal_elements_go_to_the_first() -> None:
+    x = np.array([3.0, np.nan, 3.0, 1.0, np.nan])
+    weights = np.array([1.0, 10.0, 100.0])
+    for values in (x, x.astype("float32"), jnp.asarray(x).astype("bfloat16")):
+        gradient = nrx.grad(lambda x: (weights * jnp.unique(x)).sum().astype(float))(values)
+        assert gradient.tolist() == [10, 100, 0, 1, 0]
+    assert nrx.grad(lambda x: jnp.setdiff1d(x, 1.0, assume_unique=True)[2])(x).tolist() == [1, 0, 0, 0, 0]
+    assert nrx.grad(lambda x: jnp.unique(jnp.array([]) * x).sum())(2.0) == 0
+    with pytest.raises(errors.ArgumentTypeError, match="outside of jit"):
+        nrx.grad(nrx.jit(lambda x: jnp.unique(x).sum()))(x)
+    with pytest.raises(errors.ArgumentTypeError, match="size"):
+        nrx.vmap(nrx.grad(lambda x: jnp.setxor1d(x, x).sum()))(x[None])
+
+
+def test_derivatives_of_polynomials_without_their_zeros() -> None:
+    p, q = np.array([0.0, 2.0, 3.0]), np.array([0.0, 1.0, 4.0])
+    product = lambda p: jnp.polymul(p, q, trim_leading_zeros=True)
+    np.testing.assert_array_equal(nrx.jacobian(product)(p), [[0, 1, 0], [0, 4, 1], [0, 0, 4]])
+    rest = lambda p: jnp.polydiv(p, q[1:], trim_leading_zeros=True)[1]
+    np.testing.assert_array_equal(nrx.jacobian(rest)(p), [[16, -4, 1]])
+    roots = nrx.jacobian(lambda p: jnp.sort(jnp.roots(p).real))(np.array([0.0, 1.0, -1.0, -2.0]))
+    np.testing.assert_allclose(roots[:, 1:], [[1 / 3, -1 / 3, 1 / 3], [-4 / 3, -2 / 3, -1 / 3]], rtol=1e-12)
+
+
 def test_unique_of_a_size() -> None:
     k = OPERANDS["k"]
     values, first, inverse, counts = np.unique(k, True, True, True)

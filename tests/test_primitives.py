@@ -41,8 +41,10 @@ TESTED_ELSEWHERE = {
     "linear_solve": "test_solvers.py",
     **dict.fromkeys(("pure_callback", "io_callback", "debug_callback"), "test_callbacks.py"),
     "check": "test_checkify.py",
+    "fft_step": "test_fft.py",
     "custom_vmap": "test_custom_batching.py",
     "name": "test_checkpoint_policies.py",
+    "random_gamma_grad_a": "test_incomplete.py",
 }
 
 

@@ -114,6 +114,52 @@ def test_gradient_of_gamma(a: float) -> None:
     np.testing.assert_allclose(nrx.grad(logs)(np.float64(a)), expected, rtol=1e-5)
 
 
+def hessian(f: Callable, at: np.ndarray) -> np.ndarray:
+    """By central differences."""
+    steps = 1e-3 * np.diag(at)
+    return np.array([
+        [(f(at + s + t) - f(at + s - t) - f(at - s + t) + f(at - s - t)) / (4 * s.max() * t.max()) for t in steps]
+        for s in steps
+    ])  # fmt: skip
+
+
+def drawn_gamma(key: Any, at: Any) -> Callable:
+    """What `loggamma` draws, as a function of the parameter: where the distribution function stays the same."""
+    q = special.gammaincc(at, np.exp(random.loggamma(key, at, np.shape(at), "float64")))
+    return lambda a: special.gammainccinv(a, q)
+
+
+def test_second_derivatives_of_gamma() -> None:
+    for a in (0.3, 1.0, 4.0, 60.0):
+        q = special.gammaincc(a, float(random.gamma(KEY, a, (), "float64")))
+        got = nrx.grad(nrx.grad(lambda a: random.gamma(KEY, a, (), "float64")))(np.float64(a))
+        expected = hessian(lambda at, q=q: special.gammainccinv(at[0], q), np.array([a]))
+        np.testing.assert_allclose(got, expected[0, 0], rtol=1e-4)
+        inverse = drawn_gamma(KEY, a)
+        got = nrx.grad(nrx.grad(lambda a: random.loggamma(KEY, a, (), "float64")))(np.float64(a))
+        expected = hessian(lambda at, inverse=inverse: np.log(inverse(at[0])), np.array([a]))
+        np.testing.assert_allclose(got, expected[0, 0], rtol=1e-4)
+
+
+def test_second_derivatives_of_what_is_made_of_gamma() -> None:
+    at = np.array([1.5, 4.0])
+    first, second = (drawn_gamma(key, a) for key, a in zip(random.split(KEY), at, strict=True))
+    got = nrx.hessian(lambda p: random.beta(KEY, p[0], p[1], (), "float64"))(at)
+    expected = hessian(lambda p: first(p[0]) / (first(p[0]) + second(p[1])), at)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-8)
+
+    parts = drawn_gamma(KEY, at)
+    got = nrx.hessian(lambda p: random.dirichlet(KEY, p, (), "float64")[0])(at)
+    np.testing.assert_allclose(got, hessian(lambda p: parts(p)[0] / parts(p).sum(), at), rtol=1e-4, atol=1e-8)
+
+    normal, below = random.split(KEY)
+    q = special.gammaincc(2.5, float(random.gamma(below, 2.5, (), "float64")))
+    number = float(random.normal(normal, (), "float64"))
+    got = nrx.grad(nrx.grad(lambda df: random.t(KEY, df, (), "float64")))(np.float64(5.0))
+    expected = hessian(lambda p: number * np.sqrt(p[0] / 2 / special.gammainccinv(p[0] / 2, q)), np.array([5.0]))
+    np.testing.assert_allclose(got, expected[0, 0], rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("name", "args", "means"),
     [

@@ -64,22 +64,46 @@ def _one_equation(prim: Primitive, avals: tuple[Aval, ...], params: dict) -> Pro
 
 #: Elements that compiled loops take at a time: one size, so that each function is compiled once.
 _CHUNK = 1 << 15
-_PROGRAMS = 256
+_LOOPS = 256
+#: By how much operands must exceed `compiled_from` for a loop that may be run just once.
+_MUCH_LARGER = 8
 
 
-@functools.lru_cache(_PROGRAMS)
-def _loop_program(prim: Primitive, avals: tuple[Aval, ...], params: tuple) -> Program | None:
-    """A Program of one equation; None if no loops are written for it."""
-    return None if prim.lower(*avals, **dict(params)) is None else _one_equation(prim, avals, dict(params))
+class _Loop:
+    """A Program of one equation, and whether it was asked for before."""
+
+    __slots__ = ("is_known", "program")
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.is_known = False
+
+
+@functools.lru_cache(_LOOPS)
+def _loop(prim: Primitive, avals: tuple[Aval, ...], params: tuple) -> _Loop | None:
+    """The loop for operands of these avals; None if none is written for it."""
+    if prim.lower(*avals, **dict(params)) is None:
+        return None
+    return _Loop(_one_equation(prim, avals, dict(params)))
 
 
 def _by_loop(prim: Primitive, raws: Sequence[Raw], params: dict, device: Device) -> Any:
-    """The results of a primitive with large operands by its compiled loop; None where there is none."""
+    """The results of a primitive with large operands by its compiled loop; None where that is missing or does not pay.
+
+    A loop for other shapes takes milliseconds, even if its code exists already. So those of moderate size are made when
+    their shapes come the second time: where all differ, as in batches of texts, each call takes NumPy's time.
+    """
     avals = tuple(Aval((_CHUNK,) if prim.elementwise else raw.shape, raw.dtype) for raw in raws)
-    program = _loop_program(prim, avals, tuple(params.items()))
-    if program is None or device.runner.executable(program).native is None:
+    loop = _loop(prim, avals, tuple(params.items()))
+    if loop is None:
         return None
-    results = _in_chunks(program, raws, device) if prim.elementwise else device.runner.run(program, raws)
+    operand, least = prim.compiled_from or (0, 0)
+    if not (loop.is_known or prim.elementwise or raws[operand].size >= _MUCH_LARGER * least):
+        loop.is_known = True
+        return None
+    if device.runner.executable(loop.program).native is None:
+        return None
+    results = _in_chunks(loop.program, raws, device) if prim.elementwise else device.runner.run(loop.program, raws)
     return results if prim.multiple_results else results[0]
 
 

@@ -250,7 +250,8 @@ class NoEffectWarning(UserWarning):
 def nesting_error(error: RecursionError, what: str) -> RecursionError:
     """A `NestingError` for a call of `what`, if it is nrx that recurs; `error` itself if it is the user's function."""
     codes = []
-    frame, raised = sys._getframe(), error.__traceback__
+    frame: FrameType | None = sys._getframe()
+    raised = error.__traceback__
     while frame:
         codes.append(frame.f_code)
         frame = frame.f_back

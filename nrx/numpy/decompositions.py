@@ -77,7 +77,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
     Args:
         a: an array of shape (..., m, n); k is the smaller of m and n.
-        mode: "reduced", "complete" (no derivatives where m > n), "r" (only R) or "raw" (as LAPACK packs it).
+        mode: "reduced", "complete", "r" (only R) or "raw" (as LAPACK packs it).
 
     Returns:
         Q of shape (..., m, k) and R of shape (..., k, n); "complete": (..., m, m) and (..., m, n).

@@ -16,7 +16,7 @@ from nrx.numpy.arithmetic import clip, remainder
 from nrx.numpy.data import from_data
 from nrx.numpy.indexing import take
 from nrx.numpy.joining import concatenate, tile
-from nrx.numpy.known import known
+from nrx.numpy.known import constant, known
 from nrx.numpy.manipulation import broadcast_arrays, broadcast_to, moveaxis
 from nrx.numpy.promotion import promote_dtypes
 from nrx.numpy.searching import nonzero
@@ -175,7 +175,7 @@ def trim_zeros(filt: Any, trim: str = "fb") -> Array:
     (x,) = as_arrays("trim_zeros", filt)
     if x.ndim != 1:
         raise ShapeError(f"trim_zeros takes a vector, got shape {show(x.shape)}")
-    held = np.flatnonzero(known("trim_zeros", x))
+    held = np.flatnonzero(constant("trim_zeros", x))
     if not held.size:
         return x[:0]
     start = int(held[0]) if "f" in trim.lower() else 0

@@ -4,13 +4,16 @@ from typing import Any
 
 import numpy as np
 
+from nrx import lax
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentTypeError
 from nrx.core.trace import Tracer
 from nrx.numpy.data import from_data
 
+_FIX = "call it outside of jit, or make the argument static"
 
-def known(name: str, value: Any, fix: str = "call it outside of jit, or make the argument static") -> np.ndarray:
+
+def known(name: str, value: Any, fix: str = _FIX) -> np.ndarray:
     """An argument of `name` as NumPy data; ArgumentTypeError if it is traced."""
     if isinstance(value, Tracer):
         raise ArgumentTypeError(
@@ -18,3 +21,8 @@ def known(name: str, value: Any, fix: str = "call it outside of jit, or make the
             fix=fix,
         )
     return np.asarray(value if isinstance(value, Array | np.ndarray) else from_data(value, None))
+
+
+def constant(name: str, value: Any, fix: str = _FIX) -> np.ndarray:
+    """`known`, of an argument that decides between elements only: one that is being differentiated has its value."""
+    return known(name, lax.stop_gradient(value) if isinstance(value, Tracer) else value, fix)

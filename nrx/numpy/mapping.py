@@ -111,7 +111,7 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
 
 
 _ARGUMENT = r"\((?:\s*\w+\s*(?:,\s*\w+\s*)*)?\)"
-_SIGNATURE = re.compile(rf"^\s*({_ARGUMENT}(?:\s*,\s*{_ARGUMENT})*)?\s*->\s*({_ARGUMENT}(?:\s*,\s*{_ARGUMENT})*)\s*$")
+_SIGNATURE = rf"^\s*({_ARGUMENT}(?:\s*,\s*{_ARGUMENT})*)?\s*->\s*({_ARGUMENT}(?:\s*,\s*{_ARGUMENT})*)\s*$"
 
 
 def vectorize(
@@ -166,7 +166,7 @@ def vectorize(
 
 def _parsed(signature: str) -> list[tuple[str, ...]]:
     """The axes of each argument of a signature."""
-    found = _SIGNATURE.match(signature)
+    found = re.match(_SIGNATURE, signature)
     if not found:
         raise ArgumentError(f"vectorize: {signature!r} is not a signature", fix='write one as "(n,m),(m)->(n)"')
     return [tuple(re.findall(r"\w+", part)) for part in re.findall(_ARGUMENT, found[1] or "")]

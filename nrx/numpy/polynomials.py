@@ -15,7 +15,7 @@ from nrx.numpy.creation import zeros
 from nrx.numpy.data import cast
 from nrx.numpy.differences import convolve
 from nrx.numpy.joining import concatenate
-from nrx.numpy.known import known
+from nrx.numpy.known import constant
 from nrx.numpy.promotion import as_inexact, broadcast, promote_dtypes
 from nrx.ops.common import as_arrays
 
@@ -110,7 +110,7 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Array:
     """
     a, b = _coefficients("polymul", a1, a2)
     if trim_leading_zeros:
-        a, b = (x[len(x) - len(np.trim_zeros(known("polymul", x), "f")) :] if x.size else x for x in (a, b))
+        a, b = (x[len(x) - len(np.trim_zeros(constant("polymul", x), "f")) :] if x.size else x for x in (a, b))
     one = lax.full_like(a, 0, shape=(1,))
     return convolve(a if a.size else one, b if b.size else one)
 
@@ -143,7 +143,7 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Array,
         a = a.at[k : k + b.size].add(-factor * b).at[k].set(0)
     found = concatenate([q[None] for q in quotient]) if quotient else lax.full_like(a, 0, shape=(1,))
     if trim_leading_zeros:
-        values = known("polydiv", a)
+        values = constant("polydiv", a)
         a = a[min(len(values) - len(np.trim_zeros(values, "f")), len(values) - 1) :]
     return found, a
 
@@ -246,7 +246,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Array:
     x = _coefficients("roots", p, inexact=True)[0]
     count = 0
     if strip_zeros:
-        places = np.flatnonzero(known("roots", x, "pass strip_zeros=False"))
+        places = np.flatnonzero(constant("roots", x, "pass strip_zeros=False"))
         first, last = (places[0], places[-1] + 1) if places.size else (0, 0)
         count = x.size - int(last) if places.size else 0
         x = x[int(first) : int(last)]

@@ -1,6 +1,7 @@
 """Sets: distinct elements, unions, intersections and differences of arrays.
 
-How many elements come out depends on the values, so a traced array needs `size`: the result is cut, or filled up.
+How many elements come out depends on the values, so an array traced by `jit` or `vmap` needs `size`: the result is cut,
+or filled up. A distinct element passes its derivative to the first place where it occurs.
 """
 
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from nrx.core.array import Array, wrap
 from nrx.core.errors import ArgumentError
 from nrx.core.shapes import canonical_axis
 from nrx.core.shapes import size as count_of
+from nrx.core.trace import Tracer
 from nrx.numpy import reductions
 from nrx.numpy.arithmetic import minimum
 from nrx.numpy.indexing import take
 from nrx.numpy.joining import concatenate
-from nrx.numpy.known import known
+from nrx.numpy.known import constant
 from nrx.numpy.logic import isnan, logical_and, logical_not, logical_or, where
 from nrx.numpy.manipulation import moveaxis
 from nrx.numpy.promotion import promote_dtypes
@@ -61,16 +63,7 @@ def unique(
     (x,) = as_arrays("unique", ar)
     options = (return_index, return_inverse, return_counts)
     if size is None:
-        values = known("unique", x, _SIZE_FIX)
-        narrow = dtypes.is_floating(values.dtype) and values.dtype.itemsize < 4
-        comparable = values.astype(np.float32) if narrow else values  # NumPy does not sort the NaN of bfloat16
-        found: Any = np.unique(comparable, *options, axis, equal_nan=equal_nan)  # type: ignore[call-overload]
-        if not isinstance(found, tuple):
-            return wrap(found.astype(values.dtype))
-        return (
-            wrap(found[0].astype(values.dtype)),
-            *(wrap(part.astype(dtypes.scalar_dtype(int))) for part in found[1:]),
-        )
+        return _unique(x, *options, axis, equal_nan)
     flat = x.reshape(-1) if axis is None else moveaxis(x, axis, 0)
     distinct, first, inverse, counts = _sized(flat, index(size), fill_value, equal_nan)
     if axis is None:
@@ -79,6 +72,36 @@ def unique(
         distinct = moveaxis(distinct, 0, canonical_axis(axis, x.ndim))
     chosen = [part for part, asked in zip((first, inverse, counts), options, strict=True) if asked]
     return (distinct, *chosen) if chosen else distinct
+
+
+def _unique(x: Array, index: bool, inverse: bool, counts: bool, axis: int | None, equal_nan: bool) -> Any:
+    """`unique` of known values, by NumPy."""
+    traced = isinstance(x, Tracer)
+    values = _comparable(constant("unique", x, _SIZE_FIX))
+    found: Any = np.unique(values, index or traced, inverse, counts, axis, equal_nan=equal_nan)  # type: ignore[call-overload]
+    distinct, *others = found if isinstance(found, tuple) else (found,)
+    distinct = take(x, others[0], axis) if traced else wrap(distinct.astype(x.dtype))
+    if traced and not index:
+        del others[0]
+    return (distinct, *map(_positions, others)) if others else distinct
+
+
+def _comparable(values: np.ndarray) -> np.ndarray:
+    """Values in a dtype whose NaN NumPy sorts."""
+    return values.astype(np.float32) if dtypes.is_narrow(values.dtype) else values
+
+
+def _positions(found: np.ndarray) -> Array:
+    return wrap(found.astype(dtypes.scalar_dtype(int)))
+
+
+def _elements(x: Array, distinct: np.ndarray) -> Array:
+    """Those elements of `x` that NumPy found to be distinct; the first of equal ones, where they have derivatives."""
+    if not isinstance(x, Tracer):
+        return wrap(distinct)
+    values = _comparable(np.asarray(lax.stop_gradient(x))).reshape(-1)
+    order = np.argsort(values, kind="stable")
+    return take(x, order[np.searchsorted(values, distinct, sorter=order)])
 
 
 def _sized(x: Array, size: int, fill_value: Any, equal_nan: bool) -> tuple[Array, Array, Array, Array]:
@@ -291,11 +314,12 @@ def intersect1d(
     Array([2, 3], dtype=int32)
     """
     if size is None:
-        x, y = (known("intersect1d", v, _SIZE_FIX) for v in promote_dtypes("intersect1d", ar1, ar2))
+        arrays = promote_dtypes("intersect1d", ar1, ar2)
+        x, y = (constant("intersect1d", v, _SIZE_FIX) for v in arrays)
         found: Any = np.intersect1d(x, y, assume_unique, return_indices)  # type: ignore[call-overload]
         if not return_indices:
-            return wrap(found)
-        return (wrap(found[0]), *(wrap(part.astype(dtypes.scalar_dtype(int))) for part in found[1:]))
+            return _elements(arrays[0], found)
+        return (_elements(arrays[0], found[0]), *map(_positions, found[1:]))
     if return_indices:
         raise ArgumentError("intersect1d gives no indices with a size", fix="leave one of them out")
     return _chosen("intersect1d", ar1, ar2, lambda x, y: isin(x, y), size, fill_value)
@@ -323,8 +347,9 @@ def setdiff1d(
     Array([1, 3], dtype=int32)
     """
     if size is None:
-        x, y = (known("setdiff1d", v, _SIZE_FIX) for v in promote_dtypes("setdiff1d", ar1, ar2))
-        return wrap(np.setdiff1d(x, y, assume_unique))
+        arrays = promote_dtypes("setdiff1d", ar1, ar2)
+        x, y = (constant("setdiff1d", v, _SIZE_FIX) for v in arrays)
+        return _elements(arrays[0], np.setdiff1d(x, y, assume_unique))
     return _chosen("setdiff1d", ar1, ar2, lambda x, y: isin(x, y, invert=True), size, fill_value)
 
 
@@ -350,8 +375,9 @@ def setxor1d(
     Array([1, 3, 5], dtype=int32)
     """
     if size is None:
-        x, y = (known("setxor1d", v, _SIZE_FIX) for v in promote_dtypes("setxor1d", ar1, ar2))
-        return wrap(np.setxor1d(x, y))
+        arrays = promote_dtypes("setxor1d", ar1, ar2)
+        x, y = (constant("setxor1d", v, _SIZE_FIX) for v in arrays)
+        return _elements(concatenate([v.reshape(-1) for v in arrays]), np.setxor1d(x, y))
 
     def either(both: Array, y: Array) -> Array:
         x = both[: both.size - y.size]

@@ -77,8 +77,11 @@ def starts_of(
     if indices.dtype == np.uint64:
         indices = xp.minimum(indices, np.uint64(np.iinfo(np.int64).max))
     for column, d in enumerate(numbers.start_index_map):
-        start = indices[..., column].astype(np.int64)
+        start = indices[..., column].astype(np.int64, copy=False)
         last = operand[d] - sizes[d]
+        if xp is np and start.size and start.min() >= 0 and start.max() <= last:  # as mostly: in two passes, not six
+            starts[d] = start
+            continue
         if masked or last < 0:
             fits = (start >= 0) & (start <= last)
             inside = fits if inside is None else inside & fits

@@ -1,8 +1,10 @@
 """Discrete Fourier transforms: one primitive for all four kinds, over any axes.
 
-On the CPU NumPy's pocketfft does the work, on a GPU CuPy's cuFFT: compiled code calls the host.
+Eagerly, NumPy's pocketfft and CuPy's cuFFT do the work. Compiled code and large arrays on the CPU have loops of their
+own (`nrx.ops.fourier`), and call the host for lengths that these do not take.
 """
 
+import math
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
@@ -14,9 +16,11 @@ from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
 from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.primitive import Primitive
+from nrx.core.program import Program
 from nrx.core.shapes import Shape, canonical_shape, show
 from nrx.ops.arithmetic import conj, mul
 from nrx.ops.common import COMPLEX, NOT_YET_LOWERED, as_arrays, check_dtype
+from nrx.ops.fourier import fourier_program
 from nrx.ops.structural import broadcast_in_dim, convert_element_type, linear_jvp
 
 fft_p = Primitive("fft")
@@ -152,8 +156,20 @@ def _fft_batch(
     return fft_p.bind(x, axes=tuple(a + (a >= dim) for a in axes), **params), dim
 
 
+# lower
+
+
+def _fft_lower(x: Aval, *, kind: str, lengths: Shape, axes: tuple[int, ...], norm: str) -> Program | None:
+    out = _fft_abstract(x, kind=kind, lengths=lengths, axes=axes, norm=norm)
+    points, direction = math.prod(map(int, lengths)), "forward" if kind in ("fft", "rfft") else "backward"
+    scale = 1 / math.sqrt(points) if norm == "ortho" else 1 / points if norm == direction else 1.0
+    return fourier_program(x, out, kind, lengths, axes, scale)
+
+
 # Registration
 
 fft_p.define(
     impl=_fft_impl, abstract=_fft_abstract, jvp=linear_jvp(fft_p), transpose=_fft_transpose, batch=_fft_batch,
-).refuse(lower="pocketfft on the host does it", onnx=NOT_YET_LOWERED)  # fmt: skip
+    lower=_fft_lower,
+).refuse(onnx=NOT_YET_LOWERED)  # fmt: skip
+fft_p.compiled_from = (0, 1 << 16)

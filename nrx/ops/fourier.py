@@ -12,77 +12,26 @@ How the work is cut depends on shapes only, so that the number of threads change
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from nrx.core import dtypes, loops
-from nrx.core.array import Array, wrap
 from nrx.core.aval import Aval
 from nrx.core.loops import Buffer, Builder, Complex, Expr, Native, Operand
 from nrx.core.primitive import Primitive
-from nrx.core.program import Atom, Eqn, Program, Var
+from nrx.core.program import Atom, Program, Var
 from nrx.core.shapes import Shape, size
 from nrx.ops.common import equation
+from nrx.ops.fourier_steps import Stage, Step, stages_along_rest, stages_of, steps_along, table_of, width_of
 
 fft_step_p = Primitive("fft_step")
 
-_SCRATCH_BYTES = 1 << 16
-"""Of each of the two buffers between which a step goes."""
-_LINE_BYTES = 64
 _LONGEST_LOOP = 256
 """Elements in one loop over lanes: more, and it would take several vectors at a time, for which registers are few."""
-_LARGEST_PRIME = 13
-_TABLES = 64
 
 
-class Step(NamedTuple):
-    """One step along an axis, from an array (outer, length, rest, inner) to one (outer, rest, length, inner).
-
-    Fields:
-        length: of the transforms, of complex numbers.
-        outer, rest, inner: the other axes. Element k of the transform numbered p of `rest` is turned by
-            exp(-2 pi i p k / (length * rest)).
-        loads_swapped, stores_swapped: real and imaginary parts change places: such is the inverse transform.
-        scale: of the result.
-        from_rows, to_rows: the operand or the result has the real and imaginary parts in rows of `inner` numbers, in turn.
-        halves: the result is half the spectrum of the parts as real numbers, which has one element more.
-        joins: the operand is such a spectrum.
-        is_bare: nothing is transformed, only halved or joined.
-    """
-
-    length: int
-    outer: int
-    rest: int
-    inner: int
-    loads_swapped: bool = False
-    stores_swapped: bool = False
-    scale: float = 1.0
-    from_rows: bool = False
-    to_rows: bool = False
-    halves: bool = False
-    joins: bool = False
-    is_bare: bool = False
-
-    @property
-    def shape(self) -> Shape:
-        """Of the result, if there is no pair."""
-        return (self.outer, self.rest, self.length, self.inner)
-
-    @property
-    def is_rows(self) -> bool:
-        return self.rest == self.inner == 1
-
-    @property
-    def is_first(self) -> bool:
-        """Whether columns are left as rows."""
-        return self.inner == 1 and self.rest > 1
-
-
-# Plans
-
-
-def program(x: Aval, out: Aval, kind: str, lengths: Shape, axes: tuple[int, ...], scale: float) -> Program | None:
+def fourier_program(
+    x: Aval, out: Aval, kind: str, lengths: Shape, axes: tuple[int, ...], scale: float
+) -> Program | None:
     """The Program of steps for a transform; None if it has a length that no step takes.
 
     Args:
@@ -101,7 +50,7 @@ def program(x: Aval, out: Aval, kind: str, lengths: Shape, axes: tuple[int, ...]
         at_end = (axis, length) == ordered[-1]
         is_real = kind in ("rfft", "irfft") and axis == axes[-1]
         own = kind if is_real else "ifft" if kind in ("ifft", "irfft") else "fft"
-        steps = _steps(own, length, shape, axis, x.dtype, scale if at_end else 1.0)
+        steps = steps_along(own, length, shape, axis, x.dtype, scale if at_end else 1.0)
         if steps is None:
             return None
         if is_real:
@@ -110,165 +59,11 @@ def program(x: Aval, out: Aval, kind: str, lengths: Shape, axes: tuple[int, ...]
             is_last = number == len(steps) - 1
             dtype = out.dtype if is_last and at_end else dtypes.complex_dtype(dtypes.real_part_dtype(out.dtype))
             result = tuple(shape) if is_last else step.shape
-            table = _table_of(step, dtype)
+            table = table_of(step, dtype)
             tables[var := Var(table.aval)] = table
             eqns.append(equation(fft_step_p, [atom, var], step=step, out=Aval(result, dtype)))
             atom = eqns[-1].outs[0]
     return Program([start], eqns, [atom], tuple(tables), tuple(tables.values()), name="fft")
-
-
-def _steps(kind: str, length: int, shape: Sequence[int], axis: int, dtype: np.dtype, scale: float) -> list[Step] | None:
-    """The steps along an axis."""
-    outer, inner = size(tuple(shape[:axis])), int(size(tuple(shape[axis + 1 :])))
-    inverse = kind in ("ifft", "irfft")
-    if kind in ("rfft", "irfft"):
-        if length % 2:
-            return None
-        length //= 2
-    bytes = dtypes.complex_dtype(dtypes.real_part_dtype(dtype)).itemsize
-    most = _SCRATCH_BYTES // _LINE_BYTES
-    alone = most if inner > 1 else _SCRATCH_BYTES // bytes
-    parts = _parts(length, alone - (kind == "irfft"), most)  # a spectrum has one element more
-    if parts is None or (kind == "irfft" and inner > 1 and len(parts) > 1):
-        return None
-    steps, rest = [], length
-    for part in parts:
-        rest //= part
-        steps.append(Step(part, outer, rest, inner))
-        inner *= part
-    inner //= length
-    whole = Step(length, outer, 1, inner, is_bare=True)
-    if kind == "rfft":
-        steps[0] = steps[0]._replace(from_rows=inner > 1)
-        steps = (
-            [*steps[:-1], steps[-1]._replace(halves=True)] if len(steps) == 1 else [*steps, whole._replace(halves=True)]
-        )
-    elif kind == "irfft":
-        steps[-1] = steps[-1]._replace(to_rows=inner > 1)
-        steps = [steps[0]._replace(joins=True)] if len(steps) == 1 else [whole._replace(joins=True), *steps]
-    if inverse:
-        steps[0] = steps[0]._replace(loads_swapped=True)
-        steps[-1] = steps[-1]._replace(stores_swapped=True)
-    steps[-1] = steps[-1]._replace(scale=scale)
-    return steps
-
-
-def _parts(length: int, most_alone: int, most: int) -> list[int] | None:
-    """The lengths of the steps that make a transform."""
-    if _radices(length) is None:
-        return None
-    if length <= most_alone:
-        return [length]
-    count = math.ceil(math.log(length) / math.log(most) - 1e-9)
-    target = length ** (1 / count)
-    fits = [d for d in range(1, most + 1) if length % d == 0 and d > 1]
-    if not fits:
-        return None
-    part = min(fits, key=lambda d: abs(math.log(d / target)))
-    others = _parts(length // part, most, most)
-    return None if others is None else [part, *others]
-
-
-@functools.cache
-def _radices(length: int) -> list[int] | None:
-    """The radices of the stages of a step; None if there is a prime too large."""
-    found, twos = [], 0
-    while length % 2 == 0:
-        length, twos = length // 2, twos + 1
-    for prime in range(3, _LARGEST_PRIME + 1, 2):
-        while length % prime == 0:
-            length //= prime
-            found.append(prime)
-    if length > 1:
-        return None
-    eights, left = divmod(twos, 3)
-    if left == 1 and eights:
-        eights, left = eights - 1, 4
-    fours = left // 2
-    return [8] * eights + found + [4] * fours + [2] * (left == 1) or [1]
-
-
-class Stage(NamedTuple):
-    """A stage: for each p < rest, elements p + rest * j, j < radix, become elements radix * p + k."""
-
-    radix: int
-    rest: int
-    before: int
-    table: int
-
-    @property
-    def is_last(self) -> bool:
-        return self.rest == 1
-
-    @property
-    def end(self) -> int:
-        """Where the factors of the next stage begin."""
-        return self.table if self.is_last else self.table + (self.radix - 1) * self.rest
-
-
-def _stages(length: int) -> list[Stage]:
-    """The stages of a step; `table` is where the twiddle factors of a stage begin."""
-    stages, rest, before, table = [], length, 1, 0
-    for radix in _radices(length) or ():
-        rest //= radix
-        stages.append(Stage(radix, rest, before, table))
-        before, table = before * radix, stages[-1].end
-    return stages
-
-
-def _split(stages: Sequence[Stage]) -> int:
-    """How many stages of a row run along what is left to transform, before it is transposed."""
-    return max(range(1, len(stages)), key=lambda t: min(stages[t].before, stages[t - 1].rest), default=0)
-
-
-# Tables
-
-
-@functools.lru_cache(_TABLES)
-def _table(step: Step, width: int, dtype: np.dtype) -> Array:
-    stages = [] if step.is_bare else _stages(step.length)
-    split = _split(stages) if step.is_rows else 0
-    exponents: list[np.ndarray] = []
-    for number, stage in enumerate(stages):
-        if not stage.is_last:
-            turns = np.multiply.outer(np.arange(stage.rest), np.arange(1, stage.radix)) / _exact(
-                stage.radix * stage.rest
-            )
-            exponents.append((turns.T if number < split else turns).ravel())
-    k = np.arange(step.length)
-    if step.is_first:
-        starts = np.minimum(np.arange(-(-step.rest // width)) * width, step.rest - width)
-        whole = _exact(step.length * step.rest)
-        exponents += [
-            (np.multiply.outer(starts, k) % (step.length * step.rest) / whole).ravel(),
-            (np.multiply.outer(k, np.arange(width)) / whole).ravel(),
-        ]
-    elif step.rest > 1:
-        whole = _exact(step.length * step.rest)
-        exponents.append((np.multiply.outer(np.arange(step.rest), k) / whole).ravel())
-    if step.halves or step.joins:
-        exponents.append(k / _exact(2 * step.length))
-    turns = np.concatenate([*exponents, np.zeros(1, np.longdouble)])
-    angles = turns * (2 * np.longdouble("3.14159265358979323846264338327950288"))
-    return wrap(np.stack([np.cos(angles), -np.sin(angles)]).astype(dtype))
-
-
-def _exact(x: int) -> Any:
-    """A number that quotients by it are rounded as little as the system can."""
-    return np.longdouble(x)
-
-
-def _width(step: Step, dtype: np.dtype) -> int:
-    """How many columns are transformed side by side."""
-    side = step.rest if step.is_first else step.inner
-    bytes = 2 * dtypes.real_part_dtype(dtype).itemsize
-    most = max(_LINE_BYTES // bytes, min(4 * _LINE_BYTES, _SCRATCH_BYTES // (2 * step.length)) // bytes)
-    return min(1 << (most.bit_length() - 1), side)
-
-
-def _table_of(step: Step, dtype: np.dtype) -> Array:
-    bare = step._replace(outer=0, scale=1.0, loads_swapped=False, stores_swapped=False)
-    return _table(bare, _width(step, dtype), dtypes.real_part_dtype(dtype))
 
 
 # Kernels
@@ -359,8 +154,8 @@ class _Transform(_Access):
 
     def __init__(self, b: Builder, operands: Sequence[Operand], out: Operand, step: Step):
         super().__init__(b, operands, out, step)
-        self.width = 1 if step.is_rows else _width(step, self.dtype)
-        self.stages = _stages(step.length)
+        self.width = 1 if step.is_rows else width_of(step, self.dtype)
+        self.stages = stages_of(step.length)
         self.more = self.stages[-1].end
         self.half = (step.length + step.joins) * self.width
         type, count = (_PAIRS[self.type], self.half) if step.is_first else (self.type, 2 * self.half)
@@ -392,7 +187,7 @@ class _Transform(_Access):
             b.lanes(step.length + 1, lambda k: keep(k, 0, load(k, 0)))
             self.buffers.reverse()
             load = self.source()
-        split = _split(self.stages)
+        split = stages_along_rest(self.stages)
 
         def transposed(before: int, rest: int) -> None:
             source, target = self.buffers

@@ -21,7 +21,7 @@ from nrx.ops.elementary import exp, log, log1p
 from nrx.ops.incomplete_math import ArrayMath, LoopMath
 from nrx.ops.logic import eq, select
 from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, lift_same, nonlinear
-from nrx.ops.special import lgamma
+from nrx.ops.special import digamma, lgamma
 from nrx.ops.structural import convert_element_type, full_like
 
 # Public functions
@@ -125,6 +125,22 @@ def _gamma_density(a: Array, x: Array) -> Array:
     return exp(sub(sub(mul(sub(a, 1.0), log(x)), x), lgamma(a)))
 
 
+def _log_slope(a: Array, x: Array) -> Array:
+    """The derivative of the logarithm of `_gamma_density` in a."""
+    return sub(log(x), digamma(a))
+
+
+def _draw_slope(a: Array, x: Array) -> Array:
+    """The derivative of random_gamma_grad in x."""
+    return sub(mul(random_gamma_grad(a, x), sub(1.0, div(sub(a, 1.0), x))), _log_slope(a, x))
+
+
+def _igamma_curve(a: Array, x: Array) -> Array:
+    """The second derivative of igamma in a."""
+    moved = add(random_gamma_grad_a_p.bind(a, x), mul(random_gamma_grad(a, x), _log_slope(a, x)))
+    return neg(mul(_gamma_density(a, x), moved))
+
+
 def _beta_density(a: Array, b: Array, x: Array) -> Array:
     powers = add(mul(sub(a, 1.0), log(x)), mul(sub(b, 1.0), log1p(neg(x))))
     return exp(add(powers, sub(lgamma(add(a, b)), add(lgamma(a), lgamma(b)))))
@@ -195,7 +211,7 @@ def _bessel(name: str, derivative: Derivative) -> Primitive:
 
 
 _IN_X = "hold that argument: only the derivative in x is known"
-_ONCE = "differentiate once: this is a derivative already"
+_TWICE = "differentiate at most twice in a"
 
 igamma_p = _incomplete("igamma", lambda t, out, a, x: mul(t, igamma_grad_a(a, x)), _through_float64(_gamma_density))
 igammac_p = _incomplete(
@@ -203,9 +219,16 @@ igammac_p = _incomplete(
     lambda t, out, a, x: neg(mul(t, igamma_grad_a(a, x))),
     _through_float64(lambda a, x: neg(_gamma_density(a, x))),
 )
-igamma_grad_a_p, random_gamma_grad_p = (
-    _incomplete(name, *(_no_derivative(name, operand, _ONCE) for operand in ("a", "x")))
-    for name in ("igamma_grad_a", "random_gamma_grad")
+random_gamma_grad_a_p = _incomplete(
+    "random_gamma_grad_a", *(_no_derivative("gamma's second derivative", operand, _TWICE) for operand in ("a", "x"))
+)
+random_gamma_grad_p = _incomplete(
+    "random_gamma_grad", lambda t, out, a, x: mul(t, random_gamma_grad_a_p.bind(a, x)), _through_float64(_draw_slope)
+)
+igamma_grad_a_p = _incomplete(
+    "igamma_grad_a",
+    _through_float64(_igamma_curve),
+    _through_float64(lambda a, x: mul(_gamma_density(a, x), _log_slope(a, x))),
 )
 betainc_p = _incomplete(
     "betainc", *(_no_derivative("betainc", operand, _IN_X) for operand in ("a", "b")), _through_float64(_beta_density)

@@ -15,7 +15,9 @@ from nrx.core.loops import Builder
 from nrx.ops import special_math
 
 # Chebyshev coefficients, of exp(-x) i0(x) and exp(-x) i1(x)/x in x/4 - 1 and, times sqrt(x), in 16/x - 1.
+# Bernoulli numbers B2, B4, ...
 # fmt: off
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
 _I0_NEAR = (
     0.33839763720473803, -0.3046826723431984, 0.17162090152220877, -0.09490109704804764, 0.04930528423967071,
     -0.02373741480589947, 0.010546460394594998, -0.004324309995050576, 0.0016394756169413357, -0.0005763755745385824,
@@ -166,50 +168,60 @@ def _gamma_power(m: Math, a: Any, x: Any) -> Any:
     return m.where(a > _LARGE, large, m.exp(a * m.log(x) - x - m.lgamma(a)))
 
 
-def _gamma_series(m: Math, a: Any, x: Any, use: Any) -> tuple[Any, Any]:
-    """The sum of x**n / ((a + 1) ... (a + n)), and its derivative in a."""
+def _gamma_series(m: Math, a: Any, x: Any, use: Any) -> tuple[Any, Any, Any]:
+    """The sum of x**n / ((a + 1) ... (a + n)), and its derivatives in a."""
 
-    def active(n: Any, term: Any, slope: Any, total: Any, slopes: Any) -> Any:
+    def active(n: Any, term: Any, slope: Any, curve: Any, total: Any, slopes: Any, curves: Any) -> Any:
         return use & ((term > _EPSILON / 4 * total) | (-slope > _EPSILON / 4 * -slopes)) & (n < _MOST_ROUNDS)
 
-    def step(n: Any, term: Any, slope: Any, total: Any, slopes: Any) -> list[Any]:
+    def step(n: Any, term: Any, slope: Any, curve: Any, total: Any, slopes: Any, curves: Any) -> list[Any]:
         inverse = 1 / (a + n)
+        curve = (curve - 2 * inverse * (slope - term * inverse)) * (x * inverse)
         slope = (slope - term * inverse) * (x * inverse)
         term = term * (x * inverse)
-        return [n + 1, term, slope, total + term, slopes + slope]
+        return [n + 1, term, slope, curve, total + term, slopes + slope, curves + curve]
 
     zero = x * 0
-    _, _, _, total, slopes = m.iterate([zero + 1, zero + 1, zero, zero + 1, zero], active, step)
-    return total, slopes
+    start = [zero + 1, zero + 1, zero, zero, zero + 1, zero, zero]
+    total, slopes, curves = m.iterate(start, active, step)[4:]
+    return total, slopes, curves
 
 
-def _gamma_fraction(m: Math, a: Any, x: Any, use: Any) -> tuple[Any, Any]:
-    """gamma(a, x) / (x**a exp(-x)) for x > a, and its derivative in a, by Lentz's method."""
+def _gamma_fraction(m: Math, a: Any, x: Any, use: Any) -> tuple[Any, Any, Any]:
+    """gamma(a, x) / (x**a exp(-x)) for x > a, and its derivatives in a, by Lentz's method.
 
-    def active(n: Any, c: Any, dc: Any, d: Any, dd: Any, h: Any, dh: Any, change: Any) -> Any:
-        return use & (change > 2 * _EPSILON) & (n < _MOST_ROUNDS)
+    A derivative of order k of a variable c stands beside it as c1, c2.
+    """
 
-    def step(n: Any, c: Any, dc: Any, d: Any, dd: Any, h: Any, dh: Any, change: Any) -> list[Any]:
+    def active(n: Any, *state: Any) -> Any:
+        return use & (state[-1] > 2 * _EPSILON) & (n < _MOST_ROUNDS)
+
+    def step(n: Any, c: Any, c1: Any, c2: Any, d: Any, d1: Any, d2: Any, h: Any, h1: Any, h2: Any, _: Any) -> list[Any]:
         numerator = n * (a - n)
         b = x + 1 - a + 2 * n
         below = numerator * d + b
         below = m.where(m.abs(below) < _TINY, _TINY, below)
-        dc = (n - numerator * dc / c) / c - 1
-        c = b + numerator / c
+        below1, below2 = n * d + numerator * d1 - 1, 2 * n * d1 + numerator * d2
+        quotient = numerator / c
+        quotient1 = (n - quotient * c1) / c
+        c2 = -(2 * quotient1 * c1 + quotient * c2) / c
+        c1 = quotient1 - 1
+        c = b + quotient
         c = m.where(m.abs(c) < _TINY, _TINY, c)
-        dd = (1 - n * d - numerator * dd) / (below * below)
         d = 1 / below
-        ratio = c * d
-        slope = h * (dc * d + c * dd)
-        dh = dh * ratio + slope
-        change = m.abs(ratio - 1) + m.abs(slope) / (m.abs(dh) + h)
-        return [n + 1, c, dc, d, dd, h * ratio, dh, change]
+        d1, d2 = -below1 * (d * d), (2 * below1 * (below1 * d) - below2) * (d * d)
+        ratio, ratio1, ratio2 = c * d, c1 * d + c * d1, c2 * d + 2 * c1 * d1 + c * d2
+        h2 = h2 * ratio + 2 * h1 * ratio1 + h * ratio2
+        h1, slope = h1 * ratio + h * ratio1, h * ratio1
+        change = m.abs(ratio - 1) + m.abs(slope) / (m.abs(h1) + h)
+        return [n + 1, c, c1, c2, d, d1, d2, h * ratio, h1, h2, change]
 
     zero = x * 0
     first = 1 / (x + 1 - a)
-    start = [zero + 1, zero + 1 / _TINY, zero, first, first * first, first, first * first, zero + 1]
-    _, _, _, _, _, h, dh, _ = m.iterate([m.where(use, s, zero + 1) for s in start], active, step)
-    return h, dh
+    inverse = [first, first * first, 2 * first * first * first]
+    start = [zero + 1, zero + 1 / _TINY, zero, zero, *inverse, *inverse, zero + 1]
+    h, h1, h2 = m.iterate([m.where(use, s, zero + 1) for s in start], active, step)[7:10]
+    return h, h1, h2
 
 
 def _gamma_complement(m: Math, a: Any, x: Any, use: Any) -> Any:
@@ -243,8 +255,8 @@ def igamma(m: Math, a: Any, x: Any) -> Any:
     """
     far = (x > 1.1) & (x >= a)
     power = _gamma_power(m, a, x)
-    total, _ = _gamma_series(m, a, x, ~far)
-    fraction, _ = _gamma_fraction(m, a, x, far)
+    total, _, _ = _gamma_series(m, a, x, ~far)
+    fraction, _, _ = _gamma_fraction(m, a, x, far)
     return _gamma_in_domain(m, a, x, m.where(far, 1 - power * fraction, power / a * total), 0.0, 1.0)
 
 
@@ -253,8 +265,8 @@ def igammac(m: Math, a: Any, x: Any) -> Any:
     far = (x > 1.1) & (x >= a)
     small = ((x <= 0.5) & (-a * m.log(x) <= 0.4)) | ((x > 0.5) & (x <= 1.1) & (a <= 1.1 * x))
     power = _gamma_power(m, a, x)
-    total, _ = _gamma_series(m, a, x, ~(far | small))
-    fraction, _ = _gamma_fraction(m, a, x, far)
+    total, _, _ = _gamma_series(m, a, x, ~(far | small))
+    fraction, _, _ = _gamma_fraction(m, a, x, far)
     value = m.where(far, power * fraction, m.where(small, _gamma_complement(m, a, x, small), 1 - power / a * total))
     return _gamma_in_domain(m, a, x, value, 1.0, 0.0)
 
@@ -262,8 +274,8 @@ def igammac(m: Math, a: Any, x: Any) -> Any:
 def _gamma_slope(m: Math, a: Any, x: Any) -> Any:
     """The derivative of igamma in a, over x**a * exp(-x) / gamma(a)."""
     far = (x > 1.1) & (x >= a)
-    total, total_slope = _gamma_series(m, a, x, ~far)
-    fraction, fraction_slope = _gamma_fraction(m, a, x, far)
+    total, total_slope, _ = _gamma_series(m, a, x, ~far)
+    fraction, fraction_slope, _ = _gamma_fraction(m, a, x, far)
     log, psi = m.log(x), m.digamma(a)
     near = (total * ((log - psi) - 1 / a) + total_slope) / a
     return m.where(far, -(fraction * (log - psi) + fraction_slope), near)
@@ -281,6 +293,32 @@ def igamma_grad_a(m: Math, a: Any, x: Any) -> Any:
 def random_gamma_grad(m: Math, a: Any, x: Any) -> Any:
     """The derivative in a of the x at which igamma(a, x) has a given value; accuracy as of `igamma_grad_a`."""
     return _gamma_in_domain(m, a, x, -x * _gamma_slope(m, a, x), 0.0, math.inf)
+
+
+def _trigamma(a: Any) -> Any:
+    """The second derivative of lgamma for a > 0: ten terms of its series, then the asymptotic one (DLMF 5.15)."""
+    inverse = 1 / (a + 10)
+    square = inverse * inverse
+    total = inverse + square * (0.5 + inverse * _polynomial(square, _BERNOULLI))
+    for k in range(10):
+        total = total + 1 / (a + k) / (a + k)
+    return total
+
+
+def random_gamma_grad_a(m: Math, a: Any, x: Any) -> Any:
+    """The derivative of random_gamma_grad in a.
+
+    Accuracy: 1e-11 relative for 0.01 < a < 1e3.
+    Source: as of `igamma_grad_a`, differentiated twice.
+    """
+    far = (x > 1.1) & (x >= a)
+    total, total1, total2 = _gamma_series(m, a, x, ~far)
+    fraction, fraction1, fraction2 = _gamma_fraction(m, a, x, far)
+    log, psi1 = m.log(x) - m.digamma(a + 1), _trigamma(a + 1)
+    near = total * psi1 - total1 * log - total2 + (total1 + total * log) / a
+    log, psi1 = log + 1 / a, psi1 + 1 / (a * a)
+    distant = fraction1 * log + fraction2 - fraction * psi1
+    return _gamma_in_domain(m, a, x, x * m.where(far, distant, near / a), 0.0, math.nan)
 
 
 # --- The incomplete beta function -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ Of the updates for one place `scatter` lets the last win, on every backend; the 
 
 import operator
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -237,9 +237,12 @@ def _scatter_impl(function: str | None) -> Callable:
 def _rows(xp: Any, layout: Layout, starts: dict[int, Any], inside: Any, sizes: Shape, dropped: int) -> Any:
     """The block that each block of the updates goes to, or `dropped`; flat."""
     places = places_of(xp, layout, starts, sizes)
-    rows = sum(place * layout.strides[d] for d, place in zip(layout.moving, places, strict=True))
+    strides = [layout.strides[d] for d in layout.moving]
+    terms = [place if stride == 1 else place * stride for place, stride in zip(places, strides, strict=True)]
     windows = (*layout.batch, *(sizes[d] for d in layout.moving))
-    rows = xp.broadcast_to(xp.asarray(rows), size(windows))[:, None] + xp.asarray(layout.columns)
+    rows = xp.broadcast_to(xp.asarray(reduce(operator.add, terms) if terms else 0), size(windows))[:, None]
+    if layout.columns.size != 1:
+        rows = rows + xp.asarray(layout.columns)
     if inside is not None:
         inside = xp.broadcast_to(inside.reshape(layout.batch + (1,) * len(layout.moving)), windows).reshape(-1, 1)
         rows = xp.where(inside, rows, dropped)
@@ -250,11 +253,14 @@ def _update(xp: Any, combine: Any, table: Any, rows: Any, new: Any, unique: bool
     """Combine `new` into rows of `table`, in place. NumPy takes repeated rows one after the other, CuPy does not."""
     if combine is not None and not unique and xp is np:
         block = table.shape[1]
-        elements = rows[:, None] * block + np.arange(block)
-        combine.at(table.reshape(-1), elements.reshape(-1), new.reshape(-1))
+        elements = rows if block == 1 else rows[:, None] * block + np.arange(block)
+        dtype = np.dtype(table.dtype.type)  # `at` is slow for a dtype that is not NumPy's very own, as of a broadcast
+        combine.at(table.reshape(-1).view(dtype), elements.reshape(-1), new.reshape(-1).view(dtype))
         return
     if not unique and xp is not np:
         rows, new = _without_repeats(xp, combine, rows, new)
+    if table.shape[1] == 1:  # a flat index is several times as fast
+        table, new = table.reshape(-1), new.reshape(-1)
     table[rows] = combine(table[rows], new) if combine else new
 
 

@@ -153,6 +153,27 @@ def _sorted_places(rank: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _top_k_impl(xp: Any, x: Any, *, k: int, dimension: int) -> list[Any]:
+    length = x.shape[dimension]
+    places = None
+    if xp is np and x.size and length > _FEW_ELEMENTS and 0 < 8 * k <= length:
+        places = _candidates(np.moveaxis(widened(x), dimension, -1), k)
+    if places is None:
+        return _largest(xp, x, k, dimension)
+    places = np.moveaxis(places, -1, dimension)
+    values, indices = _largest(np, np.take_along_axis(x, places, dimension), k, dimension)
+    return [values, np.take_along_axis(places, indices, dimension).astype(np.int32)]
+
+
+def _candidates(x: np.ndarray, k: int) -> np.ndarray | None:
+    """The places of a row's k largest elements, those that tie, and NaNs; None if rows differ in how many these are."""
+    candidates = ~(x < np.partition(x, -k, axis=-1)[..., -k, None])
+    counts = np.count_nonzero(candidates, axis=-1)
+    if np.any(counts != np.max(counts)):
+        return None
+    return np.nonzero(candidates)[-1].reshape(*x.shape[:-1], -1)
+
+
+def _largest(xp: Any, x: Any, k: int, dimension: int) -> list[Any]:
     # Sorted backwards and reversed: descending, and of equal elements the first one first.
     last = x.shape[dimension] - 1
     order = _stable_order(xp, xp.flip(widened(x), dimension), dimension)

@@ -6,7 +6,7 @@ from typing import Any
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval
-from nrx.core.errors import DifferentiationError, ShapeError
+from nrx.core.errors import ShapeError
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import show
 from nrx.ops.arithmetic import add, sub
@@ -18,13 +18,16 @@ from nrx.ops.linalg.common import (
     diagonal_part,
     hermitian_part,
     host_primitive,
+    identity,
     lower_triangle,
     on_host,
     product,
     single,
 )
-from nrx.ops.linalg.solve import triangular_solve
+from nrx.ops.linalg.solve import solve, triangular_solve
 from nrx.ops.rules import nonlinear
+from nrx.ops.slicing import concatenate, slice_in_dim
+from nrx.ops.structural import full_like
 
 qr_p = Primitive("qr", multiple_results=True)
 geqrf_p = Primitive("geqrf", multiple_results=True)
@@ -34,7 +37,10 @@ householder_product_p = Primitive("householder_product")
 
 
 def qr(x: Any, *, full_matrices: bool = True) -> tuple[Array, Array]:
-    """Q with orthonormal columns and upper triangular R with Q @ R = x; Q is square with `full_matrices`."""
+    """Q with orthonormal columns and upper triangular R with Q @ R = x; Q is square with `full_matrices`.
+
+    The derivatives of the further columns of Q are those of LAPACK's way to choose them.
+    """
     (x,) = as_arrays("qr", x)
     check_matrix("qr", x.aval)
     full = bool(full_matrices) and x.shape[-2] > x.shape[-1]  # else both are the same
@@ -118,13 +124,19 @@ def _product_abstract(a: Aval, taus: Aval) -> Aval:
 
 
 def _qr_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, full_matrices: bool) -> tuple[Any, Any]:
-    if full_matrices:
-        raise DifferentiationError(
-            "qr: the columns of Q beyond those of the matrix have no derivative, they can be chosen freely",
-            fix='use full_matrices=False, in nrx.numpy mode="reduced"',
-        )
     (dx,) = tangents
-    q, r = qr_p.bind(*primals, full_matrices=False)
+    q, r = qr_p.bind(*primals, full_matrices=full_matrices)
+    if not full_matrices:
+        return [q, r], list(_thin_tangents(q, r, dx))
+    m, n = dx.shape[-2:]
+    first = corner_of(q, m, n)
+    dfirst, dr = _thin_tangents(first, corner_of(r, n, n), dx)
+    others = slice_in_dim(q, n, m, axis=-1)
+    dq = concatenate([dfirst, _tangent_of_others(first, others, dfirst)], q.ndim - 1)
+    return [q, r], [dq, concatenate([dr, full_like(r, 0, shape=(*r.shape[:-2], m - n, n))], r.ndim - 2)]
+
+
+def _thin_tangents(q: Array, r: Array, dx: Array) -> tuple[Array, Array]:
     k = r.shape[-2]
     left = triangular_solve(corner_of(r, k, k), corner_of(dx, dx.shape[-2], k))  # dx inv(r), of the first columns
     inner = product(dagger(q), left)
@@ -133,8 +145,21 @@ def _qr_jvp(primals: Sequence[Array], tangents: Sequence[Any], *, full_matrices:
     if dtypes.is_complex(inner.dtype):
         turn = add(turn, diagonal_part(sub(inner, hermitian_part(inner))))
     dq = add(product(q, sub(turn, inner)), left)
-    dr = sub(product(dagger(q), dx), product(turn, r))
-    return [q, r], [dq, dr]
+    return dq, sub(product(dagger(q), dx), product(turn, r))
+
+
+def _tangent_of_others(first: Array, others: Array, dfirst: Array) -> Array:
+    """How the columns of Q beyond those of the matrix move with the first ones.
+
+    Q is a product of n reflections, so Q - 1 has rank n; as it is normal, the row space of Q - 1 is that of its first n
+    columns, conjugated. These are [T - 1; B], so that [others] = [0; 1] + [T - 1; B] Z^H with Z = B inv(T - 1).
+    """
+    m, n = first.shape[-2:]
+    top, dtop = corner_of(first, n, n), corner_of(dfirst, n, n)
+    bottom, dbottom = slice_in_dim(first, n, m, axis=-2), slice_in_dim(dfirst, n, m, axis=-2)
+    z = dagger(solve(dagger(sub(top, identity(top, n))), dagger(bottom)))
+    turned = product(add(first, product(others, z)), dagger(sub(dbottom, product(z, dtop))))
+    return sub(product(dfirst, dagger(z)), turned)
 
 
 # Registration

@@ -109,6 +109,8 @@ AUTOMATIC: list[tuple[Any, Callable, tuple, str | None]] = [
     (ck.nan_checks, lambda x, y: x / y, (1.0, 0.0), None),
     (ck.div_checks, lambda x, y: x / y, (jnp.ones(3), jnp.array([1.0, 0.0, 2.0])), "division by zero"),
     (ck.div_checks, lambda x, y: x % y, (3, 0), "division by zero"),
+    (ck.div_checks, lambda x, y: x % y, (3.0, 0.0), "division by zero"),
+    (ck.div_checks, lambda x, y: x // y, (3, 0), "division by zero"),
     (ck.div_checks, lambda x, y: x / y, (1.0, 2.0), None),
     (ck.index_checks, lambda x, i: x[i], (X, 5), "out-of-bounds indexing for array of shape (5,): index [5]"),
     (ck.index_checks, lambda x, i: x[i], (X, -5), None),

@@ -80,13 +80,16 @@ def check_along(kind: str, shape: tuple[int, ...], axis: int, dtype: str, norm: 
     check(got, np.moveaxis(expected, -1, axis), length, dtype)
 
 
-SHAPES = st.tuples(
-    st.lists(st.integers(1, 4), max_size=2), st.integers(1, 200), st.lists(st.integers(1, 9), max_size=1)
+OTHERS = st.lists(st.integers(1, 9), max_size=1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.tuples(OTHERS, st.integers(1, 200), OTHERS),
+    st.sampled_from(KINDS),
+    st.sampled_from(REAL),
+    st.sampled_from(["backward", "ortho", "forward"]),
 )
-
-
-@settings(max_examples=30, deadline=None)
-@given(SHAPES, st.sampled_from(KINDS), st.sampled_from(REAL), st.sampled_from(["backward", "ortho", "forward"]))
 def test_any_shape(shape: tuple, kind: str, dtype: str, norm: str) -> None:
     outer, length, inner = shape
     check_along(kind, (*outer, length, *inner), len(outer), dtype, norm)
@@ -98,7 +101,6 @@ def test_any_shape(shape: tuple, kind: str, dtype: str, norm: str) -> None:
 def test_every_length(kind: str, dtype: str) -> None:
     for length in range(1, 201):
         check_along(kind, (3, length), 1, dtype)
-        check_along(kind, (length, 5), 0, dtype)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -115,14 +117,14 @@ def test_long(kind: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("shape", [(2, 1920), (1, 4096), (2, 60, 3), (240, 40), (3, 2, 14), (1, 8), (2310, 1)])
+@pytest.mark.parametrize("shape", [(2, 1920), (2, 60, 3), (240, 40)])
 def test_steps(kind: str, level: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """So little scratch memory that even these take up to three steps; the same bits for every number of threads."""
     monkeypatch.setattr(fourier_steps, "SCRATCH_BYTES", 1 << 10)
     axis, dtype = 0 if len(shape) == 2 and shape[1] < shape[0] else 1, "float32"
     length = shape[axis]
     x = np.ascontiguousarray(np.moveaxis(drawn(kind, dtype, *np.delete(shape, axis), length), -1, axis))
-    closed, consts = stage(transform(kind, length, axis), [asarray(x).aval], "steps").closed()
+    closed, consts = stage(lambda x: [transform(kind, length, axis)(x)], [asarray(x).aval], "steps").closed()
     (got,) = compiled_results(closed, [*map(np.asarray, consts), x], level)
     check(got, np.moveaxis(defined(kind, np.moveaxis(x, axis, -1), length), -1, axis), length, dtype)
 
@@ -133,26 +135,22 @@ def test_over_two_axes(kind: str) -> None:
         x = drawn("rfft" if kind == "rfft2" else "fft", dtype, 3, 24, 40)
         wide = x.astype("float64" if kind == "rfft2" else "complex128")
         check(nrx.jit(getattr(jnp.fft, kind))(x), getattr(np.fft, kind)(wide), 24 * 40, dtype)
-        options = {"axes": (0, 1), "norm": "ortho"}
-        ours = nrx.jit(lambda x: getattr(jnp.fft, kind)(x, **options))(x)
-        check(ours, getattr(np.fft, kind)(wide, **options), 3 * 24, dtype)
+        ours = nrx.jit(lambda x: getattr(jnp.fft, kind)(x, axes=(0, 1), norm="ortho"))(x)
+        check(ours, getattr(np.fft, kind)(wide, axes=(0, 1), norm="ortho"), 3 * 24, dtype)
 
 
 def test_no_less_exact_than_numpy() -> None:
     """In the same precision: NumPy's forward transforms of single precision are computed in double."""
     for length in (64, 100, 1000, 1024, 8192, 1 << 15):
-        for dtype in REAL:
-            x = drawn("ifft", dtype, 4, length)
-            reference = np.fft.ifft(x.astype("complex128")) if dtype == "float32" else None
-            if reference is None:
-                if length > 1024:
-                    continue
-                reference = defined("ifft", x, length)
-            ours, theirs = (
-                np.linalg.norm((np.asarray(y) - reference).astype("complex128").ravel())
-                for y in (nrx.jit(jnp.fft.ifft)(x), np.fft.ifft(x))
-            )
-            assert ours <= 2 * theirs
+        x = drawn("ifft", "float32", 4, length)
+        reference = np.fft.ifft(x.astype("complex128"))
+        ours, theirs = (np.linalg.norm(np.asarray(y) - reference) for y in (nrx.jit(jnp.fft.ifft)(x), np.fft.ifft(x)))
+        assert ours <= 2 * theirs
+    x = drawn("fft", "float64", 4, 960)
+    reference = defined("fft", x, 960)
+    errors = [np.asarray(y) - reference for y in (nrx.jit(jnp.fft.fft)(x), np.fft.fft(x))]
+    ours, theirs = (np.linalg.norm(y.astype("complex128")) for y in errors)
+    assert ours <= 2 * theirs
 
 
 def test_native_or_host() -> None:

@@ -16,6 +16,7 @@ import cases
 import numpy as np
 import pytest
 from cases.base import Arg, Case
+from known_differences import NOT_HALF_IN_JAX
 from oracles import assert_as_eager, assert_same
 
 from nrx.core import dtypes
@@ -360,6 +361,10 @@ def test_jax_values(case: Case, dtype: str) -> None:
     jax, function = in_jax(case)
     args = draw(case, dtype)
     outs = results(case.function(*map(asarray, args)))
+    if dtype in ("float16", "bfloat16") and case.name in NOT_HALF_IN_JAX:
+        with pytest.raises(NotImplementedError):
+            function(*map(jax.numpy.asarray, args))
+        return
     with jax.enable_x64(True):
         answers = [np.asarray(x) for x in jax.tree.leaves(function(*map(jax.numpy.asarray, args)))]
     assert [x.dtype for x in outs] == [x.dtype for x in answers]

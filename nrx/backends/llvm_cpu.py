@@ -1,7 +1,7 @@
 """Programs as native code for the CPU. Where llvmlite is missing they run op by op."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,20 +123,23 @@ class _HostCall:
     def __init__(self, eqn: Eqn):
         self._eqn = eqn
         self._device = NumpyBackend().devices()[0]
+        places = [_place(atom.aval) for atom in (*eqn.inputs, *eqn.outs)]
+        self._words: Any = _WORD * (len(places) + 1)
+        self._operands, self._results = places[: len(eqn.inputs)], places[len(eqn.inputs) :]
 
     def __call__(self, words: int) -> None:
-        eqn = self._eqn
-        atoms = (*eqn.inputs, *eqn.outs)
-        addresses = (_WORD * (len(atoms) + 1)).from_address(words)[1:]
-        arrays = [_array_at(address, atom.aval) for address, atom in zip(addresses, atoms, strict=True)]
-        count = len(eqn.inputs)
-        backend = self._device.backend
-        with backend.active(self._device):
-            out = backend.call(eqn.prim, arrays[:count], eqn.params, self._device)
-        for target, value in zip(arrays[count:], out if eqn.prim.multiple_results else (out,), strict=True):
-            target[...] = value
+        eqn, device = self._eqn, self._device
+        _, *addresses = self._words.from_address(words)
+        operands = [place(address) for place, address in zip(self._operands, addresses, strict=False)]
+        with device.backend.active(device):
+            out = device.backend.call(eqn.prim, operands, eqn.params, device)
+        outs = out if eqn.prim.multiple_results else (out,)
+        for place, address, value in zip(self._results, addresses[len(operands) :], outs, strict=True):
+            place(address)[...] = value
 
 
-def _array_at(address: int, aval: Any) -> np.ndarray:
-    nbytes = aval.size * aval.dtype.itemsize
-    return np.ndarray(aval.shape, storage(aval.dtype), (ctypes.c_char * nbytes).from_address(address))
+def _place(aval: Any) -> Callable[[int], np.ndarray]:
+    """A function from an address to the array of this aval that is there."""
+    shape, dtype = aval.shape, storage(aval.dtype)
+    memory: Any = ctypes.c_char * (aval.size * dtype.itemsize)
+    return lambda address: np.ndarray(shape, dtype, memory.from_address(address))

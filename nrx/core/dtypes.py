@@ -91,13 +91,14 @@ _SHORT = {
 _BY_SHORT_NAME = {name: dtype for dtype, name in _SHORT.items()}
 
 
-def canonical_dtype(dtype: Any) -> np.dtype:
+def canonical_dtype(dtype: Any, operand: np.dtype | None = None) -> np.dtype:
     """The supported `numpy.dtype` that `dtype` names.
 
-    Python's `float`, `int` and `complex` mean the default dtypes; a name, a NumPy scalar type or a dtype means itself.
+    Python's `float`, `int` and `complex` mean the default dtypes, but wider ones for data of the dtype `operand` that
+    would lose precision; a name, a NumPy scalar type or a dtype means itself.
     """
     if isinstance(dtype, type) and dtype in (float, int, complex, bool):
-        return scalar_dtype(dtype)
+        return scalar_dtype(dtype) if operand is None else _wide_enough(dtype, operand)
     if isinstance(dtype, KeyDtype):
         return dtype  # type: ignore[return-value]
     try:
@@ -118,6 +119,17 @@ def scalar_dtype(kind: type) -> np.dtype:
     if kind is float:
         return config.default_float
     return complex128 if config.default_float == float64 else complex64
+
+
+def _wide_enough(kind: type, operand: np.dtype) -> np.dtype:
+    """The default dtype of the kind; for an operand of the same kind that is wider (floats and complex numbers are of
+    one kind, as are all integers), the dtype of that width."""
+    default = kept = scalar_dtype(kind)
+    if kind is int and operand in _INTEGER:
+        kept = np.dtype(f"int{8 * operand.itemsize}")
+    elif kind in (float, complex) and operand in _INEXACT:
+        kept = real_part_dtype(operand) if kind is float else complex_dtype(operand)
+    return kept if kept.itemsize > default.itemsize else default
 
 
 def short_name(dtype: np.dtype) -> str:

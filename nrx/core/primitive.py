@@ -90,7 +90,7 @@ class Primitive:
         #: Set for calls: the param that holds the Program, equations of which may be run in place of the call.
         self.call_program: str | None = None
         #: Set where NumPy takes much longer than a compiled loop: (i, size), and eager calls on the CPU run that loop
-        #: where operand i has at least so many elements. Making the loop must pay in a few calls.
+        #: where operand i has at least so many elements, and the shapes are known or it has many more.
         self.compiled_from: tuple[int, int] | None = None
         #: Set for functions with derivative rules of their own: the param with the Program of the function.
         self.value_program: str | None = None

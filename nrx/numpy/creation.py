@@ -16,7 +16,7 @@ from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, canonical_shape
 from nrx.core.trace import Tracer
-from nrx.numpy.data import DeviceLike, array, asarray, cast, from_data, placed, typed
+from nrx.numpy.data import DeviceLike, array, asarray, asked_dtype, cast, from_data, placed, typed
 from nrx.numpy.promotion import broadcast, promote_dtypes
 
 # Filled with a value
@@ -40,7 +40,7 @@ def full(
     Array([7, 7], dtype=int32, weak_type=True)
     """
     shape = canonical_shape(shape)
-    value = from_data(fill_value, None if dtype is None else canonical_dtype(dtype))
+    value = from_data(fill_value, asked_dtype(fill_value, dtype))
     return placed(lax.broadcast_in_dim(value, shape, range(len(shape) - value.ndim, len(shape))), device)
 
 
@@ -122,7 +122,7 @@ def full_like(
     """
     like = _aval_of(a)
     weak = dtype is None and like.weak_type
-    dtype = like.dtype if dtype is None else canonical_dtype(dtype)
+    dtype = like.dtype if dtype is None else canonical_dtype(dtype, like.dtype)
     value = lax.convert_element_type(from_data(fill_value, dtype), dtype, weak)
     if isinstance(a, ConcreteArray) and isinstance(value, ConcreteArray):
         value = ConcreteArray(move(value, a._device), value.aval, a._device, a._committed)
@@ -251,7 +251,8 @@ def arange(
     first, last, by = (_known("arange", x) for x in bounds)
     if not by:
         raise ArgumentError("arange: the step is 0", fix="use 1, or -1 to go backwards")
-    dtype = dtypes.promote_types(*map(typed, bounds))[0] if dtype is None else canonical_dtype(dtype)
+    common = dtypes.promote_types(*map(typed, bounds))[0]
+    dtype = common if dtype is None else canonical_dtype(dtype, common)
     if isinstance(first + last + by, float) or not dtypes.is_integer(dtype):
         count = max(0, math.ceil((last - first) / by))
         return placed(cast(first + by * np.arange(count, dtype=np.float64), dtype), device)
@@ -296,7 +297,7 @@ def linspace(
     Array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
     low, high = _ends("linspace", start, stop, num)
-    target = low.dtype if dtype is None else canonical_dtype(dtype)
+    target = low.dtype if dtype is None else canonical_dtype(dtype, low.dtype)
     out = placed(_spaced(np.linspace, _between, (start, stop), (low, high), num, endpoint, target, axis), device)
     if not retstep:
         return out
@@ -325,7 +326,7 @@ def logspace(
     Array([  1.,  10., 100.], dtype=float32)
     """
     low, high = _ends("logspace", start, stop, num)
-    target = low.dtype if dtype is None else canonical_dtype(dtype)
+    target = low.dtype if dtype is None else canonical_dtype(dtype, low.dtype)
 
     def powers(low: Array, high: Array, num: int, endpoint: bool) -> Array:
         return lax.pow(*broadcast(promote_dtypes("logspace", base, _between(low, high, num, endpoint), inexact=True)))
@@ -352,7 +353,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     Array([  1.,  10., 100.], dtype=float32)
     """
     low, high = _ends("geomspace", start, stop, num)
-    target = low.dtype if dtype is None else canonical_dtype(dtype)
+    target = low.dtype if dtype is None else canonical_dtype(dtype, low.dtype)
 
     def progression(low: Array, high: Array, num: int, endpoint: bool) -> Array:
         sign = lax.sign(low)

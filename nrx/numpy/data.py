@@ -51,7 +51,7 @@ def array(
         raise ConversionError("array(copy=False) needs an nrx array: other data is copied", fix="pass copy=None")
     if order not in (None, "K", "C", "A"):
         raise ArgumentError(f"array: order {order!r} is not supported; elements are in row-major order", fix='use "C"')
-    out = from_data(object, None if dtype is None else canonical_dtype(dtype))
+    out = from_data(object, asked_dtype(object, dtype))
     if out.ndim < ndmin:
         out = lax.reshape(out, (1,) * (ndmin - out.ndim) + out.shape)
     if copy and out is object:
@@ -168,6 +168,14 @@ def cast(data: np.ndarray | np.generic, dtype: np.dtype) -> Array:
 def placed(x: Array, device: DeviceLike) -> Array:
     """The array on `device`, committed to it; None and traced arrays stay where they are."""
     return put(x, device) if isinstance(x, ConcreteArray) else x
+
+
+def asked_dtype(value: Any, dtype: Any) -> np.dtype | None:
+    """What `dtype` means for data: Python's `float` keeps the width of arrays, also of those in lists."""
+    if dtype not in (float, int, complex):
+        return None if dtype is None else canonical_dtype(dtype)
+    held = {x.dtype for x in _leaves(value) if isinstance(getattr(x, "dtype", None), np.dtype)}
+    return canonical_dtype(dtype, dtypes.promote(*map(canonical_dtype, held)) if held else None)
 
 
 def typed(value: Any) -> tuple[np.dtype, bool]:

@@ -313,7 +313,7 @@ def _slid(x: Array, y: Array, mode: str, precision: Any, preferred: Any) -> Arra
     """Sums of x[n + k] * y[n], for the places k that the mode asks for; x is not shorter than y."""
     n = y.size
     before, after = {"full": (n - 1, n - 1), "same": (n // 2, n - 1 - n // 2), "valid": (0, 0)}[mode]
-    out = canonical_dtype(preferred) if preferred is not None else x.dtype
+    out = x.dtype if preferred is None else canonical_dtype(preferred, x.dtype)
     if dtypes.is_inexact(x.dtype) and not dtypes.is_complex(x.dtype):
         image, kernel = (lax.reshape(v, (1, 1, v.size)) for v in (x, y))
         found = lax.conv_general_dilated(image, kernel, (1,), [(before, after)], precision=precision)
@@ -458,7 +458,7 @@ def _cumulative(name: str, cumulate: Any, neutral: int, a: Any, axis: Any, dtype
     if axis is None and x.ndim > 1:
         raise ArgumentError(f"{name} of an array of shape {show(x.shape)} needs an axis", fix="pass axis=...")
     at = canonical_axis(0 if axis is None else axis, x.ndim)
-    target = reductions.summed_dtype(x.dtype) if dtype is None else canonical_dtype(dtype)
+    target = reductions.summed_dtype(x.dtype) if dtype is None else canonical_dtype(dtype, x.dtype)
     out = cumulate(lax.convert_element_type(x, target), at)
     if not initial:
         return out

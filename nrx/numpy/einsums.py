@@ -57,9 +57,8 @@ def einsum(
     reject_out("einsum", out)
     subscripts, arrays = _arguments("einsum", subscripts, operands)
     return _einsum(
-        *arrays, subscripts=subscripts, method=method_of(optimize), precision=precision,
-        preferred=None if preferred_element_type is None else canonical_dtype(preferred_element_type),
-    )  # fmt: skip
+        *arrays, subscripts=subscripts, method=method_of(optimize), precision=precision, preferred=preferred_element_type
+    )
 
 
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> tuple[list[Any], str]:
@@ -104,8 +103,9 @@ def _arguments(name: str, subscripts: Any, operands: Sequence[Any]) -> tuple[str
 
 
 @Planned
-def _einsum(*operands: Any, subscripts: str, method: Any, precision: Any, preferred: np.dtype | None) -> Array:
+def _einsum(*operands: Any, subscripts: str, method: Any, precision: Any, preferred: Any) -> Array:
     arrays = promote_dtypes("einsum", *operands)
+    preferred = None if preferred is None else canonical_dtype(preferred, arrays[0].dtype)
     shapes = [x.shape for x in arrays]
     inputs, output = _parsed(subscripts, shapes)
     sizes = _sizes(inputs, shapes)

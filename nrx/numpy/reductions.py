@@ -116,7 +116,7 @@ def _accumulation(name: str, reduce: Callable, boolean: Callable, join: Callable
         (x,) = as_arrays(name, a)
         axes = canonical_axes(axis, x.ndim)
         default = summed_dtype(x.dtype) if widen else x.dtype
-        target = default if dtype is None else canonical_dtype(dtype)
+        target = default if dtype is None else canonical_dtype(dtype, x.dtype)
         x = masked(lax.convert_element_type(x, target), where, neutral)
         total = (boolean if dtypes.is_bool(target) else reduce)(x, axes)
         if initial is not None:
@@ -171,7 +171,7 @@ def _cumulated(name: str, cumulate: Callable, a: Any, axis: int | None, dtype: A
     (x,) = as_arrays(name, a)
     if axis is None:
         x, axis = lax.reshape(x, (x.size,)), 0
-    target = x.dtype if dtype is None else canonical_dtype(dtype)
+    target = x.dtype if dtype is None else canonical_dtype(dtype, x.dtype)
     target = dtypes.scalar_dtype(int) if dtypes.is_bool(target) else target
     return cumulate(lax.convert_element_type(x, target), canonical_axis(axis, x.ndim))
 

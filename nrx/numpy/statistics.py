@@ -51,7 +51,7 @@ def mean(
 def _mean(a: Any, where: Any, *, axis: Any, dtype: Any, keepdims: bool) -> Array:
     (x,) = as_arrays("mean", a)
     axes = canonical_axes(axis, x.ndim)
-    target = dtypes.inexact_dtype(x.dtype) if dtype is None else canonical_dtype(dtype)
+    target = dtypes.inexact_dtype(x.dtype) if dtype is None else canonical_dtype(dtype, x.dtype)
     total = total_of(lax.convert_element_type(x, _computed(target)), axes, keepdims=keepdims, where=where)
     return lax.convert_element_type(lax.div(total, _count(x, axes, where, keepdims, total.aval)), target)
 
@@ -169,7 +169,8 @@ def std(
 def _var(a: Any, where: Any, *, axis: Any, dtype: Any, ddof: Any, keepdims: bool, root: bool) -> Array:
     (x,) = as_arrays("var", a)
     axes = canonical_axes(axis, x.ndim)
-    target = dtypes.real_part_dtype(dtypes.inexact_dtype(x.dtype) if dtype is None else canonical_dtype(dtype))
+    target = dtypes.inexact_dtype(x.dtype) if dtype is None else canonical_dtype(dtype, x.dtype)
+    target = dtypes.real_part_dtype(target)
     x = lax.convert_element_type(x, dtypes.complex_dtype(target) if dtypes.is_complex(x.dtype) else _computed(target))
     centre = mean(x, axes, keepdims=True, where=where)
     gap = lax.sub(x, lax.broadcast_in_dim(centre, x.shape, range(x.ndim)))

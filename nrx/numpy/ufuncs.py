@@ -240,7 +240,7 @@ class ufunc:  # noqa: N801  NumPy's name
     def _dtype(self, x: Array, dtype: Any) -> Any:
         """The dtype of results: that asked for, or that of the function of two elements."""
         if dtype is not None:
-            return canonical_dtype(dtype)
+            return canonical_dtype(dtype, x.dtype)
         element = lax.full_like(x, 1, shape=())
         return cast(Any, eval_shape(self, element, element)).dtype
 

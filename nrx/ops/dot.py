@@ -175,7 +175,7 @@ def canonical_precision(precision: Any) -> Any:
 
 def canonical_preferred(lhs: Aval, rhs: Aval, preferred: Any) -> np.dtype | None:
     """`preferred_element_type` as a dtype; None where it changes nothing."""
-    dtype = None if preferred is None else dtypes.canonical_dtype(preferred)
+    dtype = None if preferred is None else dtypes.canonical_dtype(preferred, lhs.dtype)
     return None if lhs.dtype == rhs.dtype == dtype else dtype
 
 

@@ -5,9 +5,12 @@ element in loop IR (`LoopMath`). There are no branches on values but for the num
 formula is evaluated everywhere and `where` selects. `tests/test_incomplete.py` asserts the bounds in the docstrings.
 """
 
+import functools
 import math
+import operator
 import sys
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from nrx.core import loops
@@ -168,60 +171,71 @@ def _gamma_power(m: Math, a: Any, x: Any) -> Any:
     return m.where(a > _LARGE, large, m.exp(a * m.log(x) - x - m.lgamma(a)))
 
 
-def _gamma_series(m: Math, a: Any, x: Any, use: Any) -> tuple[Any, Any, Any]:
-    """The sum of x**n / ((a + 1) ... (a + n)), and its derivatives in a."""
+def _product(f: Sequence[Any], g: Sequence[Any], count: int) -> list[Any]:
+    """The first Taylor coefficients of a product; what is beyond the end of f and g is zero."""
+    return [
+        functools.reduce(operator.add, [f[j] * g[k - j] for j in range(min(k + 1, len(f))) if k - j < len(g)])
+        for k in range(count)
+    ]
 
-    def active(n: Any, term: Any, slope: Any, curve: Any, total: Any, slopes: Any, curves: Any) -> Any:
-        return use & ((term > _EPSILON / 4 * total) | (-slope > _EPSILON / 4 * -slopes)) & (n < _MOST_ROUNDS)
 
-    def step(n: Any, term: Any, slope: Any, curve: Any, total: Any, slopes: Any, curves: Any) -> list[Any]:
-        inverse = 1 / (a + n)
-        curve = (curve - 2 * inverse * (slope - term * inverse)) * (x * inverse)
-        slope = (slope - term * inverse) * (x * inverse)
-        term = term * (x * inverse)
-        return [n + 1, term, slope, curve, total + term, slopes + slope, curves + curve]
+def _quotient(f: Sequence[Any], g: Sequence[Any], count: int) -> list[Any]:
+    """The first Taylor coefficients of a quotient; what is beyond the end of f and g is zero."""
+    found: list[Any] = []
+    for k in range(count):
+        value = f[k] if k < len(f) else 0
+        for j in range(max(k + 1 - len(g), 0), k):
+            value = value - found[j] * g[k - j]
+        found.append(value / g[0])
+    return found
+
+
+def _gamma_series(m: Math, a: Any, x: Any, use: Any, order: int) -> list[Any]:
+    """The sum of x**n / ((a + 1) ... (a + n)): its Taylor coefficients in a, up to an order."""
+    count = order + 1
+
+    def active(n: Any, *state: Any) -> Any:
+        terms, totals = state[:count], state[count:]
+        growing = terms[0] > _EPSILON / 4 * totals[0]
+        if order:
+            growing = growing | (-terms[1] > _EPSILON / 4 * -totals[1])
+        return use & growing & (n < _MOST_ROUNDS)
+
+    def step(n: Any, *state: Any) -> list[Any]:
+        terms = _quotient([x * term for term in state[:count]], [a + n, 1.0], count)
+        return [n + 1, *terms, *(total + term for total, term in zip(state[count:], terms, strict=True))]
 
     zero = x * 0
-    start = [zero + 1, zero + 1, zero, zero, zero + 1, zero, zero]
-    total, slopes, curves = m.iterate(start, active, step)[4:]
-    return total, slopes, curves
+    start = [zero + 1, *[zero] * order]
+    return list(m.iterate([zero + 1, *start, *start], active, step)[1 + count :])
 
 
-def _gamma_fraction(m: Math, a: Any, x: Any, use: Any) -> tuple[Any, Any, Any]:
-    """gamma(a, x) / (x**a exp(-x)) for x > a, and its derivatives in a, by Lentz's method.
-
-    A derivative of order k of a variable c stands beside it as c1, c2.
-    """
+def _gamma_fraction(m: Math, a: Any, x: Any, use: Any, order: int) -> list[Any]:
+    """gamma(a, x) / (x**a exp(-x)) for x > a: its Taylor coefficients in a, up to an order, by Lentz's method."""
+    count = order + 1
 
     def active(n: Any, *state: Any) -> Any:
         return use & (state[-1] > 2 * _EPSILON) & (n < _MOST_ROUNDS)
 
-    def step(n: Any, c: Any, c1: Any, c2: Any, d: Any, d1: Any, d2: Any, h: Any, h1: Any, h2: Any, _: Any) -> list[Any]:
-        numerator = n * (a - n)
-        b = x + 1 - a + 2 * n
-        below = numerator * d + b
-        below = m.where(m.abs(below) < _TINY, _TINY, below)
-        below1, below2 = n * d + numerator * d1 - 1, 2 * n * d1 + numerator * d2
-        quotient = numerator / c
-        quotient1 = (n - quotient * c1) / c
-        c2 = -(2 * quotient1 * c1 + quotient * c2) / c
-        c1 = quotient1 - 1
-        c = b + quotient
-        c = m.where(m.abs(c) < _TINY, _TINY, c)
-        d = 1 / below
-        d1, d2 = -below1 * (d * d), (2 * below1 * (below1 * d) - below2) * (d * d)
-        ratio, ratio1, ratio2 = c * d, c1 * d + c * d1, c2 * d + 2 * c1 * d1 + c * d2
-        h2 = h2 * ratio + 2 * h1 * ratio1 + h * ratio2
-        h1, slope = h1 * ratio + h * ratio1, h * ratio1
-        change = m.abs(ratio - 1) + m.abs(slope) / (m.abs(h1) + h)
-        return [n + 1, c, c1, c2, d, d1, d2, h * ratio, h1, h2, change]
+    def above_zero(f: list[Any]) -> list[Any]:
+        return [m.where(m.abs(f[0]) < _TINY, _TINY, f[0]), *f[1:]]
+
+    def step(n: Any, *state: Any) -> list[Any]:
+        c, d, h = ([*state[i * count : (i + 1) * count]] for i in range(3))
+        numerator, b = (n * (a - n), n), (x + 1 - a + 2 * n, -1.0)
+        c = above_zero([y + z for y, z in zip_longest(_quotient(numerator, c, count), b[:count], fillvalue=0)])
+        d = above_zero([y + z for y, z in zip_longest(_product(numerator, d, count), b[:count], fillvalue=0)])
+        d = _quotient((1.0,), d, count)
+        ratio = _product(c, d, count)
+        change, moved = m.abs(ratio[0] - 1), _product(h, ratio, count)
+        if order:
+            change = change + m.abs(h[0] * ratio[1]) / (m.abs(moved[1]) + h[0])
+        return [n + 1, *c, *d, *moved, change]
 
     zero = x * 0
-    first = 1 / (x + 1 - a)
-    inverse = [first, first * first, 2 * first * first * first]
-    start = [zero + 1, zero + 1 / _TINY, zero, zero, *inverse, *inverse, zero + 1]
-    h, h1, h2 = m.iterate([m.where(use, s, zero + 1) for s in start], active, step)[7:10]
-    return h, h1, h2
+    inverse = _quotient((1.0,), (x + 1 - a, -1.0), count)
+    start = [zero + 1, zero + 1 / _TINY, *[zero] * order, *inverse, *inverse, zero + 1]
+    return list(m.iterate([m.where(use, s, zero + 1) for s in start], active, step)[1 + 2 * count : 1 + 3 * count])
 
 
 def _gamma_complement(m: Math, a: Any, x: Any, use: Any) -> Any:
@@ -255,8 +269,8 @@ def igamma(m: Math, a: Any, x: Any) -> Any:
     """
     far = (x > 1.1) & (x >= a)
     power = _gamma_power(m, a, x)
-    total, _, _ = _gamma_series(m, a, x, ~far)
-    fraction, _, _ = _gamma_fraction(m, a, x, far)
+    (total,) = _gamma_series(m, a, x, ~far, 0)
+    (fraction,) = _gamma_fraction(m, a, x, far, 0)
     return _gamma_in_domain(m, a, x, m.where(far, 1 - power * fraction, power / a * total), 0.0, 1.0)
 
 
@@ -265,8 +279,8 @@ def igammac(m: Math, a: Any, x: Any) -> Any:
     far = (x > 1.1) & (x >= a)
     small = ((x <= 0.5) & (-a * m.log(x) <= 0.4)) | ((x > 0.5) & (x <= 1.1) & (a <= 1.1 * x))
     power = _gamma_power(m, a, x)
-    total, _, _ = _gamma_series(m, a, x, ~(far | small))
-    fraction, _, _ = _gamma_fraction(m, a, x, far)
+    (total,) = _gamma_series(m, a, x, ~(far | small), 0)
+    (fraction,) = _gamma_fraction(m, a, x, far, 0)
     value = m.where(far, power * fraction, m.where(small, _gamma_complement(m, a, x, small), 1 - power / a * total))
     return _gamma_in_domain(m, a, x, value, 1.0, 0.0)
 
@@ -274,8 +288,8 @@ def igammac(m: Math, a: Any, x: Any) -> Any:
 def _gamma_slope(m: Math, a: Any, x: Any) -> Any:
     """The derivative of igamma in a, over x**a * exp(-x) / gamma(a)."""
     far = (x > 1.1) & (x >= a)
-    total, total_slope, _ = _gamma_series(m, a, x, ~far)
-    fraction, fraction_slope, _ = _gamma_fraction(m, a, x, far)
+    total, total_slope = _gamma_series(m, a, x, ~far, 1)
+    fraction, fraction_slope = _gamma_fraction(m, a, x, far, 1)
     log, psi = m.log(x), m.digamma(a)
     near = (total * ((log - psi) - 1 / a) + total_slope) / a
     return m.where(far, -(fraction * (log - psi) + fraction_slope), near)
@@ -312,12 +326,12 @@ def random_gamma_grad_a(m: Math, a: Any, x: Any) -> Any:
     Source: as of `igamma_grad_a`, differentiated twice.
     """
     far = (x > 1.1) & (x >= a)
-    total, total1, total2 = _gamma_series(m, a, x, ~far)
-    fraction, fraction1, fraction2 = _gamma_fraction(m, a, x, far)
+    total, total1, total2 = _gamma_series(m, a, x, ~far, 2)
+    fraction, fraction1, fraction2 = _gamma_fraction(m, a, x, far, 2)
     log, psi1 = m.log(x) - m.digamma(a + 1), _trigamma(a + 1)
-    near = total * psi1 - total1 * log - total2 + (total1 + total * log) / a
+    near = total * psi1 - total1 * log - 2 * total2 + (total1 + total * log) / a
     log, psi1 = log + 1 / a, psi1 + 1 / (a * a)
-    distant = fraction1 * log + fraction2 - fraction * psi1
+    distant = fraction1 * log + 2 * fraction2 - fraction * psi1
     return _gamma_in_domain(m, a, x, x * m.where(far, distant, near / a), 0.0, math.nan)
 
 

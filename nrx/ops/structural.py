@@ -67,7 +67,7 @@ def convert_element_type(operand: Any, new_dtype: Any, weak_type: bool = False) 
     >>> nrx.lax.convert_element_type(nrx.numpy.array([1.7, -1.7, nrx.numpy.nan]), "int8")
     Array([ 1, -1,  0], dtype=int8)
     """
-    x, dtype = operand, dtypes.canonical_dtype(new_dtype)
+    x, dtype = operand, dtypes.canonical_dtype(new_dtype, getattr(operand, "dtype", None))
     if type(x) in (float, complex) and dtypes.is_inexact(dtype):  # rounded once: an Array of it would be float32
         return scalar_array(x if dtypes.is_complex(dtype) else x.real, dtype, weak_type)
     (x,) = as_arrays("convert_element_type", x)
@@ -223,7 +223,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None, sha
     """
     aval = x if isinstance(x, Aval) else getattr(x, "aval", None) or asarray(x).aval
     weak_type = dtype is None and aval.weak_type
-    dtype = aval.dtype if dtype is None else dtypes.canonical_dtype(dtype)
+    dtype = aval.dtype if dtype is None else dtypes.canonical_dtype(dtype, aval.dtype)
     shape = aval.shape if shape is None else canonical_shape(shape)
     if isinstance(fill_value, Array):
         return full(shape, convert_element_type(fill_value, dtype, weak_type))

@@ -221,7 +221,7 @@ def on_host(function: Callable, *, shared: bool = False) -> Callable:
 
     def impl(xp: Any, *xs: Any, **params: Any) -> Any:
         narrow = dtypes.is_narrow(xs[0].dtype)
-        with np.errstate(all="ignore"), lapack.threads_for(xs[0]):
+        with lapack.threads_for(xs[0]):
             call, operands = partial(function, xp, **params), [widened(x) for x in xs]
             outs = _in_parts(call, operands) if shared and xp is np else call(*operands)
         return [out.astype(xs[0].dtype) if narrow and out.dtype.kind == "f" else out for out in outs]

@@ -166,6 +166,7 @@ def resident() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_soak() -> None:
     """2,000 programs and their gradients in one process: memory stays bounded, nothing crashes."""
     before = resident()

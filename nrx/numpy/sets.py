@@ -78,7 +78,8 @@ def _unique(x: Array, index: bool, inverse: bool, counts: bool, axis: int | None
     """`unique` of known values, by NumPy."""
     traced = isinstance(x, Tracer)
     values = _comparable(constant("unique", x, _SIZE_FIX))
-    found: Any = np.unique(values, index or traced, inverse, counts, axis, equal_nan=equal_nan)  # type: ignore[call-overload]
+    asked = (index or traced, inverse, counts)
+    found: Any = np.unique(values, *asked, axis, equal_nan=equal_nan)  # type: ignore[call-overload]
     distinct, *others = found if isinstance(found, tuple) else (found,)
     distinct = take(x, others[0], axis) if traced else wrap(distinct.astype(x.dtype))
     if traced and not index:

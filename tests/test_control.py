@@ -1,6 +1,7 @@
 """cond, switch, while_loop, fori_loop, scan and map, against Python's own control flow."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -427,3 +428,18 @@ def test_sums_of_sums_in_a_loop_over_a_short_vector(size: int) -> None:
         expected = step(expected, np)
     looped = nrx.jit(lambda x: lax.while_loop(lambda s: s[1] < 2, lambda s: (step(s[0], jnp), s[1] + 1), (x, 0))[0])
     np.testing.assert_allclose(looped(x), expected, rtol=1e-12)
+
+
+def test_registers_are_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A carried vector times a matrix reads its registers by number: no chain of selects for each element."""
+    pytest.importorskip("llvmlite")
+    rng = np.random.default_rng(0)
+    a, x = rng.normal(size=(20, 20)) / 8, rng.normal(size=20)
+    monkeypatch.setenv("NRX_DUMP", str(tmp_path))
+    out = nrx.jit(lambda a, x: lax.fori_loop(0, 30, lambda _, c: c @ a + x, x))(a, x)
+    expected = x
+    for _ in range(30):
+        expected = expected @ a + x
+    np.testing.assert_allclose(out, expected, rtol=1e-12)
+    (kernel,) = tmp_path.glob("*/*-kernel*.txt")
+    assert "select" not in kernel.read_text()

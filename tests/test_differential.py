@@ -23,8 +23,10 @@ import nrx
 
 jax = pytest.importorskip("jax")
 
-#: Quick compilation: what runs, runs once.
-XLA = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+#: Quick compilation: what runs, runs once. Operands in half precision are rounded as written.
+XLA = {
+    "xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True, "xla_allow_excess_precision": False,
+}  # fmt: skip
 BATCH = 40
 SINGLE, DOUBLE = ("float32", "int32"), ("float64", "int64")
 #: What JAX has in its 64-bit mode only.

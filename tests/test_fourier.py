@@ -117,7 +117,7 @@ def test_long(kind: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("shape", [(2, 480), (2, 60, 3), (240, 40)])
+@pytest.mark.parametrize("shape", [(2, 480), (2, 450), (2, 60, 3), (240, 40)])
 def test_steps(kind: str, level: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """So little scratch memory that even these take two or three steps; the same bits for every number of threads."""
     monkeypatch.setattr(fourier_steps, "SCRATCH_BYTES", 1 << 10)

@@ -26,9 +26,6 @@ class Elements:
         rule_of: the lowering descriptor of an equation.
     """
 
-    #: Reductions over more elements become loops.
-    most_unrolled: float = 16
-
     def __init__(self, b: Builder, made_by: dict[Var, Eqn], rule_of: Callable[[Eqn], Any]):
         self.b = b
         self.made_by = made_by
@@ -82,7 +79,7 @@ class Elements:
         count = 1
         for extent in extents:
             count *= extent
-        if count <= self.most_unrolled:
+        if count <= self.b.most_unrolled:
             values: Sequence[Expr] = inits
             for position in range(count):
                 element = self.element(eqn, rule, index, loops.unravel(position, extents))

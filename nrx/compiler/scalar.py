@@ -98,6 +98,8 @@ class _Scalars:
 
     def __init__(self, b: Builder, rule_of: RuleOf, simplified: SimplifiedOf):
         self.b, self.rule_of, self.simplified = b, rule_of, simplified
+        # What a loop computed first could not be used after it, and registers have no index that is not known.
+        b.most_unrolled = math.inf
 
     def run(self, program: Program, sources: Sequence[Source]) -> list[list[Value]]:
         """The elements of the results of a Program."""
@@ -178,9 +180,6 @@ class _Scalars:
 
 class _ScalarElements(Elements):
     """Elements of a Program's variables; control flow inside is computed whole when it is first needed."""
-
-    # What a loop computed first could not be used after it, and registers have no index that is not known.
-    most_unrolled = math.inf
 
     def __init__(self, scalars: _Scalars, program: Program):
         super().__init__(scalars.b, {var: eqn for eqn in program.eqns for var in eqn.outs}, scalars.rule_of)

@@ -12,6 +12,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.errors import DTypeError
 from nrx.core.shapes import canonical_axis
+from nrx.numpy.promotion import promote_dtypes
 from nrx.scipy import special
 from nrx.scipy.special import logsumexp as logsumexp
 
@@ -314,6 +315,7 @@ def standardize(
     centred = x - mean
     if variance is None:
         variance = jnp.mean(centred * centred, axis, keepdims=True, where=where)
+    centred, variance = promote_dtypes("standardize", centred, variance)
     return centred * lax.rsqrt(variance + epsilon)
 
 

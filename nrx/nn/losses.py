@@ -8,6 +8,7 @@ from nrx.core.array import Array, asarray
 from nrx.core.errors import DTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, show, without
 from nrx.nn.activations import log_sigmoid, log_softmax
+from nrx.numpy.promotion import promote_dtypes
 
 
 def softmax_cross_entropy(logits: Any, labels: Any, axis: int = -1) -> Array:
@@ -80,7 +81,7 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Array:
     >>> nrx.nn.sigmoid_binary_cross_entropy(nrx.numpy.array([0.0, 100.0]), nrx.numpy.array([1, 1])).round(3)
     Array([0.693, 0.   ], dtype=float32)
     """
-    logits, labels = asarray(logits, "logits"), asarray(labels, "labels")
+    logits, labels = promote_dtypes("sigmoid_binary_cross_entropy", logits, labels)
     return -labels * log_sigmoid(logits) - (1 - labels) * log_sigmoid(-logits)
 
 

@@ -402,8 +402,8 @@ def clip(arr: Any, /, min: Any = None, max: Any = None) -> Array:
 @Planned
 def _clip(x: Any, low: Any, high: Any) -> Array:
     reject_complex("clip", *as_arrays("clip", *(v for v in (x, low, high) if v is not None)))
-    x = as_arrays("clip", x)[0] if low is None else _maximum(low, x)
-    return x if high is None else _minimum(high, x)
+    x = x if low is None else _maximum(low, x)
+    return as_arrays("clip", x)[0] if high is None else _minimum(high, x)
 
 
 def nextafter(x: Any, y: Any, /) -> Array:

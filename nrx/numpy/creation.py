@@ -16,7 +16,7 @@ from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, canonical_shape
 from nrx.core.trace import Tracer
-from nrx.numpy.data import DeviceLike, array, asarray, asked_dtype, cast, from_data, placed, typed
+from nrx.numpy.data import DeviceLike, array, asarray, asked_dtype, beside, cast, from_data, placed, typed
 from nrx.numpy.promotion import broadcast, promote_dtypes
 
 # Filled with a value
@@ -367,7 +367,7 @@ def _ends(name: str, start: Any, stop: Any, num: int) -> list[Array]:
     """The ends of a progression as arrays of one floating dtype and shape."""
     if index(num) < 0:
         raise ArgumentError(f"{name}: num must not be negative, got {num}")
-    ends = [x if scalar_aval(x) is not None else from_data(x, None) for x in (start, stop)]
+    ends = [x if scalar_aval(x) is not None else from_data(beside(x, start, stop), None) for x in (start, stop)]
     return broadcast(promote_dtypes(name, *ends, inexact=True))
 
 

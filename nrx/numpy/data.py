@@ -178,6 +178,19 @@ def asked_dtype(value: Any, dtype: Any) -> np.dtype | None:
     return canonical_dtype(dtype, dtypes.promote(*map(canonical_dtype, held)) if held else None)
 
 
+def beside(value: Any, *others: Any) -> Any:
+    """Nested lists of Python numbers as an array that meets `others` as these numbers would; all else as it is."""
+    if not _is_nest(value) or not all(type(x) in _SCALARS for x in _leaves(value)):
+        return value
+    out = from_data(value, None)
+    if dtypes.is_bool(out.dtype):
+        return out
+    dtype, weak = dtypes.promote_types((out.dtype, True), *(typed(x) for x in others if not _is_nest(x)))
+    if dtypes.is_inexact(out.dtype):
+        return lax.convert_element_type(from_data(value, dtype), dtype, weak)
+    return lax.convert_element_type(out, out.dtype, True)
+
+
 def typed(value: Any) -> tuple[np.dtype, bool]:
     """The (dtype, weak type) of an array or Python number."""
     aval = value.aval if isinstance(value, Array) else scalar_aval(value)

@@ -21,7 +21,7 @@ from nrx.numpy.logic import logical_and, not_equal, where
 from nrx.numpy.manipulation import broadcast_to, moveaxis
 from nrx.numpy.parts import real
 from nrx.numpy.products import contract
-from nrx.numpy.promotion import as_inexact, promote_dtypes
+from nrx.numpy.promotion import as_inexact, convert, promote_dtypes
 from nrx.numpy.searching import searchsorted
 from nrx.ops.common import as_arrays
 
@@ -54,10 +54,9 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     at = canonical_axis(axis, x.ndim)
     if not n:
         return x
-    ends = [None if e is None else as_arrays("diff", e)[0] for e in (prepend, append)]
-    first, last = (broadcast_to(e, (*x.shape[:at], 1, *x.shape[at + 1 :])) if e is not None and not e.ndim else e
-                   for e in ends)  # fmt: skip
-    x = concatenate([part for part in (first, x, last) if part is not None], at)
+    parts = promote_dtypes("diff", *(part for part in (prepend, x, append) if part is not None))
+    edge = (*x.shape[:at], 1, *x.shape[at + 1 :])
+    x = concatenate([part if part.ndim else broadcast_to(part, edge) for part in parts], at)
     for _ in range(min(n, x.shape[at])):
         after, before = lax.slice_in_dim(x, 1, None, axis=at), lax.slice_in_dim(x, 0, -1, axis=at)
         x = not_equal(after, before) if dtypes.is_bool(x.dtype) else after - before
@@ -80,7 +79,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
     """
     (x,) = as_arrays("ediff1d", ary)
     steps = diff(x.reshape(-1))
-    ends = [None if e is None else as_arrays("ediff1d", e)[0].reshape(-1).astype(x.dtype) for e in (to_begin, to_end)]
+    ends = [None if e is None else convert("ediff1d", e, x.dtype).reshape(-1) for e in (to_begin, to_end)]
     return concatenate([part for part in (ends[0], steps, ends[1]) if part is not None])
 
 
@@ -120,11 +119,10 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
 def _slopes(x: Array, spacing: Any, axis: int, edge_order: int) -> Array:
     """Derivatives along an axis, by the differences of second order for unequal steps."""
-    (h,) = as_arrays("gradient", spacing)
+    h = promote_dtypes("gradient", x, spacing)[1]
     if h.ndim > 1 or (h.ndim and h.size != x.shape[axis]):
         raise ShapeError(f"gradient: places of shape {show(h.shape)} for {x.shape[axis]} samples along axis {axis}")
     line = moveaxis(x, axis, -1)
-    h = h.astype(promote_dtypes("gradient", x, h)[0].dtype)
     steps = diff(h) if h.ndim else broadcast_to(h, (x.shape[axis] - 1,))
     slopes = diff(line) / steps
     left, right = steps[:-1], steps[1:]

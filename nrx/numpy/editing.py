@@ -437,12 +437,14 @@ def block(arrays: Any) -> Array:
            [1., 1., 1.]], dtype=float32)
     """
     depth = _depth(arrays)
-    leaves = as_arrays("block", *_leaves(arrays))
+    leaves = promote_dtypes("block", *_leaves(arrays))
     ndim = max(depth, *(x.ndim for x in leaves))
+
+    left = iter(leaves)
 
     def joined(nest: Any, level: int) -> Array:
         if level == depth:
-            x = as_arrays("block", nest)[0]
+            x = next(left)
             return x.reshape((1,) * (ndim - x.ndim) + x.shape)
         return concatenate([joined(part, level + 1) for part in nest], ndim - depth + level)
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from string import ascii_letters
 from typing import Any
 
-import numpy as np
-
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
@@ -57,8 +55,9 @@ def einsum(
     reject_out("einsum", out)
     subscripts, arrays = _arguments("einsum", subscripts, operands)
     return _einsum(
-        *arrays, subscripts=subscripts, method=method_of(optimize), precision=precision, preferred=preferred_element_type
-    )
+        *arrays, subscripts=subscripts, method=method_of(optimize), precision=precision,
+        preferred=preferred_element_type,
+    )  # fmt: skip
 
 
 def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> tuple[list[Any], str]:

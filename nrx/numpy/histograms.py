@@ -13,12 +13,12 @@ from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.shapes import show
 from nrx.numpy.arithmetic import clip
 from nrx.numpy.creation import linspace
-from nrx.numpy.data import cast, from_data
+from nrx.numpy.data import beside, cast, from_data
 from nrx.numpy.differences import diff
 from nrx.numpy.joining import stack
 from nrx.numpy.known import known
 from nrx.numpy.logic import logical_and, where
-from nrx.numpy.promotion import as_inexact, promote_dtypes
+from nrx.numpy.promotion import as_inexact, convert, promote_dtypes
 from nrx.numpy.searching import searchsorted
 from nrx.ops.common import as_arrays
 
@@ -118,7 +118,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     if isinstance(bins, str):
         given = None if range is None else (float(range[0]), float(range[1]))
         return cast(np.histogram_bin_edges(known("histogram_bin_edges", x, _BINS_FIX), bins, given), x.dtype)
-    edges = bins if isinstance(bins, int | np.integer) else from_data(bins, None)
+    edges = bins if isinstance(bins, int | np.integer) else from_data(beside(bins, x), None)
     if isinstance(edges, Array) and edges.ndim == 1:
         return promote_dtypes("histogram_bin_edges", edges, x)[0]
     count = index(edges)
@@ -127,7 +127,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     if range is None:
         low, high = (x.min(), x.max()) if x.size else (lax.full_like(x, 0, shape=()), lax.full_like(x, 1, shape=()))
     else:
-        low, high = (as_arrays("histogram", v)[0].astype(x.dtype) for v in range)
+        low, high = (convert("histogram", v, x.dtype) for v in range)
     flat = low == high
     return linspace(where(flat, low - 0.5, low), where(flat, high + 0.5, high), count + 1, dtype=x.dtype)
 

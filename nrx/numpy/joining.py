@@ -22,11 +22,12 @@ from nrx.ops.common import as_arrays
 # Joining
 
 
-def _sequence(name: str, arrays: Any) -> list[Any]:
+def _sequence(name: str, arrays: Any) -> list[Array]:
+    """The arrays to join, in their common dtype."""
     if isinstance(arrays, Array):
         return list(unstack(arrays))
     if isinstance(arrays, np.ndarray | Sequence) and len(arrays):
-        return list(arrays)
+        return promote_dtypes(name, *arrays)
     raise ArgumentError(f"{name} needs a sequence of at least one array, got {arrays!r}")
 
 
@@ -48,8 +49,7 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Array:
     Array([[0., 1., 1.],
            [0., 1., 1.]], dtype=float32)
     """
-    parts = _sequence("concatenate", arrays)
-    joined = promote_dtypes("concatenate", *parts)
+    joined = _sequence("concatenate", arrays)
     if axis is None:
         joined, axis = [ravel(x) for x in joined], 0
     if not joined[0].ndim:
@@ -81,7 +81,7 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Ar
            [1, 1],
            [2, 2]], dtype=int32)
     """
-    parts = as_arrays("stack", *_sequence("stack", arrays))
+    parts = _sequence("stack", arrays)
     shapes = sorted({x.shape for x in parts})
     if len(shapes) > 1:
         raise ShapeError(
@@ -157,7 +157,7 @@ def column_stack(tup: Any) -> Array:
            [1, 1],
            [2, 2]], dtype=int32)
     """
-    parts = as_arrays("column_stack", *_sequence("column_stack", tup))
+    parts = _sequence("column_stack", tup)
     return concatenate([x if x.ndim >= 2 else reshape(x, (-1, 1)) for x in parts], 1)
 
 

@@ -86,7 +86,8 @@ def polysub(a1: Any, a2: Any) -> Array:
     >>> jnp.polysub(jnp.array([1, 2]), jnp.array([3, 0, 0]))
     Array([-3,  1,  2], dtype=int32)
     """
-    return polyadd(a1, lax.neg(as_arrays("polysub", a2)[0]))
+    a, b = promote_dtypes("polysub", a1, a2)
+    return polyadd(a, lax.neg(b))
 
 
 def _longer(x: Array, n: int) -> Array:

@@ -47,6 +47,11 @@ def promote_dtypes(name: str, *values: Any, inexact: bool = False) -> list[Array
     return [_converted(name, v, x, dtype, weak) for v, x in zip(operands, arrays, strict=True)]
 
 
+def convert(name: str, value: Any, dtype: np.dtype) -> Array:
+    """An argument of `name` in a dtype; a Python number is rounded to it once."""
+    return convert_element_type(value if type(value) in _SCALARS else as_arrays(name, value)[0], dtype)
+
+
 def broadcast(arrays: Sequence[Array]) -> list[Array]:
     """Arrays stretched to the shape they have together."""
     first = arrays[0].shape

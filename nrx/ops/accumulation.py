@@ -13,8 +13,6 @@ from nrx.core import dtypes, loops
 from nrx.core.dims import Dim, capacity
 from nrx.core.loops import Builder, Complex, Expr, Operand, Pointwise, Reader, Reduction, Value
 
-_MOST_UNROLLED = 16
-
 Parts = Sequence[Expr]
 """What is known of an accumulated value: the value (its parts, if complex), perhaps its position."""
 
@@ -55,7 +53,7 @@ class Accumulator:
                 return parts(b, index, loops.unravel(position, extents), *operands, **params)
 
             total: Parts = inits
-            if isinstance(count, Dim) or count > _MOST_UNROLLED:
+            if isinstance(count, Dim) or count > b.most_unrolled:
                 total = b.loop(count, inits, lambda i, *known: self.combine(known, some(i)))
             else:
                 for position in range(count):

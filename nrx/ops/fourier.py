@@ -237,8 +237,9 @@ class _Transform(_Access):
                 b.store(target, (row * width + column) * 2 + part, x)
 
         self.blocks(load, put)
-        start = (number * step.rest + first) * step.length
-        b.transpose(self.out.buffer, start, step.length, target, 0, width, step.length, width)
+        known = block * width - first  # by the block before, with other bits: factors are rounded there in another way
+        start = (number * step.rest + first + known) * step.length
+        b.transpose(self.out.buffer, start, step.length, target, known, width, step.length, width - known)
 
     def begin(self, block: Expr, extent: int) -> Any:
         """The first column of a block; the last block begins earlier where columns are left over."""

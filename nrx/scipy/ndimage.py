@@ -11,7 +11,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.shapes import show
-from nrx.numpy.promotion import as_inexact
+from nrx.numpy.promotion import as_inexact, convert
 
 __all__ = ["map_coordinates"]
 
@@ -62,7 +62,7 @@ def map_coordinates(
     if name != "constant" and not image.size:
         raise ShapeError(f"map_coordinates: an image of shape {show(image.shape)} has no points to take values from")
     nodes = [_nodes(place, size, order, name) for place, size in zip(places, image.shape, strict=True)]
-    background = jnp.asarray(cval).astype(image.dtype)
+    background = convert("map_coordinates", cval, image.dtype)
     if not image.size:
         image = jnp.full([max(n, 1) for n in image.shape], background)
     total = sum((_corner(image, corner, background) for corner in itertools.product(*nodes)), jnp.zeros((), bool))

@@ -18,7 +18,7 @@ from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, DTypeError, ShapeError, user_source
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_axes, canonical_axis, show, without
 from nrx.numpy import fft
-from nrx.numpy.promotion import as_inexact, promote_dtypes
+from nrx.numpy.promotion import as_inexact, convert, promote_dtypes
 from nrx.ops.common import as_arrays
 
 __all__ = [
@@ -235,7 +235,7 @@ def _bounded(
     zero = boundary == "fill" and isinstance(fillvalue, int | float | complex) and fillvalue == 0
     if zero or mode == "valid":
         return _direct(name, x, y, mode, precision, less)
-    options = {"constant_values": jnp.asarray(fillvalue).astype(x.dtype)} if boundary == "fill" else {}
+    options = {"constant_values": convert(name, fillvalue, x.dtype)} if boundary == "fill" else {}
     wide = jnp.pad(x, [(n - 1, n - 1) for n in y.shape], modes[boundary], **options)
     starts, shape = _window(name, x.shape, y.shape, mode, less)
     out = _direct(name, wide, y, "valid", precision)

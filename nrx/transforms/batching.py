@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from nrx.core.array import Array
 from nrx.core.errors import AxisError, ShapeError, Source, TreeError
 from nrx.core.program import Program
-from nrx.core.pytree import PyTreeDef, tree_flatten_with_path, tree_unflatten
+from nrx.core.pytree import PyTreeDef, tree_flatten, tree_flatten_with_path, tree_unflatten
 from nrx.core.shapes import canonical_axis, inserted, show, without
 from nrx.core.trace import (
     Trace,
@@ -23,8 +23,17 @@ from nrx.core.trace import (
     use_trace,
 )
 from nrx.ops.structural import move_axis, spread
-from nrx.transforms.flatten import FlatFunction, argument_name, check_function, flatten_call, leaf_paths, prefix_leaves
+from nrx.transforms.flatten import (
+    FlatFunction,
+    argument_name,
+    arrays_of_call,
+    check_function,
+    leaf_paths,
+    prefix_leaves,
+)
 from nrx.transforms.staging import stage
+
+_NUMBERS = frozenset((bool, int, float, complex))
 
 
 class Axis(NamedTuple):
@@ -69,7 +78,7 @@ class BatchTrace(Trace):
             return value.value, value.dim
         return value, None
 
-    def join(self, value: Array, dim: int | None) -> Array:
+    def join(self, value: Any, dim: int | None) -> Any:
         """A value with a batch axis at `dim`."""
         return value if dim is None else BatchTracer(self, value, dim)
 
@@ -95,7 +104,7 @@ class BatchTrace(Trace):
 
 
 def batch_flat(
-    function: Callable, axis: Axis, values: Sequence[Array], dims: Sequence[int | None], name: str = "vmap"
+    function: Callable, axis: Axis, values: Sequence[Any], dims: Sequence[int | None], name: str = "vmap"
 ) -> tuple[list[Array], list[int | None]]:
     """A flat function over one more axis; says where the axis is in each result (None: nowhere)."""
     trace = BatchTrace(current_trace(), axis, name)
@@ -161,7 +170,7 @@ def vmap(
         fun: a function of pytrees of arrays.
         in_axes: which axis of the arguments to map over: an int for all, None for an argument that is the same in
             every call, or a tuple with an entry (an int, None, or a pytree prefix of them) for each positional
-            argument. Keyword arguments are mapped over axis 0.
+            argument. Keyword arguments are mapped over axis 0. A Python number with None reaches `fun` as it is.
         out_axes: where the axis stands in the results: an int, None for a result that does not depend on the mapped
             arguments, or a pytree prefix.
         axis_name: a name by which `psum`, `pmean`, `axis_index` and other collectives inside can speak of the axis.
@@ -196,12 +205,17 @@ def vmap(
                 f"argument{'s' * (len(args) != 1)}",
                 fix="give in_axes an entry (an int or None) for every positional argument",
             )
-        values, in_tree = flatten_call(fun, args, kwargs)
+        leaves, in_tree = tree_flatten((args, kwargs))
+        values = arrays_of_call(fun, args, kwargs, leaves)
         names = _LeafNames(fun, in_tree, values)
         dims = _in_dims(fun, in_axes, args, kwargs, values, names)
         axis = Axis(axis_name, _mapped_size(fun, values, dims, axis_size, names))
         flat = FlatFunction(fun, in_tree)
-        outs, found = batch_flat(flat, axis, values, dims, describe_caller("vmap", fun))
+        given = [
+            leaf if dim is None and type(leaf) in _NUMBERS else value
+            for leaf, value, dim in zip(leaves, values, dims, strict=True)
+        ]
+        outs, found = batch_flat(flat, axis, given, dims, describe_caller("vmap", fun))
         results = _results(fun, flat.out_tree, outs, found, out_axes, axis)
         return tree_unflatten(flat.out_tree, results)
 

@@ -157,9 +157,14 @@ class Kernel:
 
 
 class Builder:
-    """Makes the statements of a kernel; what a lowering rule calls."""
+    """Makes the statements of a kernel; what a lowering rule calls.
+
+    Fields:
+        most_unrolled: so many terms of a sum are written one after another; more are a loop.
+    """
 
     def __init__(self, name: str):
+        self.most_unrolled: float = 16
         self.kernel = Kernel(name)
         self._block = self.kernel.body
 

@@ -89,9 +89,16 @@ NOT_HALF_IN_JAX = frozenset((
 _FORGOTTEN = "JAX forgets that it is weak"
 _INTEGERS = "integers stay integers, as in NumPy"
 _FLOAT_COUNTS = "counts are floats, as in NumPy"
-#: Operands in half precision; the results are float32.
-_COSINES = {
-    f"scipy.fft.{case}": "ours are SciPy's in float64 to 1e-7; JAX rounds the roots of unity to half precision"
+
+#: Of operands in half precision. Errors are those from SciPy's results in float64.
+_HALF = {
+    "scipy.special.kl_div: b, b + 0.5": "both lose digits to cancellation, ours fewer",
+    "scipy.special.owens_t: b, b + 0.5": "keeps the dtype; JAX gives float32, five times as far from it",
+    "scipy.stats.cauchy.ppf: abs(u), 0.3, 1.5": "JAX rounds the angle: off by 8 near the pole, ours by less than 1",
+    "scipy.stats.cauchy.isf: abs(u), 0.3, 1.5": "JAX rounds the angle: off by 8 near the pole, ours by less than 1",
+}
+_HALF |= {
+    f"scipy.fft.{case}": "ours is right to 1e-7, in float32; JAX rounds the roots of unity to half precision"
     for case in (
         "idct: a",
         "idct: a, axis=0",
@@ -213,11 +220,15 @@ DIFFERENTIAL: dict[str, dict[str, str]] = {
         },
     },
     "bfloat16": {
-        **_COSINES,
+        **_HALF,
         "numpy.cumulative_prod: i, axis=0": "small integers are widened, as the array API standard asks",
     },
     "float16": {
-        **_COSINES,
+        **_HALF,
+        "scipy.special.exp1: b": "JAX's is NaN",
+        "scipy.special.expi: b": "JAX's is NaN",
+        "scipy.special.expn: 2, b": "JAX's is NaN",
+        "scipy.special.expn: j, b": "JAX's is NaN",
         "numpy.cumulative_prod: i, axis=0": "small integers are widened, as the array API standard asks",
         "numpy.spacing: a": "has the sign of its operand, as in NumPy",
         "numpy.spacing: x": "has the sign of its operand, as in NumPy",

@@ -285,5 +285,63 @@ def test_concrete_values_are_written_and_read() -> None:
     a += jnp.asarray(X)
     np.testing.assert_array_equal(a, 1 + X)
     np.testing.assert_array_equal(np.subtract.reduce(jnp.asarray(X)), np.subtract.reduce(X))
-    with pytest.raises(TracerArrayError):
-        nrx.jit(lambda x: np.subtract.reduce(x))(X)
+
+
+# Lists of numbers, as NumPy takes them for arrays
+
+W = [0.1, 0.3, 0.6]
+_LISTED: dict[str, Callable] = {
+    "dot": lambda x: np.dot(x, W), "average": lambda x: np.average(x, weights=W),
+    "append": lambda x: np.append(x, [0.1]), "quantile": lambda x: np.quantile(x, [0.1, 0.7]),
+    "percentile": lambda x: np.percentile(x, (10, 50)), "concatenate": lambda x: np.concatenate([x, [0.1]]),
+    "stack": lambda x: np.stack([x, W]), "add": lambda x: np.add(x, [1, 2, 3]), "add float": lambda x: np.add(W, x),
+    "maximum": lambda x: np.maximum(x, W), "add where": lambda x: np.add.reduce(x, where=[True, False, True]),
+    "outer": lambda x: np.multiply.outer(x, W), "where": lambda x: np.where([True, False], x[:2], 0),
+    "searchsorted": lambda x: np.searchsorted([0.15, 0.25, 0.6], x), "digitize": lambda x: np.digitize(x, [0.2, 0.3]),
+    "interp": lambda x: np.interp([0.5], [0.0, 1.0], x[:2]), "isin": lambda x: np.isin(x, [0.4, 2]),
+    "allclose": lambda x: np.allclose(x, [0.4, 0.1, 0.8]), "compress": lambda x: np.compress([True, False, True], x),
+    "choose": lambda x: np.choose([0, 1, 0], [x, x + 1]), "sum where": lambda x: np.sum(x, where=[True, False, True]),
+    "cov": lambda x: np.cov(x, aweights=W), "bincount": lambda x: np.bincount([0, 1, 1], weights=x),
+    "take": lambda x: np.take(x, [0, 2]), "histogram": lambda x: np.histogram(x, bins=[0.0, 0.25, 0.9])[0],
+    "gradient": lambda x: np.gradient(x, [0.0, 0.1, 0.3]),
+    "solve": lambda x: np.linalg.solve([[0.1, 0, 0], [0, 1, 0], [0, 0, 0.3]], x),
+    "roll": lambda x: np.roll(x, [1], axis=[0]), "reshape": lambda x: np.reshape(x, [3, 1]),
+    "pad": lambda x: np.pad(x, [(1, 1)]), "tile": lambda x: np.tile(x, [2, 1]),
+    "clip": lambda x: np.clip(x, a_min=0.25, a_max=0.5), "block": lambda x: np.block([[1, 2], [x[:2]]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _LISTED)
+def test_lists_are_arrays(name: str) -> None:
+    for x in (V.astype(np.float64), V, np.array([3, 7, 2], np.int32)):
+        expected = np.asarray(_LISTED[name](x))
+        found = _LISTED[name](jnp.asarray(x))
+        rtol = 1e-15 if x.dtype == np.float64 else 1e-6
+        if name != "isin" or x.dtype != np.float32:  # the numbers in the list are rounded to float32
+            np.testing.assert_allclose(np.asarray(found), expected, rtol=rtol)
+        if name not in ("isin", "allclose", "bincount", "compress", "histogram"):
+            np.testing.assert_allclose(nrx.jit(_LISTED[name])(x), expected, rtol=rtol)
+
+
+def test_numbers_in_lists_are_weak() -> None:
+    kinds = {np.float16: np.float16, np.float32: np.float32, np.float64: np.float64, np.int8: np.float32}
+    for dtype, expected in kinds.items():
+        assert np.add(jnp.ones(3, dtype), W).dtype == expected
+        assert np.stack([jnp.ones(3, dtype), W]).dtype == expected
+    assert np.add(jnp.ones(3, np.int8), [1, 2, 3]).dtype == np.int8
+    assert np.add(jnp.ones(3, np.float64), [1j, 2, 3]).dtype == np.complex128
+    for refused in (lambda x: x + W, lambda x: W * x, lambda x: jnp.add(x, W), lambda x: jnp.concatenate([x, [1.0]])):
+        with pytest.raises(TypeError):
+            refused(jnp.ones(3))
+
+
+@pytest.mark.parametrize("name", ["logaddexp", "subtract", "hypot", "multiply", "maximum"])
+def test_methods_of_universal_functions_are_traced(name: str) -> None:
+    x, function = X.astype(np.float64), getattr(np, name)
+    for call in (
+        lambda x: function.reduce(x), lambda x: function.reduce(x, axis=1, keepdims=True),
+        lambda x: function.accumulate(x, 1), lambda x: function.outer(x, x[0]),
+        lambda x: function.reduceat(x, [0, 2], 1),
+    ):  # fmt: skip
+        for found in (call(jnp.asarray(x)), nrx.jit(call)(x)):
+            np.testing.assert_allclose(np.asarray(found), call(x), rtol=1e-14)

@@ -161,6 +161,9 @@ def test_mode(axis: int | None, keepdims: bool) -> None:
         np.testing.assert_array_equal(ours.mode, theirs.mode)
         np.testing.assert_array_equal(ours.count, theirs.count)
     assert np.isnan(stats.mode(np.zeros((0, 2))).mode).all()
+    for kind in ("int32", "int64"):
+        with nrx.config.using(default_int=kind):
+            assert stats.mode(np.arange(3)).count.dtype == kind, "counts are default integers"
 
 
 def test_sem() -> None:

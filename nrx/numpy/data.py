@@ -186,9 +186,9 @@ def beside(value: Any, *others: Any) -> Any:
     if dtypes.is_bool(out.dtype):
         return out
     dtype, weak = dtypes.promote_types((out.dtype, True), *(typed(x) for x in others if not _is_nest(x)))
-    if dtypes.is_inexact(out.dtype):
-        return lax.convert_element_type(from_data(value, dtype), dtype, weak)
-    return lax.convert_element_type(out, out.dtype, True)
+    if not dtypes.is_inexact(out.dtype):
+        dtype, weak = out.dtype, True
+    return wrap(np.asarray(from_data(value, dtype)), weak)  # known while tracing, too
 
 
 def typed(value: Any) -> tuple[np.dtype, bool]:

@@ -2,27 +2,32 @@
 
 Functions are found in `nrx.numpy`, `nrx.numpy.linalg` and `nrx.numpy.fft` by name when they are called. What is not
 there, and what writes into a NumPy array, takes the values of concrete arrays; traced arrays refuse, with a reason.
+Lists of numbers, which NumPy's functions take for arrays, become arrays first.
 """
 
 import importlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nrx.core.array import Array
-from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import DTypeError, ImmutableError
 from nrx.core.trace import Tracer
-from nrx.numpy import logic, manipulation, reductions
-from nrx.numpy.data import asarray
+from nrx.numpy import logic, manipulation, ufuncs
+from nrx.numpy.data import asarray, asked_dtype, beside
 
-_METHODS: dict[tuple[str, str], Callable] = {
-    ("add", "reduce"): reductions.sum, ("multiply", "reduce"): reductions.prod,
-    ("maximum", "reduce"): reductions.max, ("minimum", "reduce"): reductions.min,
-    ("logical_and", "reduce"): reductions.all, ("logical_or", "reduce"): reductions.any,
-    ("add", "accumulate"): reductions.cumsum, ("multiply", "accumulate"): reductions.cumprod,
-}  # fmt: skip
+#: Parameters whose lists of integers are no arrays.
+_LISTS = frozenset((
+    "axes", "axis", "axisa", "axisb", "axisc", "args", "deg", "destination", "dimensions", "dims", "funclist",
+    "indices_or_sections", "kth", "new_shape", "operands", "optimize", "pad_width", "reps", "s", "shape", "shapes",
+    "shift", "source", "subscripts",
+))  # fmt: skip
+#: Names that arguments have in NumPy only.
+_RENAMED = {np.clip: {"a_min": "min", "a_max": "max"}}
+#: What the methods of universal functions take beside arrays, in NumPy's order.
+_OPTIONS = ("axis", "dtype")
 _UPDATES = {"minimum": "min", "maximum": "max"}
 _FOREIGN = "OSUmMT"
 #: Functions that write into their first argument, and what does the same to an array of nrx.
@@ -47,16 +52,17 @@ def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **optio
         return _write(ufunc.__name__, getattr(ufunc, method), inputs, options, out)
     function = _named("nrx.numpy", ufunc.__name__)
     known = all(value.dtype.kind not in _FOREIGN for value in inputs if isinstance(value, np.ndarray | np.generic))
-    if function is not None and known:
-        if method == "__call__":
-            return _call(function, ufunc.__name__, inputs, **options)
-        if method == "outer":
-            return _outer(function, ufunc.__name__, *inputs, **options)
-        if reduction := _METHODS.get((ufunc.__name__, method)):
-            return reduction(
-                inputs[0], **({"axis": 0} | dict(zip(("axis", "dtype"), inputs[1:], strict=False)) | options)
-            )
-    return getattr(ufunc, method)(*_values(inputs), **_values(options))
+    if function is None or not known:
+        return getattr(ufunc, method)(*_values(inputs), **_values(options))
+    held = _arrays((inputs, options))
+    inputs = tuple(_operand(value, held) for value in inputs)
+    if "where" in options:
+        options["where"] = _operand(options["where"], held)
+    if method == "__call__":
+        return _call(function, ufunc.__name__, inputs, **options)
+    if method == "outer":
+        return _outer(function, ufunc.__name__, *inputs, **options)
+    return _joined(function, ufunc, method, inputs, options)
 
 
 def array_function(self: Array, function: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
@@ -77,6 +83,9 @@ def array_function(self: Array, function: Callable, types: Any, args: tuple, kwa
     if module in ("numpy", "numpy.linalg", "numpy.fft"):
         ours = _named("nrx." + module, function.__name__)
     if ours is not None:
+        renamed = _RENAMED.get(function, {})
+        kwargs = {renamed.get(name, name): value for name, value in kwargs.items()}
+        args, kwargs = _with_arrays(ours, args, kwargs)
         return ours(*args, **kwargs)
     return function(*_values(args), **_values(kwargs))
 
@@ -92,7 +101,7 @@ def _call(function: Callable, name: str, inputs: tuple, *, where: Any = True, dt
           casting: str = "same_kind", order: str = "K", subok: bool = True, **options: Any) -> Any:  # fmt: skip
     """`where` leaves zeros where NumPy leaves memory as it found it; `order` and `subok` mean nothing here."""
     if dtype is not None:
-        dtype = canonical_dtype(dtype)
+        dtype = asked_dtype(inputs, dtype)
         for value in map(asarray, inputs):
             if not (value.weak_type or np.can_cast(value.dtype, dtype, casting=casting)):  # type: ignore[arg-type]
                 raise DTypeError(
@@ -111,6 +120,46 @@ def _call(function: Callable, name: str, inputs: tuple, *, where: Any = True, dt
 def _outer(function: Callable, name: str, a: Any, b: Any, **options: Any) -> Any:
     a, b = asarray(a), asarray(b)
     return _call(function, name, (a.reshape(a.shape + (1,) * b.ndim), b), **options)
+
+
+def _joined(function: Callable, ufunc: np.ufunc, method: str, inputs: tuple, options: dict) -> Any:
+    """A reduction or accumulation; NumPy's `where=True` is none."""
+    count = 2 if method == "reduceat" else 1
+    given = dict(zip(_OPTIONS, inputs[count:], strict=False)) | options
+    given = {name: value for name, value in given.items() if not (name == "where" and value is True)}
+    made = ufuncs.ufunc(function, ufunc.nin, ufunc.nout, name=ufunc.__name__, identity=ufunc.identity, call=function)
+    return getattr(function, method, getattr(made, method))(*inputs[:count], **given)
+
+
+def _with_arrays(function: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments of a function of ours, with arrays for lists of numbers where it takes arrays."""
+    if function.__name__ == "block" or not any(type(v) in (list, tuple) for v in (*args, *kwargs.values())):
+        return args, kwargs
+    signature = inspect.signature(function)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError:  # the call itself says what is wrong
+        return args, kwargs
+    held = _arrays((args, kwargs))
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if name in _LISTS or kind is inspect.Parameter.VAR_KEYWORD:
+            continue
+        several = kind is inspect.Parameter.VAR_POSITIONAL
+        bound.arguments[name] = tuple(_operand(v, held) for v in value) if several else _operand(value, held)
+    return bound.args, bound.kwargs
+
+
+def _arrays(value: Any) -> list[Any]:
+    return [leaf for leaf in _leaves(value) if isinstance(leaf, Array | np.ndarray | np.generic)]
+
+
+def _operand(value: Any, held: list[Any]) -> Any:
+    """A list of numbers as an array that meets those held as the numbers would; in other lists, each such part."""
+    if type(value) not in (list, tuple):
+        return value
+    out = beside(value, *held)
+    return type(value)(_operand(part, held) for part in value) if out is value else out
 
 
 def _at(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:

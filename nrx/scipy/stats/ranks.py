@@ -45,7 +45,7 @@ def mode(a: Any, axis: int | None = 0, nan_policy: str = "propagate", keepdims: 
     if rows.shape[-1]:
         rows = jnp.sort(rows, -1)
         first, _ = _runs(rows)
-        counts = lax.broadcasted_iota(first.dtype, rows.shape, rows.ndim - 1) - first + 1
+        counts = (lax.broadcasted_iota(first.dtype, rows.shape, rows.ndim - 1) - first + 1).astype(int)
         best = jnp.argmax(counts, -1, keepdims=True)
         value, count = (jnp.take_along_axis(y, best, -1) for y in (rows, counts))
     else:

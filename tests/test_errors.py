@@ -169,7 +169,67 @@ def function_of_a_list():
     return jnp.sin([1.0, 2.0])  # here
 
 
+@mistake(ArgumentTypeError, TypeError, "cov: aweights", r"list: \[1, 2, 3\]", fix=r"nrx\.numpy\.asarray")
+def weights_in_a_list():
+    return jnp.cov(A, aweights=[1, 2, 3])  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "average: weights", "list", fix=r"nrx\.numpy\.asarray")
+def weights_of_an_average_in_a_list():
+    return jnp.average(A, weights=[1.0, 2.0, 3.0])  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "where=", "list", fix=r"nrx\.numpy\.asarray")
+def condition_in_a_list():
+    return jnp.sum(V, where=[True, False, True])  # here
+
+
+@mistake(ArgumentError, ValueError, "eye: N", "-1", fix="0 or more")
+def negative_size_of_a_matrix():
+    return jnp.eye(-1)  # here
+
+
+@mistake(ArgumentError, ValueError, "tri: M", "-2", fix="0 or more")
+def negative_width_of_a_matrix():
+    return jnp.tri(2, -2)  # here
+
+
+@mistake(ArgumentError, ValueError, "repeat: repeats", "-1", fix="0")
+def negative_repetitions():
+    return jnp.repeat(V, -1)  # here
+
+
+@mistake(ShapeError, ValueError, r"\(2, 3\)", "without axes of space", fix=r"3 axes.*x\[None, None\]")
+def convolution_of_matrices():
+    return lax.conv(A, A, (1, 1), "SAME")  # here
+
+
+@mistake(DTypeError, TypeError, "keys are no numbers", "float32", "key<fry>", fix=r"nrx\.random\.normal")
+def sine_of_a_key():
+    return jnp.sin(nrx.random.key(0))  # here
+
+
+@mistake(DTypeError, TypeError, "keys are no numbers", "a Python int", fix="key_data")
+def key_plus_one():
+    return nrx.random.key(0) + 1  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "^key: the seed", "f32", fix="int")
+def fractional_seed():
+    return nrx.random.key(1.5)  # here
+
+
+@mistake(ArgumentError, ValueError, "nanquantile", "'middle'", fix="use one of linear, lower")
+def unknown_method_of_nanquantile():
+    return jnp.nanquantile(A, 0.5, method="middle")  # here
+
+
 # Axes and indices
+
+
+@mistake(AxisError, IndexError, "expand_dims: axis 5", "result of 3 dimensions", fix="from -3 to 2")
+def new_axis_out_of_range():
+    return jnp.expand_dims(A, 5)  # here
 
 
 @mistake(AxisError, IndexError, "axis 2 is out of range", "2 dimensions", fix="from -2 to 1")
@@ -404,6 +464,21 @@ def test_errors_survive_pickling_and_copying() -> None:
         for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
             assert (type(again), again.message, again.fix, again.source) == (cls, "message", "fix", error.source)
         assert str(error) == "message\n  at file.py:3, in f\n  fix: fix"
+
+
+def test_missing_attributes_of_arrays() -> None:
+    def attribute(x: Any) -> Any:
+        with pytest.raises(AttributeError, match=r"^'Array' object has no attribute 'shpe'$") as caught:
+            x.shpe  # noqa: B018
+        assert caught.value.name == "shpe"
+        assert caught.value.obj is x
+        return x
+
+    nrx.jit(attribute)(attribute(V))
+    nrx.grad(attribute)(1.0)
+    assert not hasattr(V, "__array_interface__")
+    with pytest.raises(AttributeError, match=r"x\.at\[index\] has no method 'st'; it has set"):
+        V.at[0].st(1)
 
 
 def test_an_error_without_fix_or_source() -> None:

@@ -267,6 +267,21 @@ def aux_that_is_missing():
     nrx.value_and_grad(lambda x: x * x, has_aux=True)(1.0)  # here
 
 
+@mistake(NonDifferentiableInputError, TypeError, "argument key", "random key", fix="argnums")
+def derivative_with_respect_to_a_key():
+    nrx.grad(lambda key: 1.0)(nrx.random.key(0))  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "the result of <lambda>", "str: 'a'", fix="^return an array")
+def result_that_is_a_string():
+    nrx.grad(lambda x: "a")(1.0)  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "got an int$", fix="pass a function")
+def a_number_for_a_function():
+    nrx.jit(3)  # here
+
+
 @mistake(StaticArgumentError, ValueError, "argnums=2", "2 positional arguments", fix="from 0")
 def argnums_out_of_range():
     nrx.grad(lambda x, y: x, argnums=2)(1.0, 2.0)  # here

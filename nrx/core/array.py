@@ -49,7 +49,8 @@ class Array:
         __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _installed
         __round__ = __iter__ = __contains__ = __getitem__ = _installed
 
-        def __getattr__(self, name: str) -> Any: ...
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"'Array' object has no attribute {name!r}", name=name, obj=self)
 
     @property
     def shape(self) -> Shape:

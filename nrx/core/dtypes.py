@@ -284,6 +284,12 @@ def _join(a: Any, b: Any) -> Any:
     common = _bounds(a) & _bounds(b)
     least = [node for node in common if common <= _bounds(node)]
     if len(least) != 1:
+        a, b = (f"a Python {_KINDS[node].__name__}" if isinstance(node, str) else node for node in (a, b))
+        if key_dtype in (a, b):
+            raise DTypeError(
+                f"keys are no numbers: {a} and {b} have no common dtype",
+                fix="draw numbers with a key: nrx.random.normal(key, shape); nrx.random.key_data(key) gives its words",
+            )
         raise DTypeError(f"{a} and {b} have no common dtype", fix="convert one of them explicitly with .astype(...)")
     return least[0]
 

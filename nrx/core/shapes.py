@@ -45,7 +45,7 @@ def canonical_shape(shape: Any) -> Shape:
     return result
 
 
-def canonical_axis(axis: Any, ndim: int, name: str = "axis") -> int:
+def canonical_axis(axis: Any, ndim: int, name: str = "axis", of: str = "an array") -> int:
     """`axis` counted from the front; negative ones count from the back."""
     try:
         result = index(axis)
@@ -55,18 +55,18 @@ def canonical_axis(axis: Any, ndim: int, name: str = "axis") -> int:
         raise ArgumentTypeError(f"{name} must be an integer, got {axis!r}", fix="number the axes from 0") from None
     if not -ndim <= result < ndim:
         raise AxisError(
-            f"{name} {result} is out of range for an array of {ndim} dimension{'s' * (ndim != 1)}",
+            f"{name} {result} is out of range for {of} of {ndim} dimension{'s' * (ndim != 1)}",
             fix=f"use an axis from {-ndim} to {ndim - 1}" if ndim else "a 0-d array has no axes",
         )
     return result % ndim
 
 
-def canonical_axes(axes: Any, ndim: int, name: str = "axis") -> tuple[int, ...]:
+def canonical_axes(axes: Any, ndim: int, name: str = "axis", of: str = "an array") -> tuple[int, ...]:
     """Axes given as None (all), an int or a sequence, counted from the front, in the order given."""
     if axes is None:
         return tuple(range(ndim))
     several = isinstance(axes, Sequence) and not isinstance(axes, str)
-    result = tuple(canonical_axis(a, ndim, name) for a in (axes if several else (axes,)))
+    result = tuple(canonical_axis(a, ndim, name, of) for a in (axes if several else (axes,)))
     if len(set(result)) != len(result):
         raise AxisError(f"{name} {axes} names the same axis twice", fix="name each axis once")
     return result

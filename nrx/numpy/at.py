@@ -61,6 +61,9 @@ class IndexUpdateRef:
         self.array = array
         self.index = index
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"x.at[index] has no method {name!r}; it has set, add, get, …", name=name, obj=self)
+
     def __repr__(self) -> str:
         return f"IndexUpdateRef({self.array!r}, {self.index!r})"
 

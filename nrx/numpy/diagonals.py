@@ -9,7 +9,7 @@ import numpy as np
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
-from nrx.core.errors import AxisError, ShapeError
+from nrx.core.errors import ArgumentError, AxisError, ShapeError
 from nrx.core.shapes import canonical_axis, show, without
 from nrx.numpy.data import DeviceLike, cast, placed
 from nrx.ops.common import as_arrays
@@ -32,8 +32,16 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None, *, device: 
     Array([[0., 1., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    mask = _compare_positions(lax.eq, (index(N), index(N if M is None else M)), k)
+    mask = _compare_positions(lax.eq, _sizes("eye", N, M), k)
     return placed(lax.convert_element_type(mask, float if dtype is None else dtype), device)
+
+
+def _sizes(name: str, rows: int, columns: int | None) -> tuple[int, int]:
+    sizes = index(rows), index(rows if columns is None else columns)
+    for argument, size in zip("NM", sizes, strict=True):
+        if size < 0:
+            raise ArgumentError(f"{name}: {argument} must not be negative, got {size}", fix="pass 0 or more")
+    return sizes
 
 
 def identity(n: int, dtype: Any = None) -> Array:
@@ -70,7 +78,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Array:
            [1, 1, 0],
            [1, 1, 1]], dtype=int32)
     """
-    mask = _compare_positions(lax.ge, (index(N), index(N if M is None else M)), k)
+    mask = _compare_positions(lax.ge, _sizes("tri", N, M), k)
     return lax.convert_element_type(mask, float if dtype is None else dtype)
 
 

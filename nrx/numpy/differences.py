@@ -9,7 +9,7 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array
+from nrx.core.array import Array, asarray
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.shapes import canonical_axes, canonical_axis, show
@@ -352,7 +352,7 @@ def cov(
     weights = None
     for name, w in (("fweights", fweights), ("aweights", aweights)):
         if w is not None:
-            (w,) = as_arrays("cov", w)
+            w = asarray(w, f"cov: {name}")
             if w.shape != x.shape[1:]:
                 raise ShapeError(f"cov: {name} of shape {show(w.shape)} for {x.shape[1]} observations")
             weights = w if weights is None else weights * w
@@ -363,7 +363,7 @@ def cov(
         weights = weights.astype(dtypes.real_part_dtype(x.dtype))
         total = weights.sum()
         x = x - (x * weights).sum(1, keepdims=True) / total
-        taken = ddof if aweights is None else ddof * (weights * as_arrays("cov", aweights)[0]).sum() / total
+        taken = ddof if aweights is None else ddof * (weights * aweights).sum() / total
         factor, scaled = total - taken, x * weights
     products = contract(x, lax.conj(scaled) if dtypes.is_complex(x.dtype) else scaled, ((1,), (1,)), ((), ()))
     return (products / factor).squeeze()

@@ -88,7 +88,7 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Ar
             f"stack needs arrays of one shape, got {' and '.join(map(show, shapes))}",
             fix="broadcast or pad them first, or use concatenate",
         )
-    at = canonical_axis(axis, parts[0].ndim + 1)
+    at = canonical_axis(axis, parts[0].ndim + 1, "stack: axis", "a result")
     return concatenate([lax.expand_dims(x, [at]) for x in parts], at, dtype)
 
 
@@ -392,6 +392,8 @@ def repeat(
     counts = np.asarray(repeats)
     if counts.size == 1 and total_repeat_length is None:
         count = index(counts.reshape(()).item())
+        if count < 0:
+            raise ArgumentError(f"repeat: repeats must not be negative, got {count}", fix="0 leaves all elements out")
         shape = (*x.shape[: axis + 1], count, *x.shape[axis + 1 :])
         x = lax.broadcast_in_dim(x, shape, without(range(x.ndim + 1), [axis + 1]))
         return lax.reshape(x, (*shape[:axis], shape[axis] * count, *shape[axis + 2 :]))

@@ -69,7 +69,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: DeviceLike = Non
 
     Args:
         x: an array.
-        dtype: the dtype to convert to; None is the default float.
+        dtype: the dtype to convert to; None is Python's float.
         copy: without effect.
         device: where to put the result.
 

@@ -389,7 +389,9 @@ def nanquantile(
     """
     reject_out("nanquantile", out)
     if method not in statistics.METHODS:
-        raise ArgumentError(f"nanquantile: unknown method {method!r}", fix=f"use one of {statistics.METHODS}")
+        raise ArgumentError(
+            f"nanquantile: unknown method {method!r}", fix=f"use one of {', '.join(statistics.METHODS)}"
+        )
     x = as_inexact("nanquantile", a)
     q = statistics.as_shares("nanquantile", x, q)
     if q.ndim > 1:

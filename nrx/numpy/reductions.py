@@ -11,7 +11,7 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array
+from nrx.core.array import Array, asarray
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import Shape, canonical_axes, canonical_axis, show
@@ -33,7 +33,7 @@ def reject_out(name: str, out: Any) -> None:
 
 def masked(x: Array, where: Any, neutral: Any) -> Array:
     """The array with `neutral` where `where` does not hold."""
-    return x if where is None else choose(where, x, lax.full_like(x, neutral))
+    return x if where is None else choose(asarray(where, "the condition where="), x, lax.full_like(x, neutral))
 
 
 def finished(out: Array, shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array
+from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ShapeError
@@ -93,7 +93,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         out = mean(x, axis, keepdims=keepdims)
         total = lax.full_like(out, size(tuple(x.shape[i] for i in canonical_axes(axis, x.ndim))))
         return (out, total) if returned else out
-    x, w = promote_dtypes("average", a, weights, inexact=True)
+    x, w = promote_dtypes("average", a, asarray(weights, "average: weights"), inexact=True)
     axes = canonical_axes(axis, x.ndim)
     if w.shape != x.shape:
         if axis is None or w.shape != tuple(x.shape[i] for i in axes):

@@ -105,6 +105,12 @@ def conv_general_dilated(
     lhs, rhs = as_arrays("conv_general_dilated", lhs, rhs)
     numbers = conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     ndim = lhs.ndim - 2
+    if ndim == 0 and np.size(window_strides):
+        raise ShapeError(
+            f"conv_general_dilated: strides {window_strides} for an operand of shape {show(lhs.shape)}, without axes "
+            "of space",
+            fix="pass 3 axes or more, the first two a batch and channels: x[None, None]",
+        )
     window_strides = canonical_steps("window_strides", window_strides, ndim)
     lhs_dilation = canonical_steps("lhs_dilation", lhs_dilation, ndim)
     rhs_dilation = canonical_steps("rhs_dilation", rhs_dilation, ndim)

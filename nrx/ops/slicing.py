@@ -387,8 +387,10 @@ def _pad_build(b: Builder, operands: list[Operand], results: list[Operand], *, p
     start, source_start, extents, steps = 0, 0, list(out.aval.shape), list(strides)
     boxes = []
 
-    def fill_along(axis: int, count: int, start: int, step: int) -> None:
-        box = inserted(without(extents, [axis]), axis, count), inserted(without(steps, [axis]), axis, step)
+    def fill_along(axis: int, start: int, *nest: tuple[int, int]) -> None:
+        """Fill what loops of these lengths and steps reach in place of the axis."""
+        lengths, strides = zip(*nest, strict=True)
+        box = (*extents[:axis], *lengths, *extents[axis + 1 :]), (*steps[:axis], *strides, *steps[axis + 1 :])
         boxes.append(Box(box[0], out, start, box[1], fill))
 
     for axis, (low, _, interior) in enumerate(padding_config):
@@ -398,11 +400,11 @@ def _pad_build(b: Builder, operands: list[Operand], results: list[Operand], *, p
             boxes.append(Box(tuple(extents), out, start, tuple(steps), fill))
             break
         begin, end = low + first * step, low + (last - 1) * step + 1
-        fill_along(axis, begin, start, stride)
-        fill_along(axis, extents[axis] - end, start + end * stride, stride)
+        fill_along(axis, start, (begin, stride))
+        fill_along(axis, start + end * stride, (extents[axis] - end, stride))
         start += begin * stride
-        for gap in range(1, step):
-            fill_along(axis, count - 1, start + gap * stride, step * stride)
+        if interior:
+            fill_along(axis, start + stride, (count - 1, step * stride), (interior, stride))
         extents[axis], steps[axis] = count, step * stride
         source_start += first * source_strides[axis]
     else:

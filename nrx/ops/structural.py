@@ -263,7 +263,7 @@ def expand_dims(array: Any, dimensions: Sequence[int]) -> Array:
     """
     (array,) = as_arrays("expand_dims", array)
     dimensions = tuple(dimensions)
-    axes = canonical_axes(dimensions, array.ndim + len(dimensions), "dimensions")
+    axes = canonical_axes(dimensions, array.ndim + len(dimensions), "expand_dims: axis", "a result")
     shape = list(array.shape)
     for axis in sorted(axes):
         shape.insert(axis, 1)

@@ -43,7 +43,7 @@ def uniform(
     The draw is differentiable in `minval` and `maxval`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
         minval, maxval: the limits: real numbers, or arrays that broadcast to `shape`. Rounding may give `maxval`
@@ -70,7 +70,7 @@ def normal(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
     """Standard normal numbers: mean 0, variance 1.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: float16, bfloat16, float32, float64, complex64 or complex128; by default the default float. The parts of
             a complex number are independent with variance 1/2.
@@ -99,7 +99,7 @@ def truncated_normal(
     """Standard normal numbers, of those that lie between two limits; differentiable in the limits.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         lower, upper: the limits, arrays or numbers.
         shape: the shape of the result, to which the limits broadcast; by default the shape they have together.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -128,7 +128,7 @@ def exponential(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: A
     """Exponentially distributed numbers of rate 1: the density is exp(-x) for x >= 0.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
 
@@ -149,7 +149,7 @@ def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None
     """Gumbel distributed numbers: the density is exp(-(x + exp(-x))).
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
         mode: "low" (or None) or "high". "high" spends twice the bits on the upper tail: in float32 the largest number
@@ -173,7 +173,7 @@ def laplace(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any =
     """Laplace distributed numbers: the density is exp(-|x|) / 2.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
 
@@ -195,7 +195,7 @@ def logistic(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any 
     """Logistically distributed numbers: the density is exp(-x) / (1 + exp(-x))**2.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
 
@@ -217,7 +217,7 @@ def cauchy(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any = 
     """Cauchy distributed numbers: the density is 1 / (pi * (x**2 + 1)).
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
 
@@ -244,7 +244,7 @@ def lognormal(key: Any, sigma: Any = 1.0, shape: Any = None, dtype: Any = None, 
     """Numbers whose logarithm is normally distributed with mean 0; differentiable in `sigma`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         sigma: the standard deviation of the logarithm, an array or a number.
         shape: the shape of the result, to which `sigma` broadcasts; by default the shape of `sigma`.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -268,7 +268,7 @@ def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_shardi
     """Pareto distributed numbers: the density is b / x**(b + 1) for x >= 1; differentiable in `b`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         b: the exponent, positive, an array or a number.
         shape: the shape of the result, to which `b` broadcasts; by default the shape of `b`.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -292,7 +292,7 @@ def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None, *, out_
     """Rayleigh distributed numbers: the density is x / scale**2 * exp(-(x / scale)**2 / 2); differentiable in `scale`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         scale: the scale, positive, an array or a number.
         shape: the shape of the result, to which `scale` broadcasts; by default the shape of `scale`.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -318,7 +318,7 @@ def triangular(
     """Numbers whose density rises linearly from `left` to `mode` and falls to `right`; differentiable in all three.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         left, mode, right: the corners, left <= mode <= right and left < right, arrays or numbers.
         shape: the shape of the result, to which the corners broadcast; by default the shape they have together.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -346,7 +346,7 @@ def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = None, dty
     """Weibull distributed numbers: x is above y with probability exp(-(y / scale)**concentration); differentiable.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         scale, concentration: the parameters, positive, arrays or numbers; the draw is differentiable in them.
         shape: the shape of the result, to which they broadcast; by default the shape they have together.
         dtype: float16, bfloat16, float32 or float64; by default the default float.

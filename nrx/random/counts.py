@@ -34,7 +34,7 @@ def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None, *, out_sha
     """Poisson distributed integers: how many events happen if `lam` are expected.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         lam: expectations, an array or a number; it is computed with in float32.
         shape: the shape of the result, to which `lam` broadcasts; by default the shape of `lam`.
         dtype: an integer dtype; by default the default integer.
@@ -63,7 +63,7 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
     """Binomially distributed numbers: how many of `n` trials succeed, when each does with probability `p`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         n: how many trials, an array or a number.
         p: probabilities, a floating array or a number; its dtype is computed with.
         shape: the shape of the result, to which `n` and `p` broadcast; by default the shape they have together.
@@ -91,7 +91,7 @@ def multinomial(key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = Non
     """Multinomially distributed vectors: how many of `n` trials have each of several outcomes.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         n: how many trials, an array that broadcasts to the shape less its last axis, or a number.
         p: the probabilities of the outcomes, an array of shape (..., outcomes); they need not sum to 1.
         shape: the shape of the result, to which `p` broadcasts; by default the shape of `p`.

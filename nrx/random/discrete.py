@@ -43,7 +43,7 @@ def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None, *
     Where maxval <= minval the result is `minval`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         minval, maxval: the limits, integers or integer arrays that broadcast to `shape`; limits beyond those of the
             dtype count as those.
@@ -83,7 +83,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low", *, o
     """Booleans that are True with probability `p`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         p: probabilities, a floating array or a float.
         shape: the shape of the result, to which `p` broadcasts; by default the shape of `p`.
         mode: "low" or "high": "high" compares with twice the bits, for probabilities that in float32 are below 1e-7.
@@ -116,7 +116,7 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: An
     """Numbers that are 1 or -1, each with probability 1/2.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: a numeric dtype; by default the default integer.
 
@@ -142,7 +142,7 @@ def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None, *, out_sha
     """How many trials it takes until the first success, when each succeeds with probability `p`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         p: probabilities, 0 < p < 1, an array or a number.
         shape: the shape of the result, to which `p` broadcasts; by default the shape of `p`.
         dtype: an integer dtype; by default the default integer.
@@ -202,7 +202,7 @@ def categorical(
     Hoof & Welling, "Stochastic beams and where to find them", ICML 2019).
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         logits: a floating array of unnormalised log-probabilities; -inf for what is impossible.
         axis: the axis of the alternatives; the others hold distributions to draw from.
         shape: the shape of the result; it ends with the shape of `logits` less `axis`, and what stands before counts
@@ -251,7 +251,7 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False, *, o
     """The elements of an array, or the numbers 0, 1, …, x - 1, in random order.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         x: an array, or an int.
         axis: the axis along which slices are permuted.
         independent: permute each vector along the axis on its own, instead of whole slices.
@@ -290,7 +290,7 @@ def choice(
     """Elements of an array, or of 0, 1, …, a - 1, chosen at random.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         a: an array, or an int.
         shape: how many to choose: the shape of the draws.
         replace: whether an element may be chosen again.

@@ -26,7 +26,7 @@ def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *, out_shardin
     `a`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         a: the shape parameter, positive, an array or a number.
         shape: the shape of the result, to which `a` broadcasts; by default the shape of `a`.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -50,7 +50,7 @@ def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None, *, out_shar
     They are not the logarithms of what `gamma` draws with the same key. The draw is differentiable in `a`.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         a: the shape parameter, positive, an array or a number.
         shape: the shape of the result, to which `a` broadcasts; by default the shape of `a`.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -72,7 +72,7 @@ def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_
     """Beta distributed numbers: the density is proportional to x**(a - 1) * (1 - x)**(b - 1) for 0 < x < 1.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         a, b: the parameters, positive, arrays or numbers; the draw is differentiable in them.
         shape: the shape of the result, to which they broadcast; by default the shape they have together.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -101,7 +101,7 @@ def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None, *, out
     """Dirichlet distributed vectors: positive numbers that sum to 1.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         alpha: the concentrations, positive, an array of shape (..., n); the draw is differentiable in them.
         shape: the shape of the result less its last axis, to which that of `alpha` broadcasts; by default the latter.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -131,7 +131,7 @@ def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sh
     """Chi-squared distributed numbers: sums of `df` squares of normal numbers.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         df: the degrees of freedom, positive, an array or a number; the draw is differentiable in them.
         shape: the shape of the result, to which `df` broadcasts; by default the shape of `df`.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -156,7 +156,7 @@ def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None, *,
     """F distributed numbers: quotients of chi-squared numbers, each divided by its degrees of freedom.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         dfnum, dfden: the degrees of freedom, positive, arrays or numbers; the draw is differentiable in them.
         shape: the shape of the result, to which they broadcast; by default the shape they have together.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -182,7 +182,7 @@ def t(key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: 
     """Numbers of Student's t distribution.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         df: the degrees of freedom, positive, an array or a number; the draw is differentiable in them.
         shape: the shape of the result, to which `df` broadcasts; by default the shape of `df`.
         dtype: float16, bfloat16, float32 or float64; by default the default float.

@@ -55,12 +55,17 @@ def PRNGKey(seed: Any, *, impl: str | None = None) -> Array:  # noqa: N802 - JAX
     Array([ 0, 42], dtype=uint32)
     """
     _check_implementation(impl)
+    return _seeded("PRNGKey", seed)
+
+
+def _seeded(name: str, seed: Any) -> Array:
+    """The raw key of a seed, for the function `name`."""
     if isinstance(seed, int):
         if not -(1 << 63) <= seed < 1 << 64:
-            raise ArgumentError(f"PRNGKey: the seed {seed} does not fit into 64 bits", fix=f"PRNGKey(seed % {1 << 64})")
+            raise ArgumentError(f"{name}: the seed {seed} does not fit into 64 bits", fix=f"{name}(seed % {1 << 64})")
         word = (1 << 32) - 1
         return asarray(np.array([seed >> 32 & word, seed & word], np.uint32))
-    seed = _integer_scalar("PRNGKey", "the seed", seed)
+    seed = _integer_scalar(name, "the seed", seed)
     high = shift_right_logical(seed, 32) if seed.dtype.itemsize == 8 else 0
     return _join(_uint32(high), _uint32(seed))
 
@@ -89,7 +94,7 @@ def key(seed: Any, *, impl: str | None = None, dtype: Any = None) -> Array:
     [ 0 42]
     """
     _check_implementation(impl if dtype is None else dtype)
-    return _typed(PRNGKey(seed))
+    return _typed(_seeded("key", seed))
 
 
 def key_data(keys: Any) -> Array:

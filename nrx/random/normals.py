@@ -20,7 +20,7 @@ def maxwell(key: Any, shape: Any = (), dtype: Any = None, *, out_sharding: Any =
     """Maxwell distributed numbers of scale 1: lengths of vectors of three normal numbers.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         shape: the shape of the result.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
 
@@ -45,7 +45,7 @@ def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype:
     The shape of the parameters comes after `shape`, as in JAX (which repeats it if `shape` is empty).
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         loc, scale: the centre and the scale, arrays or numbers; the draw is differentiable in them.
         shape: how many numbers to draw for each element of the parameters.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -73,7 +73,7 @@ def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None, *, out_shard
     """Wald (inverse Gaussian) distributed numbers of scale 1: times at which a random walk with drift first reaches 1.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         mean: the mean, positive, an array or a number. The derivative of a draw leaves out that the choice between two
             roots depends on it, as in JAX: its mean is not the derivative of the mean.
         shape: the shape of the result, to which `mean` broadcasts; by default the shape of `mean`.
@@ -105,7 +105,7 @@ def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None, *, 
     """Numbers of the generalised normal distribution: the density is proportional to exp(-|x|**p).
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         p: the exponent, positive, an array that broadcasts to `shape`, or a number; the draw is differentiable in it.
         shape: the shape of the result.
         dtype: float16, bfloat16, float32 or float64; by default the default float.
@@ -130,7 +130,7 @@ def ball(key: Any, d: int, p: Any = 2, shape: Any = (), dtype: Any = None, *, ou
     """Vectors that are uniformly distributed in the unit ball of the p-norm.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         d: the length of the vectors, an int.
         p: the exponent of the norm, a positive number.
         shape: the shape of the result less its last axis.
@@ -170,7 +170,7 @@ def multivariate_normal(
     """Normally distributed vectors of a given mean and covariance; differentiable in both.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         mean: the means, an array of shape (..., n).
         cov: the covariances, symmetric, an array of shape (..., n, n): positive definite for "cholesky", else positive
             semidefinite.
@@ -227,7 +227,7 @@ def orthogonal(
     """Orthogonal (unitary) matrices, uniformly distributed; or with orthonormal columns or rows.
 
     Args:
-        key: a uint32 array of shape (2,).
+        key: a key of `nrx.random.key` (a scalar of dtype `key<fry>`) or of `PRNGKey` (a uint32 array of shape (2,)).
         n: the number of rows, an int.
         shape: the shape of the result less its last two axes.
         dtype: a floating or complex dtype; by default the default float.

@@ -188,6 +188,11 @@ def _check_inputs(
                 f"holomorphic=True, but {name(position)} has dtype {value.dtype}",
                 fix="pass complex arguments, or leave holomorphic out",
             )
+        if value.dtype is dtypes.key_dtype and not allow_int:
+            raise NonDifferentiableInputError(
+                f"the derivative with respect to {name(position)}, a random key: keys cannot vary",
+                fix="choose other argnums",
+            )
         if not dtypes.is_inexact(value.dtype) and not allow_int:
             raise NonDifferentiableInputError(
                 f"the derivative with respect to {name(position)}, which has dtype {value.dtype}: "

@@ -39,7 +39,7 @@ class FlatFunction:
                     fix="return a pair: (result, aux)",
                 )
             result, aux = result
-        out, self.out_tree = flatten_arrays(result, f"the result of {name_of(self.function)}")
+        out, self.out_tree = flatten_arrays(result, f"the result of {name_of(self.function)}", "return")
         self.count = len(out)
         self._aux_leaves, self._aux_tree = tree_flatten(aux)
         return out + [leaf for leaf in self._aux_leaves if isinstance(leaf, Array)]
@@ -59,9 +59,11 @@ def describe(value: Any) -> str:
     """What a function returned, in words."""
     if isinstance(value, Array):
         return f"an array {value.aval}"
+    kind = type(value).__name__
+    kind = f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
     if isinstance(value, tuple | list | dict):
-        return f"a {type(value).__name__} of length {len(value)}"
-    return "None" if value is None else f"a {type(value).__name__}"
+        return f"{kind} of length {len(value)}"
+    return "None" if value is None else kind
 
 
 def check_function(caller: str, function: Any) -> Callable:
@@ -74,10 +76,10 @@ def check_function(caller: str, function: Any) -> Callable:
     return function
 
 
-def flatten_arrays(tree: Any, what: str) -> tuple[list[Array], PyTreeDef]:
-    """The leaves of a tree as Arrays; a leaf that cannot be one is an error that names its path."""
+def flatten_arrays(tree: Any, what: str, verb: str = "pass") -> tuple[list[Array], PyTreeDef]:
+    """The leaves of a tree as Arrays; a leaf that cannot be one is an error that names its path, and what to `verb`."""
     leaves, treedef = tree_flatten(tree)
-    return _as_arrays(leaves, lambda i: f"{what}{keystr(tree_flatten_with_path(tree)[0][i][0])}"), treedef
+    return _as_arrays(leaves, lambda i: f"{what}{keystr(tree_flatten_with_path(tree)[0][i][0])}", verb=verb), treedef
 
 
 def flatten_call(
@@ -103,7 +105,7 @@ def arrays_of_call(
     return _as_arrays(leaves, name, "; under jit, make it static (static_argnums)")
 
 
-def _as_arrays(leaves: Sequence[Any], name: Callable[[int], str], hint: str = "") -> list[Array]:
+def _as_arrays(leaves: Sequence[Any], name: Callable[[int], str], hint: str = "", verb: str = "pass") -> list[Array]:
     """Leaves as Arrays; `name` says, for messages, which leaf the one at a position is."""
     arrays = list(leaves)
     for position, leaf in enumerate(leaves):
@@ -111,7 +113,8 @@ def _as_arrays(leaves: Sequence[Any], name: Callable[[int], str], hint: str = ""
             try:
                 arrays[position] = asarray(leaf, "it")
             except NrxError as error:
-                raise type(error)(f"{name(position)}: {error.message}", fix=f"{error.fix}{hint}") from None
+                fix = (error.fix or "").replace("pass", verb, 1)
+                raise type(error)(f"{name(position)}: {error.message}", fix=f"{fix}{hint}") from None
     return arrays
 
 

@@ -5,8 +5,6 @@ from fractions import Fraction
 from operator import index
 from typing import Any
 
-import numpy as np
-
 import nrx.numpy as jnp
 from nrx import lax
 from nrx.core.array import Array
@@ -264,4 +262,4 @@ def bernoulli(n: int) -> Array:
     numbers = [Fraction(1)]
     for m in range(1, n + 1):
         numbers.append(-sum(math.comb(m + 1, k) * numbers[k] for k in range(m)) / Fraction(m + 1))
-    return jnp.asarray(np.array([float(b) if abs(b) < 10**308 else math.copysign(math.inf, b) for b in numbers]), float)
+    return jnp.asarray([float(b) if abs(b) < 10**308 else math.copysign(math.inf, b) for b in numbers], float)

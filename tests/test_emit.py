@@ -8,7 +8,9 @@ import pytest
 from loop_machine import LEVELS, check, samples
 
 from nrx.compiler import targets
+from nrx.compiler.code import Code
 from nrx.compiler.emit import MAX_SCRATCH, emit_kernel
+from nrx.compiler.scopes import Scopes, Value
 from nrx.core import loops
 from nrx.core.dtypes import from_short_name
 from nrx.core.loops import Builder, Expr
@@ -534,3 +536,17 @@ def test_scratch_memory_is_limited() -> None:
     b.store(scratch, 0, b.const(0.0, "f32"))
     with pytest.raises(ValueError, match="scratch"):
         emit_kernel(b.kernel, "kernel", targets.describe("x86-64-v4", "linux"))
+
+
+def test_a_value_is_spread_where_it_is_defined_though_it_was_spread_further_in() -> None:
+    scopes = Scopes(Code(targets.host()))
+    outer, inner = scopes.open(False), scopes.open(False)
+    scopes.lanes = 4
+    value = Value("%v0", 0)
+    names = [scopes.spread(v, "i32") for v in (value.at(1), value, value)]
+    defined = [[line.split()[0] for line in scope.lines if "shufflevector" in line] for scope in (outer, inner)]
+    assert defined == [names[1:2], names[:1]]
+    assert names[1] == names[2]
+    scopes.close()
+    assert scopes.spread(value, "i32") == names[1]
+    scopes.close()

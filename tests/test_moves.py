@@ -144,6 +144,16 @@ def test_transpose_statement(gap: int, rows: int, columns: int, dtype: str, leve
     assert target.tobytes() == interpreted.tobytes() == expected.tobytes()
 
 
+def test_interior_padding_is_one_loop_for_any_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    monkeypatch.setattr(slicing, "move", lambda b, boxes: counts.append(len(boxes)) or moves.move(b, boxes))
+    monkeypatch.setattr(registry["pad"], "lower", lambda *avals, **params: slicing._PAD_NATIVE)
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for gap in (1, 2, 300):
+        check("pad", [x, np.array(7, "f4")], loop_machine.run, padding_config=((1, 2, 0), (1, 1, gap)))
+    assert len(set(counts)) == 1
+
+
 @quick
 @given(st.data(), st.sampled_from([1, 5, 40]))
 def test_pad_by_copies(data: Any, elements: int) -> None:

@@ -197,10 +197,12 @@ class Scopes:
         scalar = llvm_types(1)[type]
         if value.text[0] != "%":
             return f"splat ({scalar} {value.text})"
-        key = ("spread", value.text, self.lanes)
+        key, level = ("spread", value.text, self.lanes), self.placed[value.level]
         found = self.numbered.get(key)
+        if found is not None and found.level > level:  # of the same value, meant further in only: it is not there yet
+            self.scopes[found.level].keys.remove(key)
+            found = None
         if found is None:
-            level = self.placed[value.level]
             code = self.begin(level, True)
             t = code.types[type]
             first = code.new(f"insertelement {t} poison, {scalar} {value.text}, i64 0")

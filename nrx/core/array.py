@@ -49,8 +49,10 @@ class Array:
         __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _installed
         __round__ = __iter__ = __contains__ = __getitem__ = _installed
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"'Array' object has no attribute {name!r}", name=name, obj=self)
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __init_subclass__(cls) -> None:
+        cls.__name__ = "Array"  # in Python's own messages; concrete or traced makes no difference there
 
     @property
     def shape(self) -> Shape:

@@ -249,8 +249,6 @@ _DEPRECATED = "JAX refuses any value but the default"
 _NUMPYS = "NumPy's"
 _NEEDED = "there is nothing to do without it"
 _DTYPE_FOLLOWS = "the dtype follows from the operands"
-_WEIGHED = "quantiles count every element once"
-_OWN_MEAN = "the mean is always that of the elements"
 _POOLING = "the same layout, by its name"
 SIGNATURES: dict[str, dict[str, str]] = {
     "jax.checkpoint": {
@@ -290,17 +288,11 @@ SIGNATURES: dict[str, dict[str, str]] = {
     "jax.numpy.argsort": {"no argument dtype": _DTYPE_FOLLOWS},
     "jax.numpy.array": {"*args": "JAX refuses them: arguments that were by place"},
     "jax.numpy.astype": {"copy=False is True": _NUMPYS},
-    **{f"jax.numpy.{name}": {"no argument dtype": _DTYPE_FOLLOWS} for name in ("cov", "corrcoef", "ravel_multi_index")},
+    "jax.numpy.ravel_multi_index": {"no argument dtype": _DTYPE_FOLLOWS},
     "jax.numpy.einsum": {"no argument _dot_general": "private"},
     "jax.numpy.gradient": {"edge_order=None is 1": _NUMPYS},
     **{f"jax.numpy.{name}": {"no argument out": "arrays are immutable"} for name in ("isneginf", "isposinf")},
     "jax.numpy.load": dict.fromkeys(("*args", "**kwargs"), "the arguments of NumPy's have names here"),
-    **{
-        f"jax.numpy.{nan}{name}": {"no argument weights": _WEIGHED}
-        for nan in ("", "nan")
-        for name in ("percentile", "quantile")
-    },
-    **{f"jax.numpy.{nan}{name}": {"no argument mean": _OWN_MEAN} for nan in ("", "nan") for name in ("std", "var")},
     "jax.numpy.save": {"allow_pickle=True is False": "files hold numbers: a pickle runs what is in it"},
     "jax.numpy.trim_zeros": {"no argument axis": "for arrays of one axis"},
     "jax.random.weibull_min": {"shape=() is None": "each element gets a number of its own; JAX draws one for all"},

@@ -324,7 +324,7 @@ def _slid(x: Array, y: Array, mode: str, precision: Any, preferred: Any) -> Arra
 
 def cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None, fweights: Any = None,
-    aweights: Any = None,
+    aweights: Any = None, dtype: Any = None,
 ) -> Array:  # fmt: skip
     """The covariance matrix of variables.
 
@@ -336,6 +336,7 @@ def cov(
         ddof: divide by N - ddof.
         fweights: how often each observation counts, a vector of integers.
         aweights: how much each observation counts, a vector.
+        dtype: the dtype to compute in and of the result; by default that of m and y, or the default float for integers.
 
     Returns:
         A matrix, or a scalar for a single variable.
@@ -348,6 +349,8 @@ def cov(
            [-1.,  1.]], dtype=float32)
     """
     x = _variables(promote_dtypes("cov", m, *([] if y is None else [y]), inexact=True), rowvar)
+    if dtype is not None:
+        x = x.astype(dtypes.inexact_dtype(dtypes.canonical_dtype(dtype, x.dtype)))
     ddof = (0 if bias else 1) if ddof is None else index(ddof)
     weights = None
     for name, w in (("fweights", fweights), ("aweights", aweights)):
@@ -382,13 +385,14 @@ def _variables(arrays: Sequence[Array], rowvar: bool) -> Array:
     return concatenate(rows)
 
 
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Array:
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Array:
     """The correlation coefficients of variables: covariances over the product of the standard deviations.
 
     Args:
         x: variables in rows, observations in columns; a vector is one variable.
         y: further variables.
         rowvar: False: variables stand in columns.
+        dtype: as for cov.
 
     Returns:
         A matrix, or a scalar for a single variable.
@@ -397,7 +401,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Array:
     Array([[ 1., -1.],
            [-1.,  1.]], dtype=float32)
     """
-    c = cov(x, y, rowvar)
+    c = cov(x, y, rowvar, dtype=dtype)
     if not c.ndim:
         return c / c
     spread = lax.sqrt(real(c.diagonal()))

@@ -6,13 +6,9 @@ from typing import Any
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
-from nrx.core.errors import ArgumentError, ShapeError
-from nrx.core.shapes import canonical_axes, show, size, without
 from nrx.numpy import reductions, statistics
-from nrx.numpy.arithmetic import maximum
-from nrx.numpy.indexing import take_along_axis
 from nrx.numpy.logic import isnan, logical_and, where
-from nrx.numpy.promotion import as_inexact
+from nrx.numpy.quantiles import as_shares, quantile_of
 from nrx.numpy.reductions import reject_out
 from nrx.ops.common import as_arrays
 from nrx.ops.reductions import highest, lowest
@@ -252,7 +248,7 @@ def nanmean(
 
 def nanvar(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False,
-    where: Any = None,
+    where: Any = None, mean: Any = None,
 ) -> Array:  # fmt: skip
     """The variance over axes of the elements that are not NaN.
 
@@ -264,6 +260,7 @@ def nanvar(
         ddof: what is taken off the number of elements (1 for the unbiased estimate).
         keepdims: whether the reduced axes stay, with length 1.
         where: a condition that broadcasts with a; only elements where it holds count.
+        mean: the mean, where it is known, with the reduced axes of length 1.
 
     Returns:
         A real array without the reduced axes; NaN where no more than `ddof` elements are left.
@@ -271,12 +268,12 @@ def nanvar(
     >>> jnp.nanvar(jnp.array([1.0, jnp.nan, 3.0]))
     Array(1., dtype=float32)
     """
-    return _spread("nanvar", statistics.var, a, axis, dtype, out, ddof, keepdims, where)
+    return _spread("nanvar", statistics.var, a, axis, dtype, out, ddof, keepdims, where, mean)
 
 
 def nanstd(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False,
-    where: Any = None,
+    where: Any = None, mean: Any = None,
 ) -> Array:  # fmt: skip
     """The standard deviation over axes of the elements that are not NaN.
 
@@ -288,6 +285,7 @@ def nanstd(
         ddof: what is taken off the number of elements (1 for the unbiased estimate).
         keepdims: whether the reduced axes stay, with length 1.
         where: a condition that broadcasts with a; only elements where it holds count.
+        mean: the mean, where it is known, with the reduced axes of length 1.
 
     Returns:
         A real array without the reduced axes; NaN where no more than `ddof` elements are left.
@@ -295,14 +293,15 @@ def nanstd(
     >>> jnp.nanstd(jnp.array([1.0, jnp.nan, 3.0]))
     Array(1., dtype=float32)
     """
-    return _spread("nanstd", statistics.std, a, axis, dtype, out, ddof, keepdims, where)
+    return _spread("nanstd", statistics.std, a, axis, dtype, out, ddof, keepdims, where, mean)
 
 
 def _spread(
-    name: str, compute: Callable, a: Any, axis: Any, dtype: Any, out: Any, ddof: Any, keepdims: bool, where: Any
-) -> Array:
+    name: str, compute: Callable, a: Any, axis: Any, dtype: Any, out: Any, ddof: Any, keepdims: bool, where: Any,
+    mean: Any,
+) -> Array:  # fmt: skip
     held = _held(name, a, where)
-    found = compute(a, axis, dtype, out, ddof, keepdims, where=held)
+    found = compute(a, axis, dtype, out, ddof, keepdims, where=held, mean=mean)
     (x,) = as_arrays(name, a)
     if held is None or not dtypes.is_inexact(x.dtype):
         return found
@@ -336,7 +335,7 @@ def nanmedian(
 
 def nanpercentile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False,
+    keepdims: bool = False, *, weights: Any = None,
 ) -> Array:  # fmt: skip
     """What q per cent of the elements over axes that are not NaN lie below.
 
@@ -348,6 +347,7 @@ def nanpercentile(
         overwrite_input: without effect.
         method: as for quantile.
         keepdims: whether the reduced axes stay, with length 1.
+        weights: as for quantile.
 
     Returns:
         An array of the axes of q, then those of a that were not reduced.
@@ -358,14 +358,13 @@ def nanpercentile(
     >>> jnp.nanpercentile(jnp.array([0.0, jnp.nan, 20.0]), 25)
     Array(5., dtype=float32)
     """
-    return nanquantile(
-        a, statistics.as_shares("nanpercentile", a, q, 100), axis, out, overwrite_input, method, keepdims
-    )
+    shares = as_shares("nanpercentile", a, q, 100)
+    return nanquantile(a, shares, axis, out, overwrite_input, method, keepdims, weights=weights)
 
 
 def nanquantile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False,
+    keepdims: bool = False, *, weights: Any = None,
 ) -> Array:  # fmt: skip
     """What a share q of the elements over axes that are not NaN lies below.
 
@@ -377,6 +376,7 @@ def nanquantile(
         overwrite_input: without effect.
         method: as for quantile.
         keepdims: whether the reduced axes stay, with length 1.
+        weights: as for quantile.
 
     Returns:
         An array of the axes of q, then those of a that were not reduced; NaN where all elements are.
@@ -388,36 +388,4 @@ def nanquantile(
     Array([ 5., 10.], dtype=float32)
     """
     reject_out("nanquantile", out)
-    if method not in statistics.METHODS:
-        raise ArgumentError(
-            f"nanquantile: unknown method {method!r}", fix=f"use one of {', '.join(statistics.METHODS)}"
-        )
-    x = as_inexact("nanquantile", a)
-    q = statistics.as_shares("nanquantile", x, q)
-    if q.ndim > 1:
-        raise ShapeError(f"nanquantile: q must be a scalar or a vector, got shape {show(q.shape)}")
-    axes = canonical_axes(axis, x.ndim)
-    rest = without(range(x.ndim), axes)
-    count = size(tuple(x.shape[i] for i in axes))
-    if not count:
-        raise ShapeError(f"nanquantile over an empty axis, of shape {show(x.shape)}, has no value")
-    lines = lax.reshape(lax.transpose(x, (*rest, *axes)), (*(x.shape[i] for i in rest), count))
-    values = _between(lax.sort(lax.convert_element_type(lines, q.dtype)), q, method)
-    values = lax.transpose(values, (len(rest), *range(len(rest)))) if q.ndim else lax.squeeze(values, [-1])
-    if keepdims:
-        values = lax.reshape(values, (*q.shape, *(1 if i in axes else n for i, n in enumerate(x.shape))))
-    return lax.convert_element_type(values, x.dtype)
-
-
-def _between(lines: Array, q: Array, method: str) -> Array:
-    """The quantiles of sorted lines along their last axis, at whose end the NaN are."""
-    last = reductions.sum(lax.bitwise_not(isnan(lines)), -1, keepdims=True) - 1
-    place = maximum(last, 0).astype(q.dtype) * q.reshape(-1)
-    low, high = lax.floor(place), lax.ceil(place)
-    if method == "nearest":
-        low = high = lax.round(place, 1)
-    elif method in ("lower", "higher"):
-        low = high = low if method == "lower" else high
-    below, above = (take_along_axis(lines, p.astype(int), -1, mode="clip") for p in (low, high))
-    part = 0.5 if method == "midpoint" else place - low
-    return _choose(low == high, below, below + (above - below) * part)
+    return quantile_of("nanquantile", a, q, axis, method, keepdims, weights, skip_nan=True)

@@ -12,11 +12,12 @@ from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.aval import Aval
 from nrx.core.dtypes import canonical_dtype
-from nrx.core.errors import ArgumentError, ShapeError
-from nrx.core.shapes import canonical_axes, show, size, without
+from nrx.core.errors import ShapeError
+from nrx.core.shapes import canonical_axes, show, size
 from nrx.numpy.logic import where as choose
 from nrx.numpy.planning import Planned
-from nrx.numpy.promotion import as_inexact, promote_dtypes
+from nrx.numpy.promotion import promote_dtypes, reject_complex
+from nrx.numpy.quantiles import as_shares, as_weights, quantile_of
 from nrx.numpy.reductions import reject_out
 from nrx.numpy.reductions import sum as total_of
 from nrx.ops.common import as_arrays
@@ -95,14 +96,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         return (out, total) if returned else out
     x, w = promote_dtypes("average", a, asarray(weights, "average: weights"), inexact=True)
     axes = canonical_axes(axis, x.ndim)
-    if w.shape != x.shape:
-        if axis is None or w.shape != tuple(x.shape[i] for i in axes):
-            raise ShapeError(
-                f"average: weights of shape {show(w.shape)} for an array of shape {show(x.shape)} over axis {axis}",
-                fix="weights have the shape of the array, or that of the axes averaged over",
-            )
-        order = sorted(range(w.ndim), key=axes.__getitem__)
-        w = lax.broadcast_in_dim(lax.transpose(w, order), x.shape, sorted(axes))
+    w = as_weights("average", w, x, axis)
     total = total_of(w, axes, keepdims=keepdims)
     out = lax.div(total_of(lax.mul(x, w), axes, keepdims=keepdims), total)
     return (out, total) if returned else out
@@ -113,7 +107,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 
 def var(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False, *,
-    where: Any = None, correction: Any = None,
+    where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Array:  # fmt: skip
     """The variance over axes: the mean square distance from the mean.
 
@@ -125,22 +119,26 @@ def var(
         ddof: what is taken off the number of elements (1 for the unbiased estimate).
         keepdims: whether the reduced axes stay, with length 1.
         where: a condition that broadcasts with a; only elements where it holds count.
+        mean: the mean, where it is known, with the reduced axes of length 1.
         correction: another name of ddof.
 
     Returns:
         A real array without the reduced axes.
+
+    Raises:
+        ShapeError: the mean does not fit.
 
     >>> jnp.var(jnp.array([1.0, 3.0])), jnp.var(jnp.array([1.0, 3.0]), ddof=1)
     (Array(1., dtype=float32), Array(2., dtype=float32))
     """
     reject_out("var", out)
     ddof = ddof if correction is None else correction
-    return _var(a, where, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=False)
+    return _var(a, where, mean, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=False)
 
 
 def std(
     a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: bool = False, *,
-    where: Any = None, correction: Any = None,
+    where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Array:  # fmt: skip
     """The standard deviation over axes: the square root of the variance.
 
@@ -152,33 +150,52 @@ def std(
         ddof: what is taken off the number of elements (1 for the unbiased estimate).
         keepdims: whether the reduced axes stay, with length 1.
         where: a condition that broadcasts with a; only elements where it holds count.
+        mean: the mean, where it is known, with the reduced axes of length 1.
         correction: another name of ddof.
 
     Returns:
         A real array without the reduced axes.
+
+    Raises:
+        ShapeError: the mean does not fit.
 
     >>> jnp.std(jnp.array([[1.0, 3.0], [2.0, 6.0]]), axis=1)
     Array([1., 2.], dtype=float32)
     """
     reject_out("std", out)
     ddof = ddof if correction is None else correction
-    return _var(a, where, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=True)
+    return _var(a, where, mean, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, root=True)
 
 
 @Planned
-def _var(a: Any, where: Any, *, axis: Any, dtype: Any, ddof: Any, keepdims: bool, root: bool) -> Array:
+def _var(
+    a: Any, where: Any, known: Any, *, axis: Any, dtype: Any, ddof: Any, keepdims: bool, root: bool
+) -> Array:  # fmt: skip
     (x,) = as_arrays("var", a)
     axes = canonical_axes(axis, x.ndim)
     target = dtypes.inexact_dtype(x.dtype) if dtype is None else canonical_dtype(dtype, x.dtype)
     target = dtypes.real_part_dtype(target)
     x = lax.convert_element_type(x, dtypes.complex_dtype(target) if dtypes.is_complex(x.dtype) else _computed(target))
-    centre = mean(x, axes, keepdims=True, where=where)
+    centre = mean(x, axes, keepdims=True, where=where) if known is None else _as_mean(known, x)
     gap = lax.sub(x, lax.broadcast_in_dim(centre, x.shape, range(x.ndim)))
     square = lax.real(lax.mul(gap, lax.conj(gap))) if dtypes.is_complex(gap.dtype) else lax.mul(gap, gap)
     total = total_of(square, axes, keepdims=keepdims, where=where)
     count = lax.sub(_count(square, axes, where, keepdims, total.aval), lax.full_like(total, ddof))
     variance = lax.div(total, lax.max(count, lax.full_like(count, 0)))
     return lax.convert_element_type(lax.sqrt(variance) if root else variance, target)
+
+
+def _as_mean(known: Any, x: Array) -> Array:
+    """A mean that the caller knows, as one of `x` with as many axes."""
+    centre = asarray(known, "var: mean")
+    reject_complex("var: mean", *([] if dtypes.is_complex(x.dtype) else [centre]))
+    shape = (1,) * (x.ndim - centre.ndim) + centre.shape
+    if len(shape) > x.ndim or any(n not in (1, whole) for n, whole in zip(shape, x.shape, strict=True)):
+        raise ShapeError(
+            f"var: a mean of shape {show(centre.shape)} for an array of shape {show(x.shape)}",
+            fix="take the mean with keepdims=True",
+        )
+    return lax.convert_element_type(lax.reshape(centre, shape), x.dtype)
 
 
 # Quantiles
@@ -208,7 +225,7 @@ def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = F
 
 def percentile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False, *, out_sharding: Any = None,
+    keepdims: bool = False, *, weights: Any = None, out_sharding: Any = None,
 ) -> Array:  # fmt: skip
     """What q per cent of the elements over axes lie below: `quantile(a, q / 100)`.
 
@@ -220,6 +237,7 @@ def percentile(
         overwrite_input: without effect.
         method: as for quantile.
         keepdims: whether the reduced axes stay, with length 1.
+        weights: as for quantile.
 
     Returns:
         An array of the axes of q, then those of a that were not reduced.
@@ -227,24 +245,13 @@ def percentile(
     >>> jnp.percentile(jnp.array([0.0, 10.0, 20.0]), 25)
     Array(5., dtype=float32)
     """
-    return quantile(a, as_shares("percentile", a, q, 100), axis, out, overwrite_input, method, keepdims)
-
-
-def as_shares(name: str, a: Any, q: Any, whole: int = 1) -> Array:
-    """q parts of a whole as shares, in the dtype in which quantiles of `a` are computed."""
-    (x,) = as_arrays(name, a)
-    if not isinstance(q, int | float):
-        (q,) = as_arrays(name, q)
-    shares = lax.convert_element_type(q, _computed(x.dtype))
-    return shares if whole == 1 else lax.div(shares, lax.full_like(shares, whole))
-
-
-METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+    shares = as_shares("percentile", a, q, 100)
+    return quantile(a, shares, axis, out, overwrite_input, method, keepdims, weights=weights)
 
 
 def quantile(
     a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False,
+    keepdims: bool = False, *, weights: Any = None,
 ) -> Array:  # fmt: skip
     """What a share q of the elements over axes lies below; NaN if an element is.
 
@@ -255,61 +262,22 @@ def quantile(
         out: must be None.
         overwrite_input: without effect.
         method: what is taken between two elements: "linear" interpolation, the "lower", the "higher", the "nearest", or
-            their "midpoint".
+            their "midpoint"; or one of NumPy's estimates of the quantiles of a distribution: "inverted_cdf",
+            "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
+            "median_unbiased", "normal_unbiased".
         keepdims: whether the reduced axes stay, with length 1.
+        weights: how much each element counts, of the shape of a or of its axes reduced; for method="inverted_cdf".
+            Where one is negative or not finite, or all are zero, the result is NaN (NumPy raises).
 
     Returns:
         An array of the axes of q, then those of a that were not reduced.
 
     Raises:
-        ShapeError: an axis is empty.
+        ShapeError: an axis is empty, or the weights do not fit.
+        ArgumentError: an unknown method, or weights with another method than "inverted_cdf".
 
     >>> jnp.quantile(jnp.array([0.0, 10.0, 20.0]), jnp.array([0.25, 0.5]))
     Array([ 5., 10.], dtype=float32)
     """
     reject_out("quantile", out)
-    if method not in METHODS:
-        raise ArgumentError(f"quantile: unknown method {method!r}", fix=f"use one of {', '.join(METHODS)}")
-    x = as_inexact("quantile", a)
-    q = as_shares("quantile", x, q)
-    if q.ndim > 1:
-        raise ShapeError(f"quantile: q must be a scalar or a vector, got shape {show(q.shape)}")
-    axes = canonical_axes(axis, x.ndim)
-    rest = without(range(x.ndim), axes)
-    count = size(tuple(x.shape[i] for i in axes))
-    if not count:
-        raise ShapeError(f"quantile over an empty axis, of shape {show(x.shape)}, has no value")
-    # The reduced axes as one, last.
-    lines = lax.reshape(lax.transpose(x, (*rest, *axes)), (*(x.shape[i] for i in rest), count))
-    values = _interpolated(lax.sort(lines), q, method)
-    values = lax.transpose(values, (len(rest), *range(len(rest)))) if q.ndim else lax.squeeze(values, [-1])
-    if keepdims:
-        values = lax.reshape(values, (*q.shape, *(1 if i in axes else n for i, n in enumerate(x.shape))))
-    return lax.convert_element_type(values, x.dtype)
-
-
-def _interpolated(lines: Array, q: Array, method: str) -> Array:
-    """The quantiles of sorted lines along their last axis, which they replace."""
-    count = lines.shape[-1]
-    place = lax.mul(lax.reshape(q, (q.size,)), count - 1)
-    low, high = lax.floor(place), lax.ceil(place)
-    if method == "nearest":
-        low = high = lax.round(place, 1)
-    elif method in ("lower", "higher"):
-        low = high = low if method == "lower" else high
-    below, above = (lax.convert_element_type(_elements(lines, p), q.dtype) for p in (low, high))
-    part = lax.full_like(place, 0.5) if method == "midpoint" else lax.sub(place, low)
-    part = lax.broadcast_in_dim(part, below.shape, (below.ndim - 1,))
-    exact = lax.broadcast_in_dim(lax.eq(low, high), below.shape, (below.ndim - 1,))
-    values = lax.select(exact, below, lax.add(below, lax.mul(lax.sub(above, below), part)))
-    last = lax.convert_element_type(lax.slice_in_dim(lines, count - 1, count, axis=-1), q.dtype)
-    last = lax.broadcast_in_dim(last, values.shape, range(values.ndim))
-    return lax.select(lax.ne(last, last), last, values)  # NaN sorts last
-
-
-def _elements(lines: Array, places: Array) -> Array:
-    """The elements of lines along their last axis at places."""
-    batch = lines.ndim - 1
-    numbers = lax.GatherDimensionNumbers(tuple(range(batch)), (batch,), (batch,))
-    indices = lax.reshape(lax.convert_element_type(places, dtypes.int32), (*places.shape, 1))
-    return lax.gather(lines, indices, numbers, (*lines.shape[:-1], 1), mode="clip")
+    return quantile_of("quantile", a, q, axis, method, keepdims, weights)

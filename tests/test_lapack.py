@@ -1,5 +1,11 @@
 """LU decompositions and triangular systems of all sizes, with LAPACK's routines and without, against SciPy."""
 
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -99,19 +105,19 @@ def test_operands_stay_as_they_are(library: None) -> None:
 
 
 def test_threads_of_the_library_come_back() -> None:
-    context = lapack.threads_for(np.zeros((2, 3, 3)))
-    if not isinstance(context, lapack._OneThread):
+    library = lapack._threads()
+    if library is None:
         pytest.skip("NumPy brings another library")
-    before = context._get()
-    with context:
-        assert context._get() == 1
-        with context:
-            assert context._get() == 1
-        assert context._get() == 1
-    assert context._get() == before
-    with pytest.raises(ZeroDivisionError), context:
+    before = library._get()
+    small, large = (lapack.threads_for(np.zeros((2, n, n))) for n in (3, 300))
+    with small:
+        assert library._get() == 1
+    assert library._get() == before
+    with large:
+        assert library._get() == before
+    with pytest.raises(ZeroDivisionError), small:
         1 / 0  # noqa: B018
-    assert context._get() == before
+    assert library._get() == before
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
@@ -205,3 +211,55 @@ def test_failures_of_parts_reach_the_caller() -> None:
     x[-1] = 1
     with pytest.raises(ValueError, match="the last part"):
         threads.in_parts(fails, [x], 1 << 14)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_right_sides(dtype: str) -> None:
+    for shape in ((40, 0), (2, 40, 0), (0, 40, 3)):
+        a = np.broadcast_to(np.eye(40, dtype=dtype), (*shape[:-2], 40, 40))
+        assert nrx.numpy.linalg.solve(a, np.zeros(shape, dtype)).shape == shape
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sign_of_an_infinite_determinant(dtype: str) -> None:
+    for first in (np.inf, -np.inf):
+        sign, logarithm = nrx.numpy.linalg.slogdet(np.diag([first] + [1.0] * 39).astype(dtype))
+        assert (sign, logarithm) == (np.sign(first), np.inf)
+
+
+def test_bits_do_not_depend_on_other_threads() -> None:
+    """The library's number of threads is one for the process: decompositions of both kinds wait for each other."""
+    x, small = np.eye(300) * 2 + 0.1, RNG.normal(size=(50, 60, 60))
+    alone = np.asarray(nrx.numpy.linalg.cholesky(x)).tobytes()
+    stop = Event()
+
+    def others() -> None:
+        while not stop.is_set():
+            nrx.numpy.linalg.svd(small)
+
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(others)
+        try:
+            found = {np.asarray(nrx.numpy.linalg.cholesky(x)).tobytes() for _ in range(20)}
+        finally:
+            stop.set()
+        done.result()
+    assert found == {alone}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_inside_restores_the_number_of_threads() -> None:
+    code = """if True:
+        import os
+        import numpy as np
+        from nrx.ops.linalg import lapack
+        x, threads = np.ones((2, 60, 60)), lapack._threads()
+        usual = threads._get() if threads else None
+        with lapack.threads_for(x):
+            if (child := os.fork()) == 0:
+                with lapack.threads_for(x):
+                    pass
+                os._exit(threads is not None and threads._get() != usual)
+            assert os.waitpid(child, 0)[1] == 0
+    """
+    subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", code], check=True, timeout=60)

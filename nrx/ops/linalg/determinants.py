@@ -78,7 +78,7 @@ def _slogdet_impl(xp: Any, x: Any) -> tuple[Any, ...]:
     if xp is np and lapack.is_single(x):
         diagonal, sign = _pivots(x)
         size = np.abs(diagonal)
-        phase = np.where(size == 0, diagonal, diagonal / size).prod(-1) * sign
+        phase = np.where(np.isfinite(size) & (size != 0), diagonal / size, np.sign(diagonal)).prod(-1) * sign
         logarithm = np.log(size).sum(-1)
         return np.asarray(phase.astype(x.dtype)), np.asarray(logarithm.astype(x.real.dtype))
     return tuple(map(xp.asarray, xp.linalg.slogdet(x)))

@@ -7,6 +7,7 @@ others, `routine` gives None, and what needs one has another way.
 import ctypes
 import functools
 import importlib
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -48,39 +49,72 @@ _ALONE = 256
 _SINGLE_FROM = 32
 
 
-class _OneThread:
-    """The library computes with one thread while anybody is inside; afterwards with as many as before."""
+class _Library:
+    """The number of the library's threads: one for small matrices, as many as it had for large ones.
+
+    It is one number for the whole process, and bits depend on it: small and large ones wait for each other.
+    """
 
     def __init__(self, get: Callable[[], int], set_: Callable[[int], None]):
         self._get, self._set = get, set_
-        self._enter_again()
+        self._turn = threading.Condition()
+        self._inside, self._are_small, self._waiting, self._usual = 0, False, 0, get()
+        self.small, self.large = _Use(self, True), _Use(self, False)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._enter_again)
+            os.register_at_fork(after_in_child=self._after_fork)
 
-    def _enter_again(self) -> None:
-        self._lock, self._inside, self._before = threading.Lock(), 0, self._get()
-
-    def __enter__(self) -> None:
-        with self._lock:
+    def enter(self, is_small: bool) -> None:
+        with self._turn:
+            if self._inside and (self._are_small != is_small or self._waiting):
+                self._wait(is_small)
             if not self._inside:
-                self._before = self._get()
-                self._set(1)
+                self._are_small, self._usual = is_small, self._get()
+                if is_small:
+                    self._set(1)
             self._inside += 1
 
-    def __exit__(self, *exc: object) -> None:
-        with self._lock:
+    def _wait(self, is_small: bool) -> None:
+        """Until those of the other kind are done; who comes later queues up, so that nobody waits for ever."""
+        self._waiting += 1
+        try:
+            self._turn.wait_for(lambda: not self._inside or self._are_small == is_small)
+        finally:
+            self._waiting -= 1
+
+    def leave(self) -> None:
+        with self._turn:
             self._inside -= 1
             if not self._inside:
-                self._set(self._before)
+                if self._are_small:
+                    self._set(self._usual)
+                self._turn.notify_all()
+
+    def _after_fork(self) -> None:
+        if self._inside and self._are_small:
+            self._set(self._usual)
+        self._turn, self._inside, self._waiting = threading.Condition(), 0, 0
+
+
+class _Use:
+    """The context of a decomposition."""
+
+    def __init__(self, library: _Library, is_small: bool):
+        self._library, self._is_small = library, is_small
+
+    def __enter__(self) -> None:
+        self._library.enter(self._is_small)
+
+    def __exit__(self, *exc: object) -> None:
+        self._library.leave()
 
 
 @functools.cache
-def _one_thread() -> AbstractContextManager:
+def _threads() -> _Library | None:
     for prefix in ("scipy_", ""):
         get, set_ = (getattr(_library(), f"{prefix}openblas_{verb}_num_threads64_", None) for verb in ("get", "set"))
         if get is not None and set_ is not None:
-            return _OneThread(get, set_)
-    return nullcontext()
+            return _Library(get, set_)
+    return None
 
 
 def is_one_threads_work(matrices: Any) -> bool:
@@ -90,7 +124,10 @@ def is_one_threads_work(matrices: Any) -> bool:
 
 def threads_for(matrices: Any) -> AbstractContextManager:
     """The context in which to decompose matrices."""
-    return _one_thread() if is_one_threads_work(matrices) else nullcontext()
+    threads = _threads()
+    if threads is None:
+        return nullcontext()
+    return threads.small if is_one_threads_work(matrices) else threads.large
 
 
 # Routines
@@ -130,12 +167,12 @@ def potrf(a: np.ndarray) -> None:
 
 def gesv(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """x such that a @ x = b, for matrices (..., n, n) and (..., n, k); NaN where a is singular."""
-    function, (n, k) = routine("gesv", a.dtype), b.shape[-2:]
+    function, (n, k), count = routine("gesv", a.dtype), b.shape[-2:], math.prod(b.shape[:-2])
     assert function is not None
     turned, out = (np.array(x.swapaxes(-1, -2), order="C") for x in (a, b))
     places = np.empty(n, np.int64)
     size, rights, lead = _integers(n, k, n)
-    for matrix, right in zip(turned.reshape(-1, n, n), out.reshape(-1, k, n), strict=True):
+    for matrix, right in zip(turned.reshape(count, n, n), out.reshape(count, k, n), strict=True):
         info = ctypes.c_int64(0)
         function(size, rights, _address(matrix), lead, _address(places), _address(right), lead, ctypes.byref(info))
         if info.value:

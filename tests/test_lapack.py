@@ -166,7 +166,7 @@ def test_systems_of_all_sizes(shape: tuple[int, ...], dtype: str, library: None)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n", [2, 3, 40, 300])
+@pytest.mark.parametrize("n", [2, 3, 40, 210])
 def test_matrices_that_fail_are_nan_alone(n: int, dtype: str, library: None) -> None:
     good = well_conditioned((n, n), dtype)
     good = good @ good.conj().T
@@ -240,7 +240,7 @@ def test_bits_do_not_depend_on_other_threads() -> None:
     with ThreadPoolExecutor() as pool:
         done = pool.submit(others)
         try:
-            found = {np.asarray(nrx.numpy.linalg.cholesky(x)).tobytes() for _ in range(20)}
+            found = {np.asarray(nrx.numpy.linalg.cholesky(x)).tobytes() for _ in range(8)}
         finally:
             stop.set()
         done.result()

@@ -17,8 +17,8 @@ def fastest(*functions: Callable[[], Any], bursts: int, seconds: float) -> list[
 
 
 def calls_in(seconds: float, timer: timeit.Timer) -> int:
-    """How many calls take so long, at least one, the first one left out: it may have to compile."""
-    timer.timeit(1)
+    """How many calls take so long, at least one, the first two left out: they may have to compile."""
+    timer.timeit(2)
     count = 1
     while (taken := timer.timeit(count)) < seconds / 4:
         count *= 4

@@ -215,3 +215,14 @@ def test_every_level_gives_the_same_bits(name: str, type: str) -> None:
     operands = [z, z[::-1]] if name in ("pow", "atan2") else [z]
     results = [evaluate(name, type, *operands, level=level) for level in LEVELS]
     assert all(np.array_equal(results[0], result, equal_nan=True) for result in results[1:])
+
+
+@pytest.mark.parametrize("name", ["log2", "log10"])
+def test_logarithms_to_a_base_of_infinities_keep_the_angle(name: str) -> None:
+    x = np.array([complex(-np.inf, 0.2), complex(np.inf, np.inf), complex(1, np.inf), 2 + 3j])
+    f = getattr(nrx.numpy, name)
+    slope = 1 / (x[3] * np.log({"log2": 2, "log10": 10}[name]))
+    for g in (f, nrx.jit(f)):
+        np.testing.assert_allclose(g(x.astype("complex64")), getattr(np, name)(x), rtol=1e-6)
+        np.testing.assert_allclose(nrx.jvp(g, (x[3],), (1 + 0j,))[1], slope, rtol=1e-6)
+        np.testing.assert_allclose(nrx.grad(g, holomorphic=True)(x[3]), slope, rtol=1e-6)

@@ -9,6 +9,7 @@ from cases.convolution import loop_gradients, loops, permuted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nrx.numpy as jnp
 from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from nrx.ops import convolution
@@ -272,3 +273,35 @@ def test_conv_transpose_is_that_of_jax(padding: Any, consistent: bool, transpose
         with jax.enable_x64(True):
             expected = jax.lax.conv_transpose(x, w, strides, padding, **options)
         close(got, np.asarray(expected))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("stride, dilation, spread", [(1, 1, 1), (2, 1, 1), (1, 2, 2), (2, 2, 2)])
+def test_padding_has_no_product_with_a_kernel_that_is_not_finite(
+    groups: int, stride: int, dilation: int, spread: int
+) -> None:
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, 4, 6, 7)), rng.normal(size=(6, 4 // groups, 3, 2))
+    broken = np.zeros(kernel.shape, bool)
+    broken[1, 0, 2, 1] = broken[4, 1, 0, 0] = True
+
+    def convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        found = conv_general_dilated(
+            x, kernel, (stride, 1), [(1, 2), (2, -1)], (spread, 1), (dilation, 1), feature_group_count=groups
+        )
+        return np.asarray(found)
+
+    found = convolved(x, np.where(broken, [[[[np.nan]]], [[[np.inf]]]] * 3, kernel))
+    reached = convolved(np.ones_like(x), np.where(broken, 1.0, 0.0)) > 0.5
+    np.testing.assert_array_equal(np.isfinite(found), ~reached)
+    np.testing.assert_allclose(found[~reached], convolved(x, np.where(broken, 0, kernel))[~reached], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_vectors_that_are_not_finite(mode: str, number: float) -> None:
+    x, y = np.array([1.0, 2.0, number]), np.array([1.0, 1.0, 1.0, 2.0])
+    for a, b in ((x, y), (y, x)):
+        np.testing.assert_array_equal(jnp.convolve(a, b, mode), np.convolve(a, b, mode))
+        np.testing.assert_array_equal(jnp.correlate(a, b, mode), np.correlate(a, b, mode))
+        np.testing.assert_array_equal(jnp.polymul(a, b), np.polymul(a, b))

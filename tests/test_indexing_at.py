@@ -369,3 +369,14 @@ def test_paths_that_do_not_fit(optimize: Any, message: str) -> None:
     for function in (jnp.einsum, jnp.einsum_path):
         with pytest.raises(ArgumentError, match=message):
             function("ij,jk,kl->il", x, x, x, optimize=optimize)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "bfloat16", "float32"])
+@pytest.mark.parametrize("how", ["set", "add", "multiply"])
+def test_one_element_updates_a_scalar_place(dtype: str, how: str) -> None:
+    x = jnp.ones(3, dtype)
+    for shape in ((1,), (1, 1)):
+        value = jnp.full(shape, 2, dtype)
+        expected = [1, {"set": 2, "add": 3, "multiply": 2}[how], 1]
+        for f in (lambda x, v: getattr(x.at[1], how)(v), nrx.jit(lambda x, v: getattr(x.at[1], how)(v))):
+            np.testing.assert_array_equal(np.asarray(f(x, value), "complex64"), expected)

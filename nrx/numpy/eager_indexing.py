@@ -70,7 +70,7 @@ def updated_at_once(x: Any, index: Any, value: Any, how: str) -> Array | None:
                 data[items] = value._data
             elif not _combine(data, items, value._data, _UFUNCS[how], bool(arrays)):
                 return None
-    except (IndexError, ValueError):
+    except (IndexError, TypeError, ValueError):  # TypeError: one element of a dtype that NumPy converts as a number
         return None
     return _result(data, x)
 

@@ -128,7 +128,7 @@ def log2(x: Any, /) -> Array:
     >>> jnp.log2(jnp.array([1.0, 2.0, 1024.0]))
     Array([ 0.,  1., 10.], dtype=float32)
     """
-    return lax.div(log(x), math.log(2))
+    return _divided(log(x), math.log(2))
 
 
 def log10(x: Any, /) -> Array:
@@ -143,7 +143,14 @@ def log10(x: Any, /) -> Array:
     >>> jnp.log10(jnp.array([1.0, 10.0, 1000.0])).round(3)
     Array([0., 1., 3.], dtype=float32)
     """
-    return lax.div(log(x), math.log(10))
+    return _divided(log(x), math.log(10))
+
+
+def _divided(x: Array, by: float) -> Array:
+    """`x / by`; of complex numbers part by part, as a complex divisor makes NaN of infinities."""
+    if not dtypes.is_complex(x.dtype):
+        return lax.div(x, by)
+    return lax.complex(lax.div(lax.real(x), by), lax.div(lax.imag(x), by))
 
 
 def logaddexp(x1: Any, x2: Any, /) -> Array:

@@ -327,6 +327,10 @@ class _Params(NamedTuple):
     def groups(self) -> int:
         return self.feature_group_count * self.batch_group_count
 
+    @property
+    def is_padded(self) -> bool:
+        return any(map(any, self.padding)) or any(d != 1 for d in self.lhs_dilation)
+
     def spatial(self, x: Any, kernel: Any) -> tuple[Shape, Shape]:
         """The spatial dimensions of both operands."""
         lhs, rhs, _ = self.dimension_numbers
@@ -366,6 +370,8 @@ def _conv_impl(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:
     kernel = kernel.reshape((p.groups, outputs // p.groups, *kernel.shape[1:]))
     if 0 in (batch, outputs, *counts):
         product = xp.zeros((p.groups, batch, *counts, outputs // p.groups), x.dtype)
+    elif xp is np and p.is_padded and not np.isfinite(kernel).all():
+        product = _skipping(_grouped(np, x, p), kernel, counts, p)
     elif xp is np and len(counts) == 1 == x.shape[1] == outputs == p.groups == p.window_strides[0] == p.rhs_dilation[0]:
         product = _correlated(x, kernel, p)
     elif _is_better_scattered(x.shape, kernel.shape, counts, p):
@@ -374,6 +380,13 @@ def _conv_impl(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:
         product = _gathered(xp, x, kernel, counts, p)
     result = xp.moveaxis(product, 0, -2).reshape((batch, *counts, outputs)).astype(dtype, copy=False)
     return result.transpose(inverse_permutation((out_spec[0], *out_spec[2:], out_spec[1])))
+
+
+def _skipping(x: np.ndarray, kernel: np.ndarray, counts: Shape, p: _Params) -> np.ndarray:
+    """Without products of padding, which would be NaN beside numbers of the kernel that are not finite."""
+    dense = tuple((count - 1) * stride + 1 for count, stride in zip(counts, p.window_strides, strict=True))
+    found = _scattered(np, x, kernel, dense, p)
+    return found[(slice(None), slice(None), *(slice(None, None, s) for s in p.window_strides))]
 
 
 def _correlated(x: np.ndarray, kernel: np.ndarray, p: _Params) -> np.ndarray:
@@ -620,7 +633,7 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
     if not x.dtype == kernel.dtype == dtype == wide:
         plain = {name: value for name, value in params.items() if name != "preferred_element_type"}
         return converted_first(conv_general_dilated_p, x, kernel, wide, dtype, **plain)
-    if any(map(any, p.padding)) or any(d != 1 for d in p.lhs_dilation):
+    if p.is_padded:
         return _of_padded(x, kernel, p)
     if _is_better_with_inputs_last(kernel, out, p):
         return _of_inputs_last(x, kernel, p)

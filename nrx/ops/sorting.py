@@ -4,7 +4,6 @@ NaN sorts last and counts as the largest, -0.0 and 0.0 are equal, complex number
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from operator import index
 from typing import Any
 
@@ -89,27 +88,33 @@ def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Array, Array]:
 # impl
 
 
-def _sort_impl(xp: Any, *xs: Any, dimension: int, **params: Any) -> Sequence[Any]:
-    if xp is not np or xs[0].ndim < 2:
-        return _sorted(xp, *xs, dimension=dimension, **params)
-    if dimension:
-        return in_parts(partial(_sorted, xp, dimension=dimension, **params), xs, _GRAIN)
-    turned = in_parts(partial(_sorted, xp, dimension=1, **params), [x.swapaxes(0, 1) for x in xs], _GRAIN)
-    return [x.swapaxes(0, 1) for x in turned]
-
-
-def _sorted(xp: Any, *xs: Any, dimension: int, is_stable: bool, num_keys: int) -> list[Any]:
+def _sort_impl(xp: Any, *xs: Any, dimension: int, is_stable: bool, num_keys: int) -> list[Any]:
     if len(xs) == 1 and xs[0].dtype.kind != "c":
         # Only the signs of zeros tell equal elements apart; NumPy's default is much faster than its stable sort.
         wide = widened(xs[0])
         has_signs = is_stable and wide.dtype.kind == "f" and (xp.signbit(wide) & (wide == 0)).any()
-        return [xp.sort(wide, axis=dimension, kind="stable" if has_signs else None).astype(xs[0].dtype, copy=False)]
+        out = _copy_sorted(xp, wide, dimension, "stable" if has_signs else None)
+        return [out.astype(xs[0].dtype, copy=False)]
     keys = [part for x in xs[:num_keys] for part in ((x.real, x.imag) if x.dtype.kind == "c" else (widened(x),))]
     order = _stable_order(xp, keys[-1], dimension)
     for key in keys[-2::-1]:
         key = xp.take_along_axis(key, order, axis=dimension)
         order = xp.take_along_axis(order, _stable_order(xp, key, dimension), axis=dimension)
     return [xp.take_along_axis(x, order, axis=dimension) for x in xs]
+
+
+def _copy_sorted(xp: Any, x: Any, dimension: int, kind: Any) -> Any:
+    """A sorted copy, for which several threads share what is sorted by itself."""
+    if xp is not np or x.ndim < 2:
+        return xp.sort(x, axis=dimension, kind=kind)
+
+    def sort_part(part: np.ndarray) -> list[np.ndarray]:
+        part.sort(axis=-1, kind=kind)
+        return []
+
+    out = np.array(x)
+    in_parts(sort_part, [np.moveaxis(out, dimension, -1)], _GRAIN)
+    return out
 
 
 def _stable_order(xp: Any, key: Any, dimension: int) -> Any:

@@ -74,7 +74,7 @@ GRADIENT_NOT_AS_JAX = {
 #: (function, kind of an operand) of `test_numpy_promotion.py`.
 PROMOTION_NOT_AS_JAX: dict[tuple[str, str], Any] = {
     ("copysign", "c"): "the sign of a complex number makes no sense",
-    ("hypot", "c"): "JAX raises only then the function runs",
+    ("hypot", "c"): "JAX raises only when the function runs",
     ("argmax", "c"): "not offered",
     ("round", "b"): "JAX refuses booleans",
     **{(name, kind): "JAX forgets that it is weak" for name in ("heaviside", "hypot", "logaddexp") for kind in "iub"},

@@ -10,6 +10,7 @@ import pytest
 from known_differences import sign_is_open
 from loop_machine import LEVELS
 
+import nrx
 from nrx.core.dtypes import from_short_name
 from nrx.core.loops import Builder, Complex, Expr
 from nrx.ops import complex_math

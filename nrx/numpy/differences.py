@@ -13,6 +13,7 @@ from nrx.core.array import Array, asarray
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.shapes import canonical_axes, canonical_axis, show
+from nrx.core.trace import Tracer
 from nrx.numpy import reductions, statistics
 from nrx.numpy.arithmetic import clip, remainder
 from nrx.numpy.indexing import take
@@ -312,14 +313,40 @@ def _slid(x: Array, y: Array, mode: str, precision: Any, preferred: Any) -> Arra
     n = y.size
     before, after = {"full": (n - 1, n - 1), "same": (n // 2, n - 1 - n // 2), "valid": (0, 0)}[mode]
     out = x.dtype if preferred is None else canonical_dtype(preferred, x.dtype)
+
+    def plain(x: Array, y: Array) -> Array:
+        return _over_padding(x, y, before, after, precision)
+
+    def skipping(x: Array, y: Array) -> Array:
+        return _beside_padding(x, y, before, after)
+
+    if mode == "valid" or not dtypes.is_inexact(y.dtype):
+        return plain(x, y).astype(out)
+    # A number that is not finite would make NaN of the padding's zeros.
+    if isinstance(y, Tracer):
+        return cond(reductions.all(isfinite(y)), plain, skipping, x, y).astype(out)
+    return (plain if np.isfinite(np.asarray(y)).all() else skipping)(x, y).astype(out)
+
+
+def _over_padding(x: Array, y: Array, before: int, after: int, precision: Any) -> Array:
     if dtypes.is_inexact(x.dtype) and not dtypes.is_complex(x.dtype):
         image, kernel = (lax.reshape(v, (1, 1, v.size)) for v in (x, y))
-        found = lax.conv_general_dilated(image, kernel, (1,), [(before, after)], precision=precision)
-        return lax.convert_element_type(found.reshape(-1), out)
+        return lax.conv_general_dilated(image, kernel, (1,), [(before, after)], precision=precision).reshape(-1)
     padded = lax.pad(x, lax.full_like(x, 0, shape=()), [(before, after, 0)])
-    count = padded.size - n + 1
-    windows = take(padded, np.arange(count)[:, None] + np.arange(n))
-    return contract(windows, y, ((1,), (0,)), ((), ()), precision).astype(out)
+    windows = take(padded, _places(padded.size, y.size))
+    return contract(windows, y, ((1,), (0,)), ((), ()), precision)
+
+
+def _beside_padding(x: Array, y: Array, before: int, after: int) -> Array:
+    """The same without products of padding."""
+    places = _places(x.size + before + after, y.size) - before
+    is_inside = (places >= 0) & (places < x.size)
+    return reductions.sum(where(is_inside, take(x, places.clip(0, x.size - 1)) * y, 0), 1)
+
+
+def _places(size: int, n: int) -> np.ndarray:
+    """The positions in every window of n."""
+    return np.arange(size - n + 1)[:, None] + np.arange(n)
 
 
 def cov(

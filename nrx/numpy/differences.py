@@ -18,7 +18,7 @@ from nrx.numpy import reductions, statistics
 from nrx.numpy.arithmetic import clip, remainder
 from nrx.numpy.indexing import take
 from nrx.numpy.joining import concatenate
-from nrx.numpy.logic import logical_and, not_equal, where
+from nrx.numpy.logic import isfinite, logical_and, not_equal, where
 from nrx.numpy.manipulation import broadcast_to, moveaxis
 from nrx.numpy.parts import real
 from nrx.numpy.products import contract
@@ -324,7 +324,7 @@ def _slid(x: Array, y: Array, mode: str, precision: Any, preferred: Any) -> Arra
         return plain(x, y).astype(out)
     # A number that is not finite would make NaN of the padding's zeros.
     if isinstance(y, Tracer):
-        return cond(reductions.all(isfinite(y)), plain, skipping, x, y).astype(out)
+        return lax.cond(reductions.all(isfinite(y)), plain, skipping, x, y).astype(out)
     return (plain if np.isfinite(np.asarray(y)).all() else skipping)(x, y).astype(out)
 
 

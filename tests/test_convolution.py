@@ -277,7 +277,7 @@ def test_conv_transpose_is_that_of_jax(padding: Any, consistent: bool, transpose
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("stride, dilation, spread", [(1, 1, 1), (2, 1, 1), (1, 2, 2), (2, 2, 2)])
+@pytest.mark.parametrize(("stride", "dilation", "spread"), [(1, 1, 1), (2, 1, 1), (1, 2, 2), (2, 2, 2)])
 def test_padding_has_no_product_with_a_kernel_that_is_not_finite(
     groups: int, stride: int, dilation: int, spread: int
 ) -> None:
@@ -295,7 +295,9 @@ def test_padding_has_no_product_with_a_kernel_that_is_not_finite(
     found = convolved(x, np.where(broken, [[[[np.nan]]], [[[np.inf]]]] * 3, kernel))
     reached = convolved(np.ones_like(x), np.where(broken, 1.0, 0.0)) > 0.5
     np.testing.assert_array_equal(np.isfinite(found), ~reached)
-    np.testing.assert_allclose(found[~reached], convolved(x, np.where(broken, 0, kernel))[~reached], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        found[~reached], convolved(x, np.where(broken, 0, kernel))[~reached], rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
@@ -306,7 +308,7 @@ def test_vectors_that_are_not_finite(mode: str, number: float) -> None:
         for name, options in (("convolve", (mode,)), ("correlate", (mode,)), ("polymul", ())):
             expected = getattr(np, name)(a, b, *options)
             for dtype in (float, complex):
-                slid = partial(lambda f, a, b: f(a, b, *options), getattr(jnp, name))
+                slid = partial(lambda f, options, a, b: f(a, b, *options), getattr(jnp, name), options)
                 for f in (slid, jit(slid)):
                     found = f(a.astype(dtype), b.astype(dtype))
                     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from operator import index
 from typing import Any
 
@@ -127,7 +128,15 @@ def _slopes(x: Array, spacing: Any, axis: int, edge_order: int) -> Array:
     steps = diff(h) if h.ndim else broadcast_to(h, (x.shape[axis] - 1,))
     slopes = diff(line) / steps
     left, right = steps[:-1], steps[1:]
-    inner = (slopes[..., :-1] * right + slopes[..., 1:] * left) / (left + right)
+    before, middle, after = line[..., :-2], line[..., 1:-1], line[..., 2:]
+    if h.ndim:
+        # Where all steps are equal the middle weighs nothing, even where it is not finite.
+        weighted = where(
+            logical_and(reductions.all(left == right), ~isfinite(middle)), 0, middle * ((right - left) / (left * right))
+        )
+        inner = weighted + (after * (left / right) - before * (right / left)) / (left + right)
+    else:
+        inner = (after - before) / (2 * h)
     first, last = slopes[..., :1], slopes[..., -1:]
     if edge_order == 2:
         # The parabola through three points, at its ends.
@@ -231,6 +240,8 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.p
     (x,) = as_arrays("unwrap", p)
     (x,) = (x,) if isinstance(period, int) and dtypes.is_integer(x.dtype) else (as_inexact("unwrap", x),)
     at = canonical_axis(axis, x.ndim)
+    if not x.shape[at]:
+        return x
     steps = diff(x, axis=at)
     whole = lax.full_like(steps, 0) + period
     half = whole / 2
@@ -314,18 +325,16 @@ def _slid(x: Array, y: Array, mode: str, precision: Any, preferred: Any) -> Arra
     before, after = {"full": (n - 1, n - 1), "same": (n // 2, n - 1 - n // 2), "valid": (0, 0)}[mode]
     out = x.dtype if preferred is None else canonical_dtype(preferred, x.dtype)
 
-    def plain(x: Array, y: Array) -> Array:
-        return _over_padding(x, y, before, after, precision)
-
-    def skipping(x: Array, y: Array) -> Array:
-        return _beside_padding(x, y, before, after)
-
+    found = _over_padding(x, y, before, after, precision)
     if mode == "valid" or not dtypes.is_inexact(y.dtype):
-        return plain(x, y).astype(out)
-    # A number that is not finite would make NaN of the padding's zeros.
+        return found.astype(out)
+    # A number that is not finite makes NaN of the padding's zeros.
     if isinstance(y, Tracer):
-        return lax.cond(reductions.all(isfinite(y)), plain, skipping, x, y).astype(out)
-    return (plain if np.isfinite(np.asarray(y)).all() else skipping)(x, y).astype(out)
+        is_finite = reductions.all(isfinite(y))
+        found = lax.cond(is_finite, lambda found, x, y: found, partial(_without_padding, before, after), found, x, y)
+    elif not np.isfinite(np.asarray(y)).all():
+        found = _without_padding(before, after, found, x, y)
+    return found.astype(out)
 
 
 def _over_padding(x: Array, y: Array, before: int, after: int, precision: Any) -> Array:
@@ -337,11 +346,14 @@ def _over_padding(x: Array, y: Array, before: int, after: int, precision: Any) -
     return contract(windows, y, ((1,), (0,)), ((), ()), precision)
 
 
-def _beside_padding(x: Array, y: Array, before: int, after: int) -> Array:
-    """The same without products of padding."""
+def _without_padding(before: int, after: int, found: Array, x: Array, y: Array) -> Array:
+    """The same sums, those at the ends made anew of the elements of x alone."""
     places = _places(x.size + before + after, y.size) - before
+    stop = len(places) - after
+    places = np.concatenate([places[:before], places[stop:]])
     is_inside = (places >= 0) & (places < x.size)
-    return reductions.sum(where(is_inside, take(x, places.clip(0, x.size - 1)) * y, 0), 1)
+    ends = reductions.sum(where(is_inside, take(x, places.clip(0, x.size - 1)) * y, 0), 1)
+    return concatenate([ends[:before], found[before:stop], ends[before:]])
 
 
 def _places(size: int, n: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 
 import nrx
 import nrx.numpy as jnp
+from nrx.errors import ArgumentError
 from nrx.scipy.ndimage import map_coordinates
 from nrx.scipy.signal import convolve2d
 
@@ -105,3 +106,15 @@ def test_python_types_without_an_operand_are_the_defaults() -> None:
     assert jnp.mean(x, dtype=float).dtype == jnp.var(x.astype(complex), dtype=float).dtype == np.float64
     with nrx.config.using(default_float="float64"):
         assert jnp.ones(3, "float32").astype(float).dtype == jnp.zeros(3, float).dtype == np.float64
+
+
+def test_rules_of_bins_for_integers() -> None:
+    """Bins of integers that a rule chooses are at least 1 wide."""
+    for x in (np.array([0, 1, 1, 2, 2, 2, 3]), np.array([-4, -1, 0, -2])):
+        for rule in ("auto", "sturges", "fd"):
+            counts, edges = jnp.histogram(x, bins=rule)
+            expected = np.histogram(x, rule)
+            np.testing.assert_array_equal(counts, expected[0])
+            np.testing.assert_allclose(edges, expected[1], rtol=1e-6)
+    with pytest.raises(ArgumentError, match="histogram: bins='auto' with weights"):
+        jnp.histogram(np.arange(3), bins="auto", weights=np.ones(3))

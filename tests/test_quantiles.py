@@ -130,3 +130,32 @@ def test_covariance_in_a_dtype(name):
     np.testing.assert_allclose(found, theirs(data, dtype=np.float64), rtol=1e-13, atol=1e-15)
     assert ours(DATA[0], dtype=jnp.float32).dtype == jnp.float32
     np.testing.assert_allclose(ours(DATA[0], dtype=jnp.float32), theirs(DATA[0]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_infinite_elements(jit: bool) -> None:
+    """Values of NumPy, or where its interpolation gives NaN, the limits."""
+    inf = np.inf
+    quantile = nrx.jit(jnp.quantile) if jit else jnp.quantile
+    nanquantile = nrx.jit(jnp.nanquantile) if jit else jnp.nanquantile
+    for values, share, expected in (
+        ([inf, inf], 0.5, inf),
+        ([-inf, 1.0], 0.5, -inf),
+        ([-2.0, -inf, -3.0], 0.4, -inf),
+        ([-2.0, -inf, -3.0], 0.5, -3.0),
+        ([1.0, 2.0, inf, inf], 0.9, inf),
+        ([1.0, 2.0, inf], 0.5, 2.0),
+        ([-1.5e308, 1.5e308], 0.5, 0.0),
+    ):
+        assert quantile(np.array(values), share) == expected
+        assert nanquantile(np.array([*values, np.nan]), share) == expected
+    assert jnp.median(np.array([inf, 1.0, inf, inf])) == inf
+    assert np.isnan(quantile(np.array([-inf, inf]), 0.5))
+
+
+@pytest.mark.parametrize("function", ["median", "nanmedian"])
+def test_no_elements(function: str) -> None:
+    assert getattr(jnp, function)(np.zeros((0, 0)), axis=0).shape == (0,)
+    assert getattr(jnp, function)(np.zeros((3, 0, 0)), axis=1, keepdims=True).shape == (3, 1, 0)
+    with pytest.raises(ShapeError):
+        getattr(jnp, function)(np.zeros((0, 2)), axis=0)

@@ -117,7 +117,8 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     x = as_inexact("histogram_bin_edges", a)
     if isinstance(bins, str):
         given = None if range is None else (float(range[0]), float(range[1]))
-        return cast(np.histogram_bin_edges(known("histogram_bin_edges", x, _BINS_FIX), bins, given), x.dtype)
+        (numbers,) = as_arrays("histogram_bin_edges", a)  # of integers the bins are at least 1 wide
+        return cast(np.histogram_bin_edges(known("histogram_bin_edges", numbers, _BINS_FIX), bins, given), x.dtype)
     edges = bins if isinstance(bins, int | np.integer) else from_data(beside(bins, x), None)
     if isinstance(edges, Array) and edges.ndim == 1:
         return promote_dtypes("histogram_bin_edges", edges, x)[0]
@@ -147,13 +148,16 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, weights: Any = None, de
 
     Raises:
         ArgumentTypeError: a named rule for a traced array.
+        ArgumentError: a named rule with weights.
         ShapeError: the weights are not of the shape of a.
 
     >>> jnp.histogram(jnp.array([0.0, 1.0, 4.0]), bins=2)
     (Array([2., 1.], dtype=float32), Array([0., 2., 4.], dtype=float32))
     """
     x = as_inexact("histogram", a)
-    edges = histogram_bin_edges(x, bins, range)
+    if isinstance(bins, str) and weights is not None:
+        raise ArgumentError(f"histogram: bins={bins!r} with weights", fix="the rules take no weights: give a number")
+    edges = histogram_bin_edges(a, bins, range)
     counts = _counted([x.reshape(-1)], [edges], _flat_weights("histogram", weights, x))
     if density:
         counts = counts / (counts.sum() * diff(edges))

@@ -44,6 +44,9 @@ def quantile_of(
     axes = canonical_axes(axis, x.ndim)
     rest = without(range(x.ndim), axes)
     count = size(tuple(x.shape[i] for i in axes))
+    if not count and not size(tuple(x.shape[i] for i in rest)):
+        kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
+        return lax.full((*q.shape, *kept), 0, x.dtype)
     if not count:
         raise ShapeError(f"{name} over an empty axis, of shape {show(x.shape)}, has no value")
 
@@ -93,12 +96,19 @@ def _between(lines: Array, q: Array, method: str, skip_nan: bool) -> Array:
         held = lax.bitwise_not(isnan(lines)).astype(q.dtype)
         low, high, part = _neighbours(method, q, maximum(held.sum(-1, keepdims=True) - 1, 0))
         below, above = (take_along_axis(lines, p.astype(int), -1, mode="clip").astype(q.dtype) for p in (low, high))
-        return choose(low == high, below, below + (above - below) * part)
+        return _mixed(below, above, part, low == high)
     low, high, part = _neighbours(method, q, count - 1)
     below, above = (lax.convert_element_type(_elements(lines, p), q.dtype) for p in (low, high))
-    values = choose(low == high, below, below + (above - below) * part)
+    values = _mixed(below, above, part, lax.eq(low, high))
     last = lax.slice_in_dim(lines, count - 1, count, axis=-1).astype(q.dtype)
     return choose(isnan(last), last, values)
+
+
+def _mixed(below: Array, above: Array, part: Any, are_one: Array) -> Array:
+    """`part` of the way from one element to the next; where their difference is infinite, in shares of both."""
+    difference = above - below
+    shares = below * (1 - part) + above * part
+    return choose(are_one, below, choose(lax.is_finite(difference), below + difference * part, shares))
 
 
 def _neighbours(method: str, q: Array, last: Any) -> tuple[Array, Array, Any]:
@@ -116,7 +126,7 @@ def _neighbours(method: str, q: Array, last: Any) -> tuple[Array, Array, Any]:
     elif method == "closest_observation":
         low = high = choose(logical_and(place == low, low % 2 == 1), low, low + 1)
     elif method == "averaged_inverted_cdf":
-        high, part = low + 1, choose(place == low, 0.5, 1.0).astype(q.dtype)
+        low, high, part = choose(place == low, low, low + 1), low + 1, 0.5
     return minimum(maximum(low, 0), last), minimum(maximum(high, 0), last), part
 
 

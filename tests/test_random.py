@@ -9,7 +9,7 @@ import pytest
 from oracles import assert_as_eager
 from scipy import stats
 
-import nrx.backends  # noqa: F401 - registers the devices
+import nrx
 import nrx.random as random
 from nrx.core import dtypes
 from nrx.core.config import config
@@ -570,3 +570,18 @@ def test_bad_arguments(call: Callable, error: type, text: str) -> None:
 def test_a_shape_must_be_static() -> None:
     with pytest.raises(NrxError, match="static"):
         jit(lambda n: random.permutation(KEY, n))(5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint8"])
+def test_geometric_without_successes(dtype: str) -> None:
+    """More trials than the dtype can count are as many as it can."""
+    for draw in (random.geometric, nrx.jit(random.geometric, static_argnames=("dtype",))):
+        got = draw(KEY, np.array([0.0, 1e-30, 1.0]), dtype=dtype)
+        assert got.tolist() == [np.iinfo(dtype).max, np.iinfo(dtype).max, 1]
+
+
+def test_choice_of_a_number_has_no_axis() -> None:
+    weights = np.ones(5) / 5
+    for options in ({}, {"p": weights}, {"p": weights, "replace": False}, {"replace": False}):
+        got = random.choice(KEY, 5, (2,), axis=1, **options)
+        assert got.tolist() == random.choice(KEY, 5, (2,), **options).tolist()

@@ -10,12 +10,12 @@ from nrx.core import dtypes
 from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_axis, canonical_shape, inserted, show, size, without
-from nrx.ops.arithmetic import add, div, floor, mul, rem, sub
+from nrx.ops.arithmetic import add, div, floor, mul, neg, rem, sub
 from nrx.ops.cumulative import cumsum
 from nrx.ops.dimension_numbers import GatherDimensionNumbers
 from nrx.ops.elementary import log, log1p
 from nrx.ops.gather import gather
-from nrx.ops.logic import bitwise_and, clamp, eq, gt, le, lt, select
+from nrx.ops.logic import bitwise_and, clamp, eq, ge, gt, le, lt, select
 from nrx.ops.reductions import argmax
 from nrx.ops.slicing import index_in_dim, slice_in_dim
 from nrx.ops.sorting import sort_key_val, top_k
@@ -148,7 +148,7 @@ def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None, *, out_sha
         dtype: an integer dtype; by default the default integer.
 
     Returns:
-        An array of that shape and dtype, with numbers from 1.
+        An array of that shape and dtype, with numbers from 1; the largest that the dtype has where there are more.
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `key` is no key, `dtype` no integer, or `p` does not fit `shape`.
@@ -160,8 +160,9 @@ def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None, *, out_sha
     dtype, shape = _integer_dtype("geometric", dtype), joint_shape("geometric", shape, p=p)
     (p,) = parameters("geometric", shape, dtypes.inexact_dtype(asarray(p).dtype), p=p)
     unit = draw_unit("geometric", key, shape, p.dtype)
-    failures = floor(div(log(select(eq(unit, 0.0), full_like(unit, 1), unit)), log1p(sub(0.0, p))))
-    return convert_element_type(add(failures, 1.0), dtype)
+    failures = floor(div(log(select(eq(unit, 0.0), full_like(unit, 1), unit)), log1p(neg(p))))
+    trials, most = add(failures, 1.0), np.iinfo(dtype).max
+    return select(ge(trials, float(most)), full(shape, most, dtype), convert_element_type(trials, dtype))
 
 
 def _limit(what: str, value: Any, shape: Shape) -> Array:
@@ -296,7 +297,7 @@ def choice(
         replace: whether an element may be chosen again.
         p: the probabilities of the elements, a floating array of shape (a.shape[axis],), or None where all are equal.
             They need not sum to 1.
-        axis: the axis of `a` along which is chosen.
+        axis: the axis of `a` along which is chosen; without effect for an int.
         mode: "low" (or None) or "high", for `gumbel`, which draws with `p` and without replacement.
 
     Returns:
@@ -314,7 +315,7 @@ def choice(
     Array([0, 1, 8], dtype=int32)
     """
     shape, a = canonical_shape(shape), asarray(a, "choice: a")
-    axis, count = canonical_axis(axis, max(1, a.ndim)), size(shape)
+    axis, count = canonical_axis(axis, a.ndim) if a.ndim else 0, size(shape)
     total = a.shape[axis] if a.ndim else _number("choice", a)
     out_shape = (*a.shape[:axis], *shape, *a.shape[axis + 1 :])
     if not count:

@@ -197,3 +197,18 @@ def test_programs_with_keys_are_checked() -> None:
 def test_mistakes(mistake: Callable, error: type[Exception]) -> None:
     with pytest.raises(error):
         mistake()
+
+
+def test_arrays_filled_with_keys() -> None:
+    """A number is each word of a key, as in JAX."""
+    keys = random.split(random.key(3), 2)
+    for got, word in (
+        (jnp.zeros_like(keys), 0),
+        (jnp.ones_like(keys), 1),
+        (jnp.empty_like(keys), 0),
+        (jnp.full_like(keys, 7), 7),
+        (jnp.zeros((2,), keys.dtype), 0),
+        (nrx.jit(lambda state: nrx.tree.map(jnp.zeros_like, state))({"key": keys})["key"], 0),
+    ):
+        assert got.dtype == keys.dtype
+        assert random.key_data(got).tolist() == [[word, word]] * 2

@@ -40,8 +40,15 @@ def full(
     Array([7, 7], dtype=int32, weak_type=True)
     """
     shape = canonical_shape(shape)
-    value = from_data(fill_value, asked_dtype(fill_value, dtype))
+    value = _filling(fill_value, asked_dtype(fill_value, dtype))
     return placed(lax.broadcast_in_dim(value, shape, range(len(shape) - value.ndim, len(shape))), device)
+
+
+def _filling(value: Any, dtype: np.dtype | None) -> Array:
+    """What an array of a dtype is filled with; a number is each word of a key."""
+    if dtype is dtypes.key_dtype and isinstance(value, int):
+        return lax.bitcast_convert_type(lax.full((2,), value, dtypes.uint32), dtype)
+    return from_data(value, dtype)
 
 
 def zeros(shape: Any, dtype: Any = None, *, device: DeviceLike = None, out_sharding: Any = None) -> Array:
@@ -123,7 +130,7 @@ def full_like(
     like = _aval_of(a)
     weak = dtype is None and like.weak_type
     dtype = like.dtype if dtype is None else canonical_dtype(dtype, like.dtype)
-    value = lax.convert_element_type(from_data(fill_value, dtype), dtype, weak)
+    value = lax.convert_element_type(_filling(fill_value, dtype), dtype, weak)
     if isinstance(a, ConcreteArray) and isinstance(value, ConcreteArray):
         value = ConcreteArray(move(value, a._device), value.aval, a._device, a._committed)
     shape = like.shape if shape is None else canonical_shape(shape)

@@ -6,17 +6,17 @@ They run under every transformation, in the order of the program and as often as
 
 import builtins
 import code
-import string
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nrx.core.array import Array
-from nrx.core.errors import ArgumentError, user_frame, user_source
+from nrx.core.errors import user_frame, user_source
 from nrx.transforms.callbacks import call_for_effect
 from nrx.transforms.flatten import check_function
+from nrx.transforms.formats import check_format
 
 __all__ = ["breakpoint", "callback", "print"]
 
@@ -69,7 +69,7 @@ def print(
     x = 1.0, 2.0
     """
     if not skip_format_check:
-        _check_format(fmt, args, kwargs)
+        check_format("debug.print", fmt, args, kwargs)
     call_for_effect(_Line(fmt), args, kwargs)
 
 
@@ -121,53 +121,3 @@ class _Line:
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         builtins.print(self.fmt.format(*args, **kwargs), flush=True)
-
-
-class _Formatter(string.Formatter):
-    """Finds out whether a format string uses the arguments, all of them, and no others."""
-
-    def __init__(self) -> None:
-        self.used: set[int | str] = set()
-
-    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Any) -> Any:
-        self.used.add(key)
-        return super().get_value(key, args, kwargs)
-
-    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Any) -> Any:
-        first = field_name.partition(".")[0].partition("[")[0]
-        key: int | str = int(first) if first.isdecimal() else first
-        return self.get_value(key, args, kwargs), key
-
-    def convert_field(self, value: Any, conversion: str | None) -> Any:
-        return value
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        return ""
-
-    def check_unused_args(self, used_args: set[int | str], args: Sequence[Any], kwargs: Any) -> None:
-        unused = [f"argument {i}" for i in range(len(args)) if i not in self.used]
-        unused += [f"argument {name}" for name in kwargs if name not in self.used]
-        if unused:
-            raise ArgumentError(
-                f"debug.print: the format string does not use {', '.join(unused)}",
-                fix="write a field for it: debug.print('x = {x}', x=x), with no f before the string",
-            )
-
-
-def _check_format(fmt: str, args: tuple, kwargs: dict[str, Any]) -> None:
-    if not isinstance(fmt, str):
-        raise ArgumentError(
-            f"debug.print: the first argument must be a format string, got a {type(fmt).__name__}",
-            fix="write debug.print('{}', x)",
-        )
-    try:
-        _Formatter().vformat(fmt, args, kwargs)
-    except (IndexError, KeyError) as error:
-        raise ArgumentError(
-            f"debug.print: the format string {fmt!r} names an argument that is not given: {error}",
-            fix="pass it, or write {{ and }} for braces",
-        ) from None
-    except ValueError as error:
-        if isinstance(error, ArgumentError):
-            raise
-        raise ArgumentError(f"debug.print: {fmt!r} is no format string: {error}", fix="write {} for a value") from None

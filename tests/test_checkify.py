@@ -9,7 +9,7 @@ import pytest
 import nrx
 import nrx.numpy as jnp
 from nrx import lax
-from nrx.core.errors import ArgumentTypeError, CheckError
+from nrx.core.errors import ArgumentError, ArgumentTypeError, CheckError
 from nrx.experimental import checkify as ck
 
 X = jnp.asarray(np.arange(5, dtype="float32"))
@@ -166,3 +166,19 @@ def test_the_first_failure_counts() -> None:
 def test_mistakes(pred: Any, message: Any) -> None:
     with pytest.raises(ArgumentTypeError, match="check: the"):
         ck.check(pred, message)
+
+
+def test_a_message_without_its_argument() -> None:
+    with pytest.raises(ArgumentError, match=r"check: the format string 'neg \{z\}' names an argument.*'z'"):
+        ck.checkify(lambda x: ck.check(x > 0, "neg {z}", x=x))(1.0)
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, nrx.jit, nrx.grad])
+def test_debug_checks_are_for_checkify_alone(transform: Any) -> None:
+    def root(x: Any) -> Any:
+        ck.debug_check(x >= 0, "negative: {x}", x=x)
+        return x * x
+
+    assert transform(root)(-2.0) in (4.0, -4.0)
+    error, _ = ck.checkify(transform(root))(-2.0)
+    assert error.get() == "negative: -2.0"

@@ -112,12 +112,18 @@ def check_error(error: Error) -> None:
 
 
 def debug_check(pred: Any, msg: str, *fmt_args: Any, **fmt_kwargs: Any) -> None:
-    """`check`, under the name that JAX has for checks that may be left out.
+    """`check` for functions that `checkify` transforms; does nothing outside of it.
+
+    Args:
+        pred, msg, fmt_args, fmt_kwargs: as for `check`.
 
     >>> from nrx.experimental import checkify
-    >>> checkify.debug_check(True, "never said")
+    >>> checkify.debug_check(False, "never said")
+    >>> err, _ = checkify.checkify(lambda: checkify.debug_check(False, "said"))()
+    >>> print(err.get())
+    said
     """
-    check(pred, msg, *fmt_args, **fmt_kwargs)
+    check(pred, msg, *fmt_args, debug=True, **fmt_kwargs)
 
 
 def checkify(f: Callable, errors: frozenset[str] = user_checks) -> Callable[..., tuple[Error, Any]]:
@@ -158,6 +164,7 @@ class _Again:
     """The message of a failed check out of its number and the values of all messages."""
 
     __name__ = "check"
+    is_debug = False  # who throws an error means it
 
     def __init__(self, messages: Sequence[Any]):
         self._messages = messages

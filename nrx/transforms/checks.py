@@ -15,6 +15,7 @@ from nrx.core.pytree import tree_flatten, tree_unflatten
 from nrx.ops.common import NOT_YET_LOWERED
 from nrx.ops.structural import move_axis, spread
 from nrx.transforms.batching import Axis
+from nrx.transforms.formats import check_format
 
 Fill = Callable[[Sequence[Any]], tuple[Sequence[Any], dict[str, Any]]]
 
@@ -27,12 +28,20 @@ class Message:
         source: the line of the check.
         avals: those of the values that it needs.
         fill: the arguments of the format string from these values; by default they are the values.
+        is_debug: whether the check counts only where `checkify` looks at it.
     """
 
     __name__ = "check"
 
-    def __init__(self, fmt: str, source: Source | None, avals: Sequence[Aval] = (), fill: Fill | None = None):
-        self.fmt, self.source, self.avals = fmt, source, tuple(avals)
+    def __init__(
+        self,
+        fmt: str,
+        source: Source | None,
+        avals: Sequence[Aval] = (),
+        fill: Fill | None = None,
+        is_debug: bool = False,
+    ):
+        self.fmt, self.source, self.avals, self.is_debug = fmt, source, tuple(avals), is_debug
         self._fill = fill or (lambda values: (values, {}))
 
     def error(self, values: Sequence[Any]) -> NrxError:
@@ -48,12 +57,13 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
         pred: a boolean scalar.
         msg: what to say if it does not: a format string.
         fmt_args, fmt_kwargs: arrays, and anything else, that `msg` formats.
-        debug: accepted for JAX's sake.
+        debug: whether the check does nothing outside of `checkify`.
 
     Raises:
         CheckError: the condition does not hold; raised when the program gets there, jitted or not, unless `checkify`
             turns the error into a value.
         ArgumentTypeError: `pred` is no boolean scalar.
+        ArgumentError: `msg` names an argument that is not given.
 
     >>> import nrx
     >>> from nrx.experimental import checkify
@@ -73,6 +83,7 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
         raise ArgumentTypeError(
             f"check: the message must be a string, got {type(msg).__name__}", fix="pass a format string"
         )
+    check_format("check", msg, fmt_args, fmt_kwargs, all_used=False)
     leaves, tree = tree_flatten((fmt_args, fmt_kwargs))
     dynamic = [isinstance(leaf, Array | np.ndarray) for leaf in leaves]
     arrays = [asarray(leaf) for leaf, is_array in zip(leaves, dynamic, strict=True) if is_array]
@@ -82,7 +93,7 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
         given = iter(values)
         return tree_unflatten(tree, [next(given) if d else x for x, d in zip(static, dynamic, strict=True)])
 
-    check_p.bind(ok, *arrays, message=Message(msg, user_source(), [x.aval for x in arrays], fill))
+    check_p.bind(ok, *arrays, message=Message(msg, user_source(), [x.aval for x in arrays], fill, debug))
 
 
 def first_failure(ok: np.ndarray, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -92,6 +103,8 @@ def first_failure(ok: np.ndarray, arrays: Sequence[np.ndarray]) -> list[np.ndarr
 
 
 def _impl(runner: Runner, ok: Raw, *raws: Raw, message: Any) -> list[Raw]:
+    if message.is_debug:
+        return []
     host = [np.array(runner.device.backend.to_numpy(raw)) for raw in (ok, *raws)]
     if not host[0].all():
         raise message.error(first_failure(host[0], host[1:]))

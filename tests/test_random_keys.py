@@ -212,3 +212,26 @@ def test_arrays_filled_with_keys() -> None:
     ):
         assert got.dtype == keys.dtype
         assert random.key_data(got).tolist() == [[word, word]] * 2
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, nrx.jit], ids=["eager", "jit"])
+def test_callbacks_get_keys(transform: Callable, capsys: pytest.CaptureFixture) -> None:
+    keys, seen = random.split(random.key(3), 2), []
+    words = random.key_data(keys).tolist()
+
+    def draw(given: Any) -> Any:
+        return np.asarray(random.key_data(given))
+
+    def f(keys: Any) -> Any:
+        nrx.debug.callback(lambda k, *, n: seen.append((random.key_data(k).tolist(), n)), keys, n=1)
+        nrx.debug.print("{}", keys[0])
+        return nrx.pure_callback(draw, nrx.ShapeDtypeStruct((2, 2), np.uint32), keys)
+
+    assert transform(f)(keys).tolist() == words
+    assert seen == [(words, 1)]
+    assert "key<fry>" in capsys.readouterr().out
+    one = nrx.ShapeDtypeStruct((2,), np.uint32)
+    mapped = transform(nrx.vmap(lambda k: nrx.pure_callback(draw, one, k, vmap_method="sequential")))
+    assert mapped(keys).tolist() == words
+    with pytest.raises(DTypeError, match="a callback cannot return keys"):
+        transform(lambda k: nrx.pure_callback(lambda k: k, nrx.ShapeDtypeStruct((), k.dtype), k))(keys[0])

@@ -389,6 +389,11 @@ def _unpickle(data: np.ndarray, weak_type: bool) -> ConcreteArray:
 
 
 def _unpickle_keys(data: np.ndarray) -> ConcreteArray:
+    return stored_keys(data)
+
+
+def stored_keys(data: np.ndarray) -> ConcreteArray:
+    """Keys out of what is held in memory for them."""
     held = np.array(data, dtypes.storage(dtypes.key_dtype), order="C")
     return ConcreteArray(held, Aval(held.shape, dtypes.key_dtype), cpu())
 

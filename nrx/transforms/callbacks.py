@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from nrx.core.array import Array, asarray
+from nrx.core.array import Array, asarray, stored_keys
 from nrx.core.aval import Aval, Zero
 from nrx.core.backend import Raw, Runner
-from nrx.core.dtypes import is_inexact
+from nrx.core.dtypes import is_inexact, key_dtype
 from nrx.core.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -111,8 +111,10 @@ def call_for_effect(callback: Callable, args: tuple, kwargs: dict[str, Any]) -> 
     arrays = [asarray(leaf) for leaf, dynamic in zip(leaves, is_array, strict=True) if dynamic]
     static = [None if dynamic else leaf for leaf, dynamic in zip(leaves, is_array, strict=True)]
 
+    dtypes = [array.dtype for array in arrays]
+
     def flat(given: Sequence[np.ndarray]) -> list:
-        values = iter(given)
+        values = map(_handed_over, given, dtypes)
         filled = [next(values) if dynamic else x for x, dynamic in zip(static, is_array, strict=True)]
         args, kwargs = tree_unflatten(in_tree, filled)
         callback(*args, **kwargs)
@@ -122,6 +124,11 @@ def call_for_effect(callback: Callable, args: tuple, kwargs: dict[str, Any]) -> 
 
 
 # The functions that are called: from a list of NumPy arrays to one
+
+
+def _handed_over(array: np.ndarray, dtype: np.dtype) -> Any:
+    """What a callback gets for an array of a dtype."""
+    return stored_keys(array) if dtype is key_dtype else array
 
 
 class _Named:
@@ -141,7 +148,8 @@ def _call_back(
     check_function(what, callback)
     leaves, in_tree = flatten_arrays((args, kwargs), f"{what}: arguments")
     out_avals, out_tree = _result_avals(what, results)
-    flat = _Named(_checked(what, callback, in_tree, out_tree, out_avals), name_of(callback))
+    checked = _checked(what, callback, in_tree, [leaf.dtype for leaf in leaves], out_tree, out_avals)
+    flat = _Named(checked, name_of(callback))
     return tree_unflatten(out_tree, prim.bind(*leaves, callback=flat, out_avals=out_avals, **params))
 
 
@@ -153,16 +161,26 @@ def _result_avals(what: str, results: Any) -> tuple[tuple[Aval, ...], PyTreeDef]
                 f"{what}: result_shape_dtypes holds a {type(leaf).__name__}, which has no shape and dtype",
                 fix="say what the callback returns: nrx.ShapeDtypeStruct(shape, dtype)",
             )
+        if leaf.dtype is key_dtype:
+            raise DTypeError(
+                f"{what}: a callback cannot return keys, as result_shape_dtypes says",
+                fix="return their words, uint32, and use nrx.random.wrap_key_data",
+            )
     return tuple(Aval(canonical_shape(leaf.shape), np.dtype(leaf.dtype)) for leaf in leaves), tree
 
 
 def _checked(
-    what: str, callback: Callable, in_tree: PyTreeDef, out_tree: PyTreeDef, avals: Sequence[Aval]
+    what: str,
+    callback: Callable,
+    in_tree: PyTreeDef,
+    dtypes: Sequence[np.dtype],
+    out_tree: PyTreeDef,
+    avals: Sequence[Aval],
 ) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
     """The function on lists, with its results checked. (Their leading axes may be those of a vmap.)"""
 
     def flat(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        args, kwargs = tree_unflatten(in_tree, arrays)
+        args, kwargs = tree_unflatten(in_tree, list(map(_handed_over, arrays, dtypes)))
         leaves, tree = tree_flatten(callback(*args, **kwargs))
         if tree != out_tree:
             raise TreeError(

@@ -80,7 +80,8 @@ def test_threads_have_numbers(kernels: Kernels, threads: int) -> None:
     deadline = time.monotonic() + 60  # a busy machine may keep the workers waiting
     while len(seen) < min(threads, 2) and time.monotonic() < deadline:
         seen |= set(kernels.run("which", 40, 1).tolist())
-    assert {0, 1} & set(range(threads)) <= seen <= set(range(threads))
+    assert len(seen) >= min(threads, 2)  # which ones take part is chance
+    assert seen <= set(range(threads))
 
 
 @THREAD_COUNTS

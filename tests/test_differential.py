@@ -18,6 +18,7 @@ import pytest
 from differential import TABLES
 from differential.base import COMPLEX, INTEGER, REAL, operands
 from known_differences import DIFFERENTIAL, NOT_COMPARED
+from known_differences import DIFFERENTIAL_UNITS as UNITS
 
 import nrx
 
@@ -28,8 +29,6 @@ XLA = {
     "xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True, "xla_allow_excess_precision": False,
 }  # fmt: skip
 BATCH = 40
-#: Last places by which two results may differ.
-UNITS = 100
 SINGLE, DOUBLE = ("float32", "int32"), ("float64", "int64")
 #: What JAX has in its 64-bit mode only.
 DOUBLE_ONLY = {

@@ -190,7 +190,8 @@ def scale_and_translate(
         precision: accepted for JAX's sake.
 
     Returns:
-        An array of that shape; 0 beyond the edges of the image.
+        An array of that shape; 0 beyond the edges of the image. It has the dtype of the image, integers become the
+        default float.
 
     Raises:
         ShapeError: the arguments do not fit each other.

@@ -110,9 +110,9 @@ _HALF |= {
     )
 }
 
-#: Of `test_differential.py`: last places by which results may differ. Those in float32, float64 and complex have as many
-#: in the sweep in half precision: its operands are other numbers, not other algorithms (`binom.pmf` of int8 is 16 off);
-#: only results in half precision are held to a few.
+#: Of `test_differential.py`: last places by which results may differ. Those in float32, float64 and complex have as
+#: many in the sweep in half precision: its operands are other numbers, not other algorithms (`binom.pmf` of int8 is 16
+#: off); only results in half precision are held to a few.
 DIFFERENTIAL_UNITS = 100
 
 #: Of `test_differential.py`: what differs ("leaves", "derivatives", "batched", or the leaves in a dtype), the function

@@ -85,6 +85,13 @@ def test_trees_and_integers():
     assert mapped(lambda v: lax.pbroadcast(v, "i", 2))(np.array([True, True, False])).tolist() == [False] * N
 
 
+def test_sums_count_booleans():
+    held = np.array([True, False, True])
+    total = mapped(lambda v: lax.psum(v, "i"))(held)
+    assert total.tolist() == [2] * N and total.dtype == np.int32
+    np.testing.assert_allclose(mapped(lambda v: lax.pmean(v, "i"))(held), [2 / 3] * N, rtol=1e-6)
+
+
 @pytest.mark.parametrize("perm", [[(0, 1), (0, 2)], [(0, 1), (2, 1)], [(0, 3)], [(-1, 0)]])
 def test_wrong_permutations(perm):
     with pytest.raises(errors.ArgumentError, match="ppermute"):

@@ -70,6 +70,12 @@ def test_quotient_and_rest_are_those_of_integers(position: tuple, divisor: int) 
     assert same(quotient * divisor + rest, x)
 
 
+def test_digits_of_digits_are_put_together() -> None:
+    a, b = counters(7, 7)
+    x = loops.mod(loops.mod(a + b, 10), 4)
+    assert same(loops.floordiv(x, 2) * 2 + loops.mod(x, 2), x)
+
+
 @quick
 @given(positions(), st.integers(-3, 9), st.integers(0, 12))
 def test_clamp(position: tuple, shift: int, high: int) -> None:

@@ -215,7 +215,7 @@ def live_arrays(platform: str | None = None) -> list[Array]:
         platform: only those on devices of this platform.
 
     Returns:
-        A list of arrays, in no order. Constants that nrx keeps are among them.
+        A list of arrays, in no order. Constants that nrx keeps are among them. Of all shapes and dtypes.
 
     >>> import nrx
     >>> x = nrx.numpy.ones(3)

@@ -78,6 +78,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     Raises:
         ShapeError: they cannot be broadcast together.
 
+    Dtypes play no part.
+
     >>> import nrx
     >>> nrx.lax.broadcast_shapes((2, 1), (3,))
     (2, 3)

@@ -463,6 +463,8 @@ def make_schedule(scalar_or_schedule: Any) -> Schedule:
 def l2_norm(tree: Any) -> Array:
     """The Euclidean norm of all leaves of a `tree` together.
 
+    A scalar, of the dtype in which the leaves meet.
+
     >>> from nrx.example_libraries import optimizers
     >>> optimizers.l2_norm((3.0, 4.0))
     Array(5., dtype=float32)

@@ -29,7 +29,7 @@ def associative_scan(fn: Callable, elems: Any, reverse: bool = False, axis: int 
         axis: the axis.
 
     Returns:
-        The tree of the results, of the shapes of `elems`.
+        The tree of the results, of the shapes of `elems`. Dtypes stay.
 
     Raises:
         ShapeError: the lengths differ, or there is no array with an axis.
@@ -111,7 +111,7 @@ def reduce(
         dimensions: the axes.
 
     Returns:
-        The tree of arrays without those axes.
+        The tree of arrays without those axes. Dtypes stay.
 
     Raises:
         ShapeError: the shapes differ, or an initial value is no scalar.
@@ -162,7 +162,7 @@ def reduce_window(
         padding: 'SAME', 'VALID' or (low, high) pairs; what pads does not count.
 
     Returns:
-        The tree of arrays with an element for every window.
+        The tree of arrays with an element for every window. Dtypes stay.
 
     Raises:
         ShapeError, ArgumentError: the window does not fit the arrays.

@@ -19,6 +19,8 @@ from nrx.ops.structural import broadcast_in_dim, expand_dims, full, reshape, tra
 def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -> Array:
     """`operand` repeated along new leading axes of the lengths `sizes`.
 
+    The dtype stays.
+
     >>> import nrx
     >>> nrx.lax.broadcast(nrx.numpy.array([1, 2]), (3,))
     Array([[1, 2],
@@ -36,6 +38,8 @@ def broadcast_to_rank(x: Any, rank: int) -> Array:
     Raises:
         ShapeError: it has more already.
 
+    The dtype stays.
+
     >>> import nrx
     >>> nrx.lax.broadcast_to_rank(nrx.numpy.ones(3), 3).shape
     (1, 1, 3)
@@ -51,6 +55,8 @@ def collapse(operand: Any, start_dimension: int, stop_dimension: int | None = No
 
     Raises:
         ArgumentError: the axes end before they start.
+
+    The dtype stays.
 
     >>> import nrx
     >>> nrx.lax.collapse(nrx.numpy.ones((2, 3, 4)), 1).shape
@@ -84,6 +90,8 @@ def stack(operands: Sequence[Any], axis: int = 0) -> Array:
 def unstack(x: Any, axis: int = 0) -> tuple[Array, ...]:
     """The slices of `x` along an axis, without it.
 
+    The dtype stays.
+
     >>> import nrx
     >>> nrx.lax.unstack(nrx.numpy.array([[1, 2], [3, 4]]))
     (Array([1, 2], dtype=int32), Array([3, 4], dtype=int32))
@@ -98,6 +106,8 @@ def tile(operand: Any, reps: Sequence[int]) -> Array:
 
     Raises:
         ShapeError: `reps` has not one number for each axis.
+
+    The dtype stays.
 
     >>> import nrx
     >>> nrx.lax.tile(nrx.numpy.array([1, 2]), (2,))
@@ -145,6 +155,8 @@ def padtype_to_pads(
         window_shape, window_strides: the length and stride of the windows along each.
         padding: one of the names.
 
+    Pairs of ints, whatever the dtype.
+
     >>> import nrx
     >>> nrx.lax.padtype_to_pads((10, 10), (3, 3), (1, 2), "SAME")
     [(1, 1), (0, 1)]
@@ -164,6 +176,8 @@ def reduce_window_shape_tuple(
     """The shape that `reduce_window` gives.
 
     `operand_shape` is the shape of the operand, the other arguments are as of `reduce_window`.
+
+    A tuple of ints, whatever the dtype.
 
     >>> import nrx
     >>> nrx.lax.reduce_window_shape_tuple((8, 8), (3, 3), (2, 2), "VALID")
@@ -189,6 +203,8 @@ def conv_shape_tuple(
         pads: 'SAME', 'SAME_LOWER', 'VALID', or (low, high) pairs.
         batch_group_count: as of `conv_general_dilated`.
 
+    A tuple of ints, whatever the dtypes.
+
     >>> import nrx
     >>> nrx.lax.conv_shape_tuple((1, 3, 8, 8), (16, 3, 3, 3), (2, 2), "VALID")
     (1, 16, 3, 3)
@@ -205,6 +221,8 @@ def conv_general_shape_tuple(
 
     Arguments as of `conv_shape_tuple`; `window_strides` are the strides, `padding`
     the pads, `dimension_numbers` the layouts.
+
+    A tuple of ints, whatever the dtypes.
 
     >>> import nrx
     >>> nrx.lax.conv_general_shape_tuple((1, 8, 8, 3), (3, 3, 3, 16), (1, 1), "SAME", ("NHWC", "HWIO", "NHWC"))
@@ -234,6 +252,8 @@ def conv_general_dilated_patches(
     """The windows that a convolution sees: a feature for every input feature and place in the window, in that order.
 
     Arguments as of `conv_general_dilated`, with `filter_shape`, the shape of the window, in place of the kernel.
+
+    The dtype is that of `lhs`, unless `preferred_element_type` names another.
 
     >>> import nrx
     >>> nrx.lax.conv_general_dilated_patches(nrx.numpy.arange(4.0).reshape(1, 1, 4), (2,), (1,), "VALID")
@@ -268,6 +288,8 @@ def conv_general_dilated_local(
     `rhs` is (output features, input features * places in the window, space of the result), in the layout that
     `dimension_numbers` gives; `filter_shape` is the shape of the window, the other arguments are as of
     `conv_general_dilated`.
+
+    The dtype is that of the operands.
 
     >>> import nrx
     >>> kernels = nrx.numpy.array([[[1.0, 10.0], [1.0, 10.0]]])  # the kernel at place i stands in column i

@@ -123,7 +123,7 @@ def eigh(
         implementation: without effect.
 
     Returns:
-        Vectors (..., n, n) and real values (..., n).
+        Vectors (..., n, n) of the dtype of x and real values (..., n).
 
     >>> nrx.lax.linalg.eigh(jnp.array([[2.0, 1.0], [1.0, 2.0]]))[1]
     Array([1., 3.], dtype=float32)
@@ -145,7 +145,7 @@ def ormqr(a: Any, taus: Any, c: Any, *, left: bool = True, transpose: bool = Fal
         transpose: whether Q is conjugated and transposed.
 
     Returns:
-        An array of the shape of c.
+        An array of the shape and dtype of c.
 
     >>> nrx.lax.linalg.ormqr(jnp.zeros((2, 1)), jnp.zeros(1), jnp.eye(2))
     Array([[1., 0.],
@@ -171,7 +171,7 @@ def qr(x: Any, *, pivoting: bool = False, full_matrices: bool = True, use_magma:
         use_magma: without effect.
 
     Returns:
-        Q and R; with pivoting also the order p of the columns, int32: Q @ R = x[:, p].
+        Q and R; with pivoting also the order p of the columns, int32: Q @ R = x[:, p]. Q and R have the dtype of x.
 
     >>> nrx.lax.linalg.qr(jnp.array([[1.0, 0.0], [0.0, 2.0]]), pivoting=True)[2]
     Array([1, 0], dtype=int32)
@@ -196,7 +196,7 @@ def schur(
         select_callable: not supported.
 
     Returns:
-        T and Q, or T alone in a tuple.
+        T and Q, or T alone in a tuple. Both have the shape and dtype of x.
 
     Raises:
         ArgumentError: eigenvalues are to be sorted.
@@ -229,7 +229,7 @@ def svd(
         algorithm: without effect.
 
     Returns:
-        u, s and vh, or s.
+        u, s and vh, or s. u and vh have the dtype of x, s is real.
 
     Raises:
         ArgumentError: subset_by_index with full_matrices.
@@ -260,7 +260,7 @@ def symmetric_product(
         symmetrize_output: without effect: both triangles are computed.
 
     Returns:
-        An array of the shape of c_matrix.
+        An array of the shape and dtype of c_matrix.
 
     >>> nrx.lax.linalg.symmetric_product(jnp.array([[2.0]]), jnp.array([[1.0]]), beta=3.0)
     Array([[7.]], dtype=float32)
@@ -280,7 +280,7 @@ def tridiagonal_solve(dl: Any, d: Any, du: Any, b: Any, *, perturb_singular: boo
         perturb_singular: not supported.
 
     Returns:
-        An array of the shape of b.
+        An array of the shape and dtype of b.
 
     Raises:
         ArgumentError: perturb_singular.

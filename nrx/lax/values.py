@@ -78,6 +78,8 @@ def broadcast_like(arr: Any, like_arr: Any) -> Array:
 def reciprocal(x: Any) -> Array:
     """1 / x, elementwise.
 
+    Of numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.reciprocal(nrx.numpy.array([2.0, -4.0]))
     Array([ 0.5 , -0.25], dtype=float32)
@@ -198,6 +200,8 @@ def scatter_sub(
 
     Arguments as of `scatter`.
 
+    The result has the shape and dtype of `operand`.
+
     >>> import nrx
     >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
     >>> nrx.lax.scatter_sub(nrx.numpy.zeros(3), nrx.numpy.array([[1], [1]]), nrx.numpy.ones(2), rows)
@@ -216,6 +220,8 @@ def index_take(src: Any, idxs: Sequence[Any], axes: Sequence[int]) -> Array:
 
     Raises:
         ShapeError: the vectors differ in length, or there is not one for each axis.
+
+    The result has the dtype of `src`; its first axis runs along the vectors, those left over follow.
 
     >>> import nrx
     >>> nrx.lax.index_take(nrx.numpy.array([[1, 2], [3, 4]]), [nrx.numpy.array([0, -1])], [1])
@@ -263,6 +269,8 @@ def approx_max_k(
         reduction_dimension: the axis.
         recall_target, reduction_input_size_override, aggregate_to_topk: without effect.
 
+    They have the dtype of the operand, and are int32 indices.
+
     >>> import nrx
     >>> nrx.lax.approx_max_k(nrx.numpy.array([3.0, 9.0, 5.0]), 2)
     (Array([9., 5.], dtype=float32), Array([1, 2], dtype=int32))
@@ -279,6 +287,8 @@ def approx_min_k(
     aggregate_to_topk: bool = True,
 ) -> tuple[Array, Array]:
     """The `k` smallest elements along an axis and their indices; see `approx_max_k`.
+
+    They have the dtype of the operand, and are int32 indices.
 
     >>> import nrx
     >>> nrx.lax.approx_min_k(nrx.numpy.array([3.0, 9.0, 5.0]), 2)
@@ -351,6 +361,8 @@ def ragged_dot(
 def optimization_barrier(operand: Any) -> Any:
     """The arrays of a tree `operand` as they are: the compiler never changes results, so nothing is to keep apart.
 
+    Of any shapes and dtypes.
+
     >>> import nrx
     >>> nrx.lax.optimization_barrier((1.0, 2.0))
     (Array(1., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
@@ -364,6 +376,8 @@ def create_token(_: Any = None) -> Array:
     Args:
         _: accepted for JAX's sake.
 
+    It is an empty boolean array, of shape (0,).
+
     >>> import nrx
     >>> token = nrx.lax.create_token()
     """
@@ -373,6 +387,8 @@ def create_token(_: Any = None) -> Array:
 def after_all(*operands: Any) -> Array:
     """A token that comes after `operands`, which are tokens.
 
+    It is an empty boolean array, of shape (0,).
+
     >>> import nrx
     >>> token = nrx.lax.after_all(nrx.lax.create_token())
     """
@@ -381,6 +397,8 @@ def after_all(*operands: Any) -> Array:
 
 def dce_sink(val: Any, *, prevent_mlir_dce: bool = False) -> None:
     """Nothing: it keeps no value `val` alive, whatever `prevent_mlir_dce` is.
+
+    Of any shape and dtype.
 
     >>> import nrx
     >>> nrx.lax.dce_sink(1.0)
@@ -394,6 +412,8 @@ def platform_dependent(*args: Any, default: Callable | None = None, **per_platfo
         ArgumentError: there is no function for it and no `default`.
 
     The functions `per_platform` and the `default` take the same arguments.
+
+    All of them must return arrays of the same shapes and dtypes.
 
     >>> import nrx
     >>> nrx.lax.platform_dependent(2.0, cpu=lambda x: x + 1, default=lambda x: x)
@@ -415,6 +435,8 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
 
     Returns:
         `x`.
+
+    Shapes and dtypes stay.
 
     >>> import nrx
     >>> nrx.lax.with_sharding_constraint(nrx.numpy.ones(2), nrx.P("batch"))

@@ -28,7 +28,7 @@ def dense(x: Any, kernel: Any, bias: Any = None) -> Array:
         bias: an array of shape (features out,), or None.
 
     Returns:
-        An array of shape (..., features out).
+        An array of shape (..., features out), in the dtype in which x and the kernel meet.
 
     Raises:
         ShapeError: the shapes do not fit.
@@ -64,7 +64,7 @@ def conv(
         groups: how many independent parts the features are divided into.
 
     Returns:
-        An array of shape (n, *spatial out, features out).
+        An array of shape (n, *spatial out, features out). It has the dtype of x and the kernel.
 
     Raises:
         ShapeError: the shapes do not fit.
@@ -104,7 +104,7 @@ def max_pool(x: Any, window: Sizes, *, strides: Sizes | None = None, padding: Pa
         padding: "SAME", "VALID", or a pair (before, after) for each spatial axis.
 
     Returns:
-        An array of shape (n, *spatial out, features).
+        An array of shape (n, *spatial out, features). It has the dtype of x.
 
     Raises:
         ShapeError, ArgumentError: the arguments do not fit.
@@ -184,7 +184,7 @@ def flatten(x: Any) -> Array:
         x: an array of shape (n, ...).
 
     Returns:
-        An array of shape (n, features).
+        An array of shape (n, features), of the dtype of x.
 
     >>> import nrx
     >>> nrx.nn.flatten(nrx.numpy.ones((2, 3, 4))).shape

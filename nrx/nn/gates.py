@@ -20,7 +20,7 @@ def identity(x: Any) -> Array:
         x: an array.
 
     Returns:
-        `x`.
+        `x`, in its shape and dtype.
 
     >>> nrx.nn.identity(nrx.numpy.array([1.0]))
     Array([1.], dtype=float32)

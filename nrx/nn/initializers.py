@@ -88,7 +88,7 @@ def normal(stddev: Any = 1e-2, dtype: Any = None) -> Initializer:
         dtype: the dtype where the initializer is given none; by default the default float.
 
     Returns:
-        An initializer for floating and complex dtypes.
+        An initializer for floating and complex dtypes, of any shape.
 
     >>> import nrx
     >>> nrx.nn.initializers.normal(0.1)(nrx.random.PRNGKey(0), (2,), "float64").dtype
@@ -107,7 +107,7 @@ def uniform(scale: Any = 1e-2, dtype: Any = None) -> Initializer:
         dtype: the dtype where the initializer is given none; by default the default float.
 
     Returns:
-        An initializer for floating dtypes.
+        An initializer for floating dtypes, of any shape.
 
     >>> import nrx
     >>> bool((nrx.nn.initializers.uniform(2.0)(nrx.random.PRNGKey(0), (100,)) < 2).all())
@@ -127,7 +127,7 @@ def truncated_normal(stddev: Any = 1e-2, dtype: Any = None, lower: Any = -2.0, u
         lower, upper: the limits, in standard deviations.
 
     Returns:
-        An initializer for floating dtypes.
+        An initializer for floating and complex dtypes, of any shape.
 
     >>> import nrx
     >>> x = nrx.nn.initializers.truncated_normal(0.1)(nrx.random.PRNGKey(0), (1000,))

@@ -43,6 +43,8 @@ def sequential(*layers: Layer) -> Layer:
     Returns:
         A `Layer` whose parameters are the tuple of theirs.
 
+    Shapes and dtypes are theirs: each layer takes what the one before gives.
+
     >>> import nrx
     >>> model = nrx.nn.sequential(nrx.nn.Flatten, nrx.nn.Dense(10))
     >>> params = model.init(nrx.random.PRNGKey(0), (1, 8, 8, 1))
@@ -79,6 +81,8 @@ def Dense(  # noqa: N802 - layers are written as their kind
 
     Returns:
         A `Layer` for inputs of shape (..., features in).
+
+    Arrays have shape (..., features); parameters have the default float, unless the initializers make another dtype.
 
     >>> import nrx
     >>> layer = nrx.nn.Dense(3)
@@ -122,6 +126,9 @@ def Conv(  # noqa: N802 - layers are written as their kind
     Returns:
         A `Layer` for inputs of shape (n, *spatial, features in).
 
+    Arrays have shape (batch, *space, features); parameters have the default float, unless the initializers make
+    another dtype.
+
     >>> import nrx
     >>> layer = nrx.nn.Conv(16, 3)
     >>> layer.init(nrx.random.PRNGKey(0), (1, 8, 8, 1))["kernel"].shape
@@ -152,6 +159,8 @@ def MaxPool(window: Sizes, *, strides: Sizes | None = None, padding: Padding = "
     Returns:
         A `Layer` without parameters.
 
+    Arrays have shape (batch, *space, features); their dtype stays.
+
     >>> import nrx
     >>> nrx.nn.MaxPool(2).apply((), nrx.numpy.ones((1, 8, 8, 3))).shape
     (1, 4, 4, 3)
@@ -169,6 +178,8 @@ def AvgPool(window: Sizes, *, strides: Sizes | None = None, padding: Padding = "
 
     Returns:
         A `Layer` without parameters.
+
+    Arrays have shape (batch, *space, features); their dtype stays.
 
     >>> import nrx
     >>> nrx.nn.AvgPool(2).apply((), nrx.numpy.ones((1, 8, 8, 3))).shape
@@ -188,6 +199,8 @@ def Dropout(rate: float) -> Layer:  # noqa: N802
 
     Raises:
         ArgumentError: (by `apply`) there is no key in training, or the rate is not in [0, 1].
+
+    Shape and dtype stay.
 
     >>> import nrx
     >>> nrx.nn.Dropout(0.5).apply((), nrx.numpy.ones(6), key=nrx.random.PRNGKey(0), train=True)
@@ -213,6 +226,8 @@ def stateless(function: Callable[[Any], Array]) -> Layer:
 
     Returns:
         A `Layer`.
+
+    Shapes and dtypes are those of the function.
 
     >>> import nrx
     >>> nrx.nn.stateless(nrx.numpy.sin).apply((), nrx.numpy.zeros(2))

@@ -20,7 +20,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: int = -1) -> Array:
         axis: the axis of the classes.
 
     Returns:
-        The loss of each example: an array of the shape of `logits` without `axis`.
+        The loss of each example: an array of the shape of `logits` without `axis`, of their dtype.
 
     >>> import nrx
     >>> logits = nrx.numpy.array([[2.0, 0.0], [0.0, 0.0]])
@@ -75,7 +75,7 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Array:
         labels: probabilities, or 0 and 1; they broadcast with the logits.
 
     Returns:
-        The loss of each element.
+        The loss of each element: an array of the shape of both, in the dtype in which they meet.
 
     >>> import nrx
     >>> nrx.nn.sigmoid_binary_cross_entropy(nrx.numpy.array([0.0, 100.0]), nrx.numpy.array([1, 1])).round(3)
@@ -92,7 +92,7 @@ def mean_squared_error(predictions: Any, targets: Any) -> Array:
         predictions, targets: arrays of one shape.
 
     Returns:
-        A real array of shape ().
+        A real array of shape (), in the precision in which both meet.
 
     Raises:
         ShapeError: the shapes differ. (Broadcasting (n, 1) against (n,) is the classical mistake.)

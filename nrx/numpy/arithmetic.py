@@ -123,7 +123,7 @@ def positive(x: Any, /) -> Array:
         x: an array.
 
     Returns:
-        The same array.
+        The same array, in shape and dtype.
 
     >>> jnp.positive(jnp.array([1, -2]))
     Array([ 1, -2], dtype=int32)
@@ -177,7 +177,7 @@ def divmod(x: Any, y: Any, /) -> tuple[Array, Array]:
         y: an array that broadcasts with x.
 
     Returns:
-        Two arrays of their common shape and dtype.
+        Two arrays of their common shape and dtype. Infinite operands and zeros are as of both, not as in NumPy.
 
     >>> jnp.divmod(jnp.array([7, -7]), 3)
     (Array([ 2, -3], dtype=int32), Array([1, 2], dtype=int32))

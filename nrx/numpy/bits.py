@@ -130,8 +130,8 @@ def frexp(x: Any, /) -> tuple[Array, Array]:
         x: a real array.
 
     Returns:
-        An array of the dtype of x or the default float, and an int32 array. 0, infinities and NaN are their own
-        mantissa, with exponent 0.
+        An array of the dtype of x or the default float, and an int32 array, of the shape of x. 0, infinities and NaN
+        are their own mantissa, with exponent 0.
 
     Raises:
         DTypeError: x is complex.
@@ -215,7 +215,7 @@ def unpackbits(a: Any, axis: int | None = None, count: int | None = None, bitord
         bitorder: "big": the highest bit comes first; "little": the lowest.
 
     Returns:
-        A uint8 array.
+        A uint8 array, 8 times as long along the axis, the other lengths those of a.
 
     Raises:
         DTypeError: not uint8.

@@ -212,7 +212,8 @@ def copy(a: Any, order: str | None = None) -> Array:
         order: without effect.
 
     Returns:
-        An array; arrays never change, so the data are shared as long as nobody overwrites them.
+        An array of the shape and dtype of a; arrays never change, so the data are shared as long as nobody overwrites
+        them.
 
     >>> jnp.copy(jnp.arange(3))
     Array([0, 1, 2], dtype=int32)
@@ -461,7 +462,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         indexing: "xy": the first vector runs along axis 1, the second along axis 0; "ij": each along its own.
 
     Returns:
-        A list of arrays, one a vector.
+        A list of arrays, one a vector, each of its dtype.
 
     Raises:
         ArgumentError: another `indexing`.

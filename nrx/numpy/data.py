@@ -35,7 +35,8 @@ def array(
         device: where to put it.
 
     Returns:
-        An array. A lone Python number becomes a weakly typed scalar.
+        An array. A lone Python number becomes a weakly typed scalar. Python numbers are float32 and int32 by default,
+        which NumPy makes float64 and int64; objects and strings are refused.
 
     Raises:
         ShapeError: lists of different lengths.
@@ -78,7 +79,8 @@ def asarray(
         device: where to put it.
 
     Returns:
-        An array.
+        An array of the shape of the data; Python numbers become float32 and int32 by default (NumPy: float64 and
+        int64).
 
     >>> jnp.asarray((1, 2.5))
     Array([1. , 2.5], dtype=float32)
@@ -95,7 +97,7 @@ def from_dlpack(x: Any, *, device: DeviceLike = None, copy: bool | None = None) 
         copy: without effect: the data are copied, since others may change them.
 
     Returns:
-        An array.
+        An array of the shape and dtype of x.
 
     Raises:
         ArgumentError: the data lie on a device that is neither a CPU nor an NVIDIA GPU.
@@ -129,7 +131,7 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
         offset: the byte to begin at.
 
     Returns:
-        A vector.
+        A vector of shape (count,), of that dtype.
 
     >>> jnp.frombuffer(b"abc", dtype="uint8")
     Array([97, 98, 99], dtype=uint8)

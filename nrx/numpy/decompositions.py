@@ -56,7 +56,7 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
             triangle is read.
 
     Returns:
-        An array of the shape of a, with zeros in the other triangle.
+        An array of the shape and dtype of a, integers as the default float, with zeros in the other triangle.
 
     Raises:
         ShapeError: the matrices are not square.
@@ -80,7 +80,8 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         mode: "reduced", "complete", "r" (only R) or "raw" (as LAPACK packs it).
 
     Returns:
-        Q of shape (..., m, k) and R of shape (..., k, n); "complete": (..., m, m) and (..., m, n).
+        Q of shape (..., m, k) and R of shape (..., k, n); "complete": (..., m, m) and (..., m, n). Both have the dtype
+        of a, integers as the default float.
 
     Raises:
         ArgumentError: another mode.
@@ -117,7 +118,8 @@ def svd(
 
     Returns:
         U (..., m, k or m), S (..., k) and Vh (..., k or n, n); only S without compute_uv. The signs of the vectors are
-        free, and with them what their derivatives are: only what does not vary with them has a meaning.
+        free, and with them what their derivatives are: only what does not vary with them has a meaning. U and Vh have
+        the dtype of a, integers as the default float, and S is real.
 
     Raises:
         ArgumentError: subset_by_index with full_matrices and vectors.
@@ -167,7 +169,7 @@ def svdvals(x: Any, /) -> Array:
         x: an array of shape (..., m, n).
 
     Returns:
-        A real array of shape (..., min(m, n)).
+        A real array of shape (..., min(m, n)), in the precision of a.
 
     >>> jnp.linalg.svdvals(jnp.array([[0.0, 2.0], [3.0, 0.0]]))
     Array([3., 2.], dtype=float32)
@@ -184,7 +186,8 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
         symmetrize_input: whether the mean of a and its conjugate transpose is taken.
 
     Returns:
-        Real eigenvalues (..., n) and eigenvectors as columns (..., n, n). Signs and phases of the vectors are free.
+        Real eigenvalues (..., n) and eigenvectors as columns (..., n, n) of the dtype of a, integers as the default
+        float. Signs and phases of the vectors are free.
 
     Raises:
         ArgumentError: another UPLO.
@@ -206,7 +209,7 @@ def eigvalsh(a: Any, UPLO: str | None = "L", *, symmetrize_input: bool = True) -
         symmetrize_input: whether the mean of a and its conjugate transpose is taken.
 
     Returns:
-        A real array of shape (..., n).
+        A real array of shape (..., n), in the precision of a.
 
     >>> jnp.linalg.eigvalsh(jnp.array([[2.0, 1.0], [1.0, 2.0]]))
     Array([1., 3.], dtype=float32)
@@ -228,8 +231,9 @@ def eig(a: Any) -> EigResult:
         a: an array of shape (..., n, n).
 
     Returns:
-        Complex eigenvalues (..., n) and eigenvectors as columns of length 1 (..., n, n), also for real matrices. The
-        phases of the vectors are free; derivatives are those for which the length stays 1.
+        Complex eigenvalues (..., n) and eigenvectors as columns of length 1 (..., n, n), in the precision of a, also
+        for real matrices. The phases of the vectors are free; derivatives are those for which the length stays 1.
+        Unlike NumPy's they are always complex.
 
     >>> jnp.linalg.eig(jnp.array([[0.0, -1.0], [1.0, 0.0]])).eigenvalues
     Array([0.+1.j, 0.-1.j], dtype=complex64)
@@ -263,7 +267,7 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
         rcond: another name of rtol.
 
     Returns:
-        An array of shape (..., n, m).
+        An array of shape (..., n, m), of the dtype of a, integers as the default float.
 
     >>> jnp.linalg.pinv(jnp.array([[2.0, 0.0], [0.0, 0.0]]))
     Array([[0.5, 0. ],

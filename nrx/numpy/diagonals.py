@@ -193,7 +193,7 @@ def diag(v: Any, k: int = 0) -> Array:
         k: which diagonal: above (positive) or below the main one.
 
     Returns:
-        A matrix or a vector.
+        A matrix or a vector, of the dtype of v.
 
     Raises:
         ShapeError: v is neither a vector nor a matrix.
@@ -218,7 +218,7 @@ def diagflat(v: Any, k: int = 0) -> Array:
         k: which diagonal: above (positive) or below the main one.
 
     Returns:
-        A matrix.
+        A matrix of the dtype of v.
 
     >>> jnp.diagflat(jnp.array([[1, 2]]))
     Array([[1, 0],
@@ -242,7 +242,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
         axis2: the axis of the columns.
 
     Returns:
-        An array with the diagonals along a last axis in place of the two.
+        An array with the diagonals along a last axis in place of the two, of the dtype of a.
 
     Raises:
         ShapeError: a has less than 2 axes.

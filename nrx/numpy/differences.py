@@ -39,7 +39,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         append: what to put behind a first.
 
     Returns:
-        An array, n shorter along the axis.
+        An array of the dtype of a, with its shape but for the axis, which is n shorter.
 
     Raises:
         ArgumentError: n is negative.
@@ -74,7 +74,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
         to_begin: what comes before them.
 
     Returns:
-        A vector.
+        A vector, one shorter than ary with what comes before and behind, of the dtype of ary.
 
     >>> jnp.ediff1d(jnp.array([1, 4, 9]), to_begin=0)
     Array([0, 3, 5], dtype=int32)
@@ -96,7 +96,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         edge_order: 1 or 2: the order of the differences at the ends.
 
     Returns:
-        An array of the shape of f, or, for several axes, a list of arrays.
+        An array of the shape of f, or, for several axes, a list of arrays; of the default float for integers.
 
     Raises:
         ArgumentError: neither one nor as many distances as axes, or another edge order.
@@ -232,7 +232,8 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * math.p
         period: the period.
 
     Returns:
-        An array of the shape of p.
+        An array of the shape of p, in the dtype in which p and the period meet, integers with a float in the default
+        float.
 
     >>> jnp.unwrap(jnp.array([0, 3, 6, 1, 4]), period=7)
     Array([ 0.,  3.,  6.,  8., 11.], dtype=float32)

@@ -142,7 +142,7 @@ def resize(a: Any, new_shape: Any) -> Array:
         new_shape: an int or a tuple of ints.
 
     Returns:
-        An array of that shape; zeros, if a is empty.
+        An array of that shape, of the dtype of a; zeros, if a is empty.
 
     >>> jnp.resize(jnp.array([1, 2, 3]), (2, 2))
     Array([[1, 2],
@@ -163,7 +163,7 @@ def trim_zeros(filt: Any, trim: str = "fb") -> Array:
         trim: "f" for the front, "b" for the back, "fb" for both.
 
     Returns:
-        A vector.
+        A vector of the dtype of filt.
 
     Raises:
         ArgumentTypeError: the vector is traced.
@@ -265,7 +265,7 @@ def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: An
         fill_value: as for compress.
 
     Returns:
-        A vector of the dtype of arr.
+        A vector, as long as the condition holds, of the dtype of arr.
 
     Raises:
         ArgumentTypeError: the condition is traced, and there is no size.
@@ -290,7 +290,7 @@ def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Array:
         inplace: must be False: arrays are immutable.
 
     Returns:
-        An array of the shape and dtype of arr.
+        An array of the shape and dtype of arr. NumPy changes arr itself and returns None.
 
     Raises:
         ImmutableError: inplace is not False.
@@ -324,7 +324,7 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
         inplace: must be False: arrays are immutable.
 
     Returns:
-        An array of the shape and dtype of a.
+        An array of the shape and dtype of a. NumPy changes a itself and returns None.
 
     Raises:
         ImmutableError: inplace is not False.
@@ -360,7 +360,7 @@ def put_along_axis(
         mode: as for `x.at[...]`.
 
     Returns:
-        An array of the shape and dtype of arr.
+        An array of the shape and dtype of arr. NumPy changes arr itself and returns None.
 
     Raises:
         ImmutableError: inplace is not False.
@@ -393,7 +393,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
         inplace: must be False: arrays are immutable.
 
     Returns:
-        An array of the shape and dtype of a.
+        An array of the shape and dtype of a. NumPy changes a itself and returns None.
 
     Raises:
         ImmutableError: inplace is not False.
@@ -426,7 +426,7 @@ def block(arrays: Any) -> Array:
         arrays: an array, or nested lists of arrays and numbers, all equally deep.
 
     Returns:
-        An array.
+        An array of the dtype in which all meet.
 
     Raises:
         ArgumentError: an empty list, or lists of different depths.
@@ -476,7 +476,7 @@ def partition(a: Any, kth: int, axis: int = -1) -> Array:
         axis: an axis.
 
     Returns:
-        An array; here it is wholly sorted.
+        An array of the shape and dtype of a; here it is wholly sorted, where NumPy leaves both sides unsorted.
 
     Raises:
         IndexingError: kth is out of bounds.
@@ -497,7 +497,7 @@ def argpartition(a: Any, kth: int, axis: int = -1) -> Array:
         axis: an axis.
 
     Returns:
-        An array of the default integer.
+        An array of the shape of a, of the default integer (NumPy: int64); here the elements are wholly sorted.
 
     Raises:
         IndexingError: kth is out of bounds.

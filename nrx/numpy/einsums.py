@@ -71,6 +71,7 @@ def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> t
     Returns:
         A list that begins with "einsum_path", to be passed as `optimize`, and a text about costs. A step of the list
         has the positions of arrays, which are taken out of the list of arrays, and whose product is added at the end.
+        Dtypes do not matter.
 
     Raises:
         ArgumentError: as for einsum.

@@ -57,7 +57,7 @@ def exp2(x: Any, /) -> Array:
         x: an array; integers are converted to the default float.
 
     Returns:
-        An array of the shape of x.
+        An array of the shape of x. Complex powers at infinities are limits, where NumPy's may be NaN.
 
     >>> jnp.exp2(jnp.array([0, 3]))
     Array([1., 8.], dtype=float32)
@@ -72,7 +72,8 @@ def expm1(x: Any, /) -> Array:
         x: an array; integers are converted to the default float.
 
     Returns:
-        An array of the shape of x.
+        An array of the shape of x. Complex numbers at infinities give limits, where NumPy's may be NaN; of -0.0 + 0j
+        it is 0j, as the array API has it.
 
     >>> jnp.expm1(1e-10), jnp.exp(1e-10) - 1
     (Array(1.e-10, dtype=float32, weak_type=True), Array(0., dtype=float32, weak_type=True))
@@ -465,7 +466,8 @@ def tanh(x: Any, /) -> Array:
         x: an array; integers are converted to the default float.
 
     Returns:
-        An array of the shape of x.
+        An array of the shape of x. Of inf + iy it is 1 + 0j for all y > 0, as the array API has it (NumPy: signs that
+        vary with y).
 
     >>> jnp.tanh(jnp.array([0.0, 1.0, 20.0])).round(3)
     Array([0.   , 0.762, 1.   ], dtype=float32)

@@ -42,7 +42,8 @@ def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -
         norm: "backward", "ortho" or "forward".
 
     Returns:
-        A complex array of the shape of a, but for n.
+        A complex array of the shape of a, but for n. complex64 is computed in single precision where it is compiled or
+        large; NumPy computes it in double.
 
     Raises:
         ArgumentError: an unknown norm.
@@ -278,6 +279,8 @@ def irfftn(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = 
 def fft2(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Array:
     """The discrete Fourier transform along two axes: `fftn`, whose arguments and errors it has.
 
+    The result is complex, in the precision of `a`, of its shape or with the lengths `s` along the axes.
+
     >>> jnp.fft.fft2(jnp.ones((2, 2))).real
     Array([[4., 0.],
            [0., 0.]], dtype=float32)
@@ -287,6 +290,8 @@ def fft2(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1),
 
 def ifft2(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Array:
     """The inverse of `fft2`: `ifftn`, whose arguments and errors it has.
+
+    The result is complex, in the precision of `a`, of its shape or with the lengths `s` along the axes.
 
     >>> jnp.fft.ifft2(4 * jnp.eye(2)).real
     Array([[2., 0.],
@@ -298,6 +303,8 @@ def ifft2(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1)
 def rfft2(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Array:
     """The transform of real numbers along two axes: `rfftn`, whose arguments and errors it has.
 
+    The result is complex, in the precision of `a`; the last of the axes has `s[-1] // 2 + 1` elements.
+
     >>> jnp.fft.rfft2(jnp.ones((2, 4))).real
     Array([[8., 0., 0.],
            [0., 0., 0.]], dtype=float32)
@@ -307,6 +314,9 @@ def rfft2(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1)
 
 def irfft2(a: Any, s: Sequence[int] | None = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Array:
     """The inverse of `rfft2`: `irfftn`, whose arguments and errors it has.
+
+    The result is real, in the precision of `a`; the last of the axes has `s[-1]` elements, by default `2 * (m - 1)` of
+    m.
 
     >>> jnp.fft.irfft2(jnp.fft.rfft2(jnp.eye(2)))
     Array([[1., 0.],
@@ -328,7 +338,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
         device: where the result is; by default on the default device.
 
     Returns:
-        A vector of n elements: 0, 1, …, -2, -1, divided by n * d.
+        A vector of shape (n,): 0, 1, …, -2, -1, divided by n * d.
 
     Raises:
         ArgumentError: n is less than 1.
@@ -350,7 +360,7 @@ def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> 
         device: where the result is; by default on the default device.
 
     Returns:
-        A vector of n // 2 + 1 elements: 0, 1, …, divided by n * d.
+        A vector of shape (n // 2 + 1,): 0, 1, …, divided by n * d.
 
     Raises:
         ArgumentError: n is less than 1.

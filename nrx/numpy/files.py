@@ -40,6 +40,8 @@ def savez(file: Any, *args: Any, **kwds: Any) -> None:
         args: arrays, which are named arr_0, arr_1, …
         kwds: arrays by name.
 
+    Shapes and dtypes are kept, as `save` keeps them.
+
     >>> import io
     >>> file = io.BytesIO()
     >>> jnp.savez(file, x=jnp.arange(3))
@@ -60,7 +62,7 @@ def load(file: Any, mmap_mode: None = None, allow_pickle: bool = False) -> Any:
         allow_pickle: without effect: pickled objects are refused.
 
     Returns:
-        An array, or a dict of arrays by name.
+        An array in the dtype in which it was saved, or a dict of such arrays by name.
 
     Raises:
         OSError, ValueError: NumPy's, for files that are not there or not of its formats.
@@ -90,7 +92,7 @@ def fromfile(file: Any, dtype: Any = float, count: int = -1, sep: str = "", offs
         offset: the bytes to skip.
 
     Returns:
-        A vector.
+        An array of one axis, of that dtype.
 
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "numbers"
@@ -111,7 +113,7 @@ def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) ->
         sep: what separates them.
 
     Returns:
-        A vector.
+        An array of one axis, of that dtype.
 
     >>> jnp.fromstring("1 2 3", int, sep=" ")
     Array([1, 2, 3], dtype=int32)
@@ -128,7 +130,7 @@ def fromiter(iter: Iterable, dtype: Any, count: int = -1) -> Array:
         count: how many to take; -1 means all.
 
     Returns:
-        A vector.
+        An array of one axis, of that dtype.
 
     >>> jnp.fromiter((k * k for k in range(4)), int)
     Array([0, 1, 4, 9], dtype=int32)
@@ -148,7 +150,7 @@ def array_repr(
         suppress_small: whether small numbers are printed as 0.
 
     Returns:
-        A string.
+        A string, with the dtype.
 
     >>> jnp.array_repr(jnp.ones(2))
     'Array([1., 1.], dtype=float32)'
@@ -168,7 +170,7 @@ def array_str(
         suppress_small: whether small numbers are printed as 0.
 
     Returns:
-        A string.
+        A string, without the dtype.
 
     >>> jnp.array_str(jnp.array([1.0, 2.5]))
     '[1.  2.5]'

@@ -138,7 +138,7 @@ def ix_(*args: Any) -> tuple[Array, ...]:
         args: vectors of integers, or of booleans (the positions of the true ones).
 
     Returns:
-        A tuple of arrays that broadcast together, one a vector.
+        A tuple of arrays that broadcast together, one a vector: of shape (1, …, n, …, 1).
 
     Raises:
         ShapeError: an argument is not a vector.

@@ -205,7 +205,7 @@ def histogram2d(
         density: whether to divide, so that the integral is 1.
 
     Returns:
-        The counts, a matrix, and the edges of both axes.
+        The counts, a matrix, and the edges of both axes. All are floats.
 
     Raises:
         ShapeError: the coordinates are not vectors of one length.
@@ -235,7 +235,7 @@ def histogramdd(
         density: whether to divide, so that the integral is 1.
 
     Returns:
-        The counts, an array of D axes, and a list of D vectors of edges.
+        The counts, an array of D axes, and a list of D vectors of edges. All are floats.
 
     Raises:
         ShapeError: the sample is not a matrix.

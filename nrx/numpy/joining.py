@@ -150,7 +150,7 @@ def column_stack(tup: Any) -> Array:
         tup: a sequence of vectors and matrices.
 
     Returns:
-        A matrix.
+        A matrix of the dtype in which they meet, with a row for each of their rows.
 
     >>> jnp.column_stack([jnp.arange(3), jnp.arange(3)])
     Array([[0, 0],
@@ -170,7 +170,7 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Array:
         axis: an axis; None flattens both.
 
     Returns:
-        An array.
+        An array of the dtype in which both meet.
 
     >>> jnp.append(jnp.arange(3), 7)
     Array([0, 1, 2, 7], dtype=int32)
@@ -190,7 +190,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
         axis: an axis.
 
     Returns:
-        A list of arrays.
+        A list of arrays of the dtype of ary; they differ in their length along the axis only.
 
     Raises:
         ShapeError: the axis has no such number of equal parts.
@@ -219,7 +219,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array
         axis: an axis.
 
     Returns:
-        A list of arrays.
+        A list of arrays of the dtype of ary; they differ in their length along the axis only.
 
     Raises:
         ArgumentError: the number of parts is not positive.
@@ -259,7 +259,7 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
         indices_or_sections: the number of parts, or the positions to cut at.
 
     Returns:
-        A list of arrays.
+        A list of arrays of the dtype of ary.
 
     >>> [x.shape for x in jnp.vsplit(jnp.ones((4, 2)), 2)]
     [(2, 2), (2, 2)]
@@ -275,7 +275,7 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
         indices_or_sections: the number of parts, or the positions to cut at.
 
     Returns:
-        A list of arrays.
+        A list of arrays of the dtype of ary.
 
     >>> [x.shape for x in jnp.hsplit(jnp.ones((4, 2)), 2)]
     [(4, 1), (4, 1)]
@@ -291,7 +291,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Array]:
         indices_or_sections: the number of parts, or the positions to cut at.
 
     Returns:
-        A list of arrays.
+        A list of arrays of the dtype of ary.
 
     >>> [x.shape for x in jnp.dsplit(jnp.ones((1, 2, 4)), 2)]
     [(1, 2, 2), (1, 2, 2)]
@@ -307,7 +307,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Array, ...]:
         axis: an axis.
 
     Returns:
-        A tuple of arrays, of one axis less.
+        A tuple of arrays, of one axis less and of the dtype of x.
 
     Raises:
         ShapeError: x has no axes.
@@ -336,7 +336,7 @@ def tile(A: Any, reps: Any) -> Array:
         reps: how often, an int or a tuple of ints.
 
     Returns:
-        An array.
+        An array of the dtype of A, of shape `reps[i] * A.shape[i]`, missing ones of either taken as 1.
 
     Raises:
         ArgumentError: a negative number of repetitions.
@@ -370,7 +370,7 @@ def repeat(
             `repeats` is traced.
 
     Returns:
-        An array.
+        An array of the dtype of a, as long along the axis as the repeats are together.
 
     Raises:
         ArgumentTypeError: `repeats` is traced, and the length is not given.

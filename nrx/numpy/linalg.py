@@ -66,7 +66,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         keepdims: whether these axes stay, with length 1.
 
     Returns:
-        A real array without these axes.
+        A real array without these axes, in the precision of x.
 
     Raises:
         ArgumentError: an order that there is not.
@@ -98,7 +98,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
         ord: the order, a number, inf or -inf.
 
     Returns:
-        A real array without these axes.
+        A real array without these axes, in the precision of x.
 
     Raises:
         ArgumentError: the order is that of a norm of matrices.
@@ -133,7 +133,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Array
         ord: "fro"; 1, -1, inf or -inf: of sums of moduli; 2, -2 or "nuc": of singular values.
 
     Returns:
-        A real array without the last two axes.
+        A real array without the last two axes, in the precision of x.
 
     Raises:
         ArgumentError: an order that there is not.
@@ -171,7 +171,7 @@ def matrix_power(a: Any, n: int) -> Array:
         n: an int.
 
     Returns:
-        An array of the shape of a.
+        An array of the shape of a, and of its dtype (for negative n, integers as the default float).
 
     Raises:
         ShapeError: the matrices are not square.
@@ -203,7 +203,7 @@ def cond(x: Any, p: Any = None) -> Array:
         p: the order of the norm, as of `norm`; None means 2.
 
     Returns:
-        A real array of shape (...).
+        A real array of shape (...), in the precision of x.
 
     Raises:
         ShapeError: empty matrices.
@@ -228,7 +228,7 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Array:
         offset: which diagonal: above (positive) or below the main one.
 
     Returns:
-        An array without the last axis but one.
+        An array without the last axis but one, of the dtype of x.
 
     >>> jnp.linalg.diagonal(jnp.array([[1, 2], [3, 4]]))
     Array([1, 4], dtype=int32)
@@ -262,7 +262,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
         axis: the axis of the vectors.
 
     Returns:
-        An array of their common shape.
+        An array of their common shape and dtype.
 
     >>> jnp.linalg.cross(jnp.array([1, 0, 0]), jnp.array([0, 1, 0]))
     Array([0, 0, 1], dtype=int32)

@@ -34,7 +34,7 @@ def solve(a: Any, b: Any) -> Array:
         b: a vector of shape (n,), or an array of shape (..., n, k); the axes before broadcast.
 
     Returns:
-        An array of the shape of b, broadcast.
+        An array of the shape of b, broadcast, in the dtype in which both meet, integers as the default float.
 
     Raises:
         ShapeError: the matrices are not square, or b does not go with them.
@@ -67,7 +67,7 @@ def inv(a: Any) -> Array:
         a: an array of shape (..., n, n).
 
     Returns:
-        An array of the shape of a.
+        An array of the shape and dtype of a, integers as the default float.
 
     Raises:
         ShapeError: the matrices are not square.
@@ -88,7 +88,8 @@ def det(a: Any) -> Array:
         a: an array of shape (..., n, n).
 
     Returns:
-        An array of shape (...). The first derivatives are right for singular matrices too.
+        An array of shape (...), of the dtype of a, integers as the default float. The first derivatives are right for
+        singular matrices too.
 
     >>> jnp.linalg.det(jnp.array([[1.0, 2.0], [3.0, 5.0]]))
     Array(-1., dtype=float32)
@@ -129,7 +130,8 @@ def lstsq(
         numpy_resid: whether the residuals are empty, as NumPy's, unless a has full rank and m > n.
 
     Returns:
-        x; the sums of squares of a @ x - b, one a column; the rank of a; its singular values.
+        x; the sums of squares of a @ x - b, one a column; the rank of a; its singular values. Floats all but the rank,
+        an integer.
 
     Raises:
         ShapeError: a is no matrix, or b does not go with it.
@@ -193,7 +195,7 @@ def tensorsolve(a: Any, b: Any, axes: Sequence[int] | None = None) -> Array:
         axes: axes of a that are moved to the end first.
 
     Returns:
-        An array of the shape of the other axes of a.
+        An array of the shape of the other axes of a, in the dtype in which both meet, integers as the default float.
 
     Raises:
         ShapeError: a is not square in this sense.
@@ -220,7 +222,7 @@ def tensorinv(a: Any, ind: int = 2) -> Array:
         ind: how many axes, at least 1.
 
     Returns:
-        An array with both groups of axes exchanged.
+        An array with both groups of axes exchanged, of the dtype of a, integers as the default float.
 
     Raises:
         ArgumentError: ind is not positive.
@@ -247,7 +249,7 @@ def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Array:
         precision: as of matmul.
 
     Returns:
-        The product.
+        The product, in the dtype in which they meet.
 
     Raises:
         ArgumentError: fewer than two arrays.

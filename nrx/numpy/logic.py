@@ -489,7 +489,7 @@ def iscomplexobj(x: Any) -> bool:
         x: an array.
 
     Returns:
-        A bool.
+        A bool, whatever the shape.
 
     >>> jnp.iscomplexobj(jnp.array([1 + 0j]))
     True
@@ -504,7 +504,7 @@ def isrealobj(x: Any) -> bool:
         x: an array.
 
     Returns:
-        A bool.
+        A bool, whatever the shape.
 
     >>> jnp.isrealobj(jnp.array([1 + 0j]))
     False

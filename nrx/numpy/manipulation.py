@@ -24,7 +24,7 @@ def shape(a: Any) -> tuple[int, ...]:
         a: an array or number.
 
     Returns:
-        A tuple of ints.
+        A tuple of ints, whatever the dtype of a.
 
     >>> jnp.shape(jnp.ones((2, 3)))
     (2, 3)
@@ -39,7 +39,7 @@ def ndim(a: Any) -> int:
         a: an array or number.
 
     Returns:
-        An int.
+        An int, whatever the dtype of a.
 
     >>> jnp.ndim(jnp.ones((2, 3)))
     2
@@ -55,7 +55,7 @@ def size(a: Any, axis: int | None = None) -> int:
         axis: an axis, or None for all.
 
     Returns:
-        An int.
+        An int, whatever the dtype of a.
 
     >>> jnp.size(jnp.ones((2, 3))), jnp.size(jnp.ones((2, 3)), 1)
     (6, 3)
@@ -103,7 +103,7 @@ def reshape(
         copy: without effect.
 
     Returns:
-        An array of that shape.
+        An array of that shape, of the dtype of a.
 
     Raises:
         ShapeError: the numbers of elements differ.
@@ -152,7 +152,7 @@ def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Array:
         order: as for reshape.
 
     Returns:
-        An array of one axis.
+        An array of shape `(a.size,)`, of the dtype of a.
 
     >>> jnp.ravel(jnp.array([[1, 2], [3, 4]]))
     Array([1, 2, 3, 4], dtype=int32)
@@ -169,7 +169,7 @@ def expand_dims(a: Any, axis: Any) -> Array:
         axis: an int or a tuple of ints, counted in the result.
 
     Returns:
-        An array of the same elements.
+        An array of the same elements and dtype.
 
     >>> jnp.expand_dims(jnp.ones((2, 3)), (0, -1)).shape
     (1, 2, 3, 1)
@@ -186,7 +186,7 @@ def squeeze(a: Any, axis: Any = None) -> Array:
         axis: an axis or a tuple of axes; None means all of length 1.
 
     Returns:
-        An array of the same elements.
+        An array of the same elements and dtype.
 
     Raises:
         ShapeError: an axis named has another length.
@@ -207,7 +207,7 @@ def atleast_1d(*arys: Any) -> Any:
         arys: arrays or numbers.
 
     Returns:
-        An array, or for several a list of them.
+        An array of the dtype of its argument, or for several a list of them.
 
     >>> jnp.atleast_1d(3.0)
     Array([3.], dtype=float32, weak_type=True)
@@ -222,7 +222,7 @@ def atleast_2d(*arys: Any) -> Any:
         arys: arrays or numbers.
 
     Returns:
-        An array, or for several a list of them.
+        An array of the dtype of its argument, or for several a list of them.
 
     >>> jnp.atleast_2d(jnp.arange(3))
     Array([[0, 1, 2]], dtype=int32)
@@ -237,7 +237,7 @@ def atleast_3d(*arys: Any) -> Any:
         arys: arrays or numbers.
 
     Returns:
-        An array, or for several a list of them.
+        An array of the dtype of its argument, or for several a list of them.
 
     >>> jnp.atleast_3d(jnp.ones((2, 3))).shape
     (2, 3, 1)
@@ -266,7 +266,7 @@ def transpose(a: Any, axes: Any = None) -> Array:
         axes: a permutation of the axes; None reverses them.
 
     Returns:
-        An array.
+        An array of the same dtype, its lengths permuted likewise.
 
     >>> jnp.transpose(jnp.ones((2, 3, 4)), (1, 2, 0)).shape
     (3, 4, 2)
@@ -288,7 +288,7 @@ def permute_dims(a: Any, /, axes: Any) -> Array:
         axes: a permutation of the axes.
 
     Returns:
-        An array.
+        An array of the same dtype, its lengths permuted likewise.
 
     >>> jnp.permute_dims(jnp.ones((2, 3, 4)), (1, 2, 0)).shape
     (3, 4, 2)
@@ -303,7 +303,7 @@ def matrix_transpose(x: Any, /) -> Array:
         x: an array of at least 2 axes.
 
     Returns:
-        An array.
+        An array of shape `(*x.shape[:-2], x.shape[-1], x.shape[-2])`, of the dtype of x.
 
     Raises:
         ShapeError: x has less than 2 axes.
@@ -326,7 +326,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Array:
         axis2: an axis.
 
     Returns:
-        An array.
+        An array of the same dtype, the lengths of the two axes exchanged.
 
     >>> jnp.swapaxes(jnp.ones((2, 3, 4)), 0, -1).shape
     (4, 3, 2)
@@ -347,7 +347,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Array:
         destination: their places in the result.
 
     Returns:
-        An array.
+        An array of the same dtype, its lengths permuted likewise.
 
     Raises:
         AxisError: not as many destinations as sources, or axes that the array does not have.
@@ -374,7 +374,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Array:
         start: the axis before which it will stand.
 
     Returns:
-        An array.
+        An array of the same dtype, its lengths permuted likewise.
 
     >>> jnp.rollaxis(jnp.ones((2, 3, 4)), 2).shape
     (4, 2, 3)
@@ -396,7 +396,7 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Array:
         shape: an int or a tuple of ints.
 
     Returns:
-        An array of that shape.
+        An array of that shape, of the dtype of `array`.
 
     Raises:
         ShapeError: the array does not broadcast to it.
@@ -427,7 +427,7 @@ def broadcast_arrays(*args: Any) -> list[Array]:
         args: arrays.
 
     Returns:
-        A list of arrays of one shape.
+        A list of arrays of one shape, each in its own dtype.
 
     Raises:
         ShapeError: they do not broadcast.
@@ -445,7 +445,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
         shapes: shapes, tuples of ints.
 
     Returns:
-        A shape.
+        A shape, a tuple of ints.
 
     Raises:
         ShapeError: they do not broadcast.
@@ -467,7 +467,7 @@ def flip(m: Any, axis: Any = None) -> Array:
         axis: an axis or a tuple of axes; None means all.
 
     Returns:
-        An array of the same shape.
+        An array of the same shape and dtype.
 
     >>> jnp.flip(jnp.array([[1, 2], [3, 4]]), 1)
     Array([[2, 1],
@@ -484,7 +484,7 @@ def fliplr(m: Any) -> Array:
         m: an array of at least 2 axes.
 
     Returns:
-        An array of the same shape.
+        An array of the same shape and dtype.
 
     >>> jnp.fliplr(jnp.array([[1, 2], [3, 4]]))
     Array([[2, 1],
@@ -500,7 +500,7 @@ def flipud(m: Any) -> Array:
         m: an array.
 
     Returns:
-        An array of the same shape.
+        An array of the same shape and dtype.
 
     >>> jnp.flipud(jnp.array([[1, 2], [3, 4]]))
     Array([[3, 4],
@@ -518,7 +518,7 @@ def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Array:
         axes: the plane, two axes.
 
     Returns:
-        An array.
+        An array of the same dtype; if k is odd, the lengths of the two axes are exchanged.
 
     Raises:
         ArgumentError: not two axes.
@@ -548,7 +548,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Array:
         axis: an axis or a tuple of axes; None means the flat array.
 
     Returns:
-        An array of the same shape.
+        An array of the same shape and dtype.
 
     Raises:
         ArgumentError: not one shift for each axis.

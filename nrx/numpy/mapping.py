@@ -26,7 +26,7 @@ def apply_along_axis(func1d: Callable, axis: int, arr: Any, *args: Any, **kwargs
         kwargs: passed on.
 
     Returns:
-        An array with the axes of the results in place of the axis.
+        An array with the axes of the results in place of the axis, of their dtype.
 
     >>> jnp.apply_along_axis(jnp.sum, 0, jnp.array([[1, 2], [3, 4]]))
     Array([4, 6], dtype=int32)
@@ -54,7 +54,7 @@ def apply_over_axes(func: Callable, a: Any, axes: Any) -> Array:
         axes: an axis or a tuple of axes.
 
     Returns:
-        An array of as many axes as a.
+        An array of as many axes as a, of the dtype that the function returns.
 
     Raises:
         ShapeError: the function returns another number of axes.
@@ -125,7 +125,9 @@ def vectorize(
         signature: the axes that the function itself works on, as in "(n,m),(m)->(n)"; by default none.
 
     Returns:
-        A function of arrays.
+        A function of arrays: its results have the shape in which the arguments broadcast, and the dtype that `pyfunc`
+        gives. NumPy's calls the function for each element, and has `otypes`, `doc` and `cache`, which are not needed
+        here.
 
     Raises:
         ArgumentError: the signature cannot be read, or does not fit the call.

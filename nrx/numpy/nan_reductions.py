@@ -98,7 +98,7 @@ def nanmax(
         where: a condition that broadcasts with a; only elements where it holds count.
 
     Returns:
-        An array without the reduced axes; NaN where all elements are, and there is no `initial`.
+        An array without the reduced axes, of the dtype of a; NaN where all elements are, and there is no `initial`.
 
     >>> jnp.nanmax(jnp.array([1.0, jnp.nan, 2.0]))
     Array(2., dtype=float32)
@@ -120,7 +120,7 @@ def nanmin(
         where: a condition that broadcasts with a; only elements where it holds count.
 
     Returns:
-        An array without the reduced axes; NaN where all elements are, and there is no `initial`.
+        An array without the reduced axes, of the dtype of a; NaN where all elements are, and there is no `initial`.
 
     >>> jnp.nanmin(jnp.array([1.0, jnp.nan, 2.0]))
     Array(1., dtype=float32)
@@ -322,7 +322,8 @@ def nanmedian(
         keepdims: whether the reduced axes stay, with length 1.
 
     Returns:
-        An array without the reduced axes; NaN where all elements are.
+        An array without the reduced axes, of the dtype of a, integers as the default float; NaN where all elements
+        are.
 
     Raises:
         ShapeError: an axis is empty.
@@ -350,7 +351,8 @@ def nanpercentile(
         weights: as for quantile.
 
     Returns:
-        An array of the axes of q, then those of a that were not reduced.
+        An array of the axes of q, then those of a that were not reduced, of the dtype of a, integers as the default
+        float.
 
     Raises:
         ShapeError: an axis is empty.
@@ -379,7 +381,8 @@ def nanquantile(
         weights: as for quantile.
 
     Returns:
-        An array of the axes of q, then those of a that were not reduced; NaN where all elements are.
+        An array of the axes of q, then those of a that were not reduced, of the dtype of a, integers as the default
+        float; NaN where all elements are.
 
     Raises:
         ShapeError: an axis is empty.

@@ -284,7 +284,7 @@ def real(val: Any, /) -> Array:
         val: an array.
 
     Returns:
-        A real array of the shape of val; val itself if it is real.
+        A real array of the shape of val, in its precision; val itself, in its dtype, if it is real.
 
     >>> jnp.real(jnp.array([1 + 2j, 3 - 4j]))
     Array([1., 3.], dtype=float32)
@@ -300,7 +300,7 @@ def imag(val: Any, /) -> Array:
         val: an array.
 
     Returns:
-        A real array of the shape of val; zeros if it is real.
+        A real array of the shape of val, in its precision; zeros of its dtype if it is real.
 
     >>> jnp.imag(jnp.array([1 + 2j, 3 - 4j]))
     Array([ 2., -4.], dtype=float32)

@@ -38,7 +38,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Array:
         unroll: without effect.
 
     Returns:
-        An array of the shape of x.
+        An array of the shape of x (with the other axes of p before), in the dtype in which both meet.
 
     Raises:
         ShapeError: p is a scalar.
@@ -63,7 +63,7 @@ def polyadd(a1: Any, a2: Any) -> Array:
         a2: a vector of coefficients.
 
     Returns:
-        A vector as long as the longer one.
+        An array of one axis as long as the longer one, of the dtype in which both meet.
 
     >>> jnp.polyadd(jnp.array([1, 2]), jnp.array([3, 0, 0]))
     Array([3, 1, 2], dtype=int32)
@@ -81,7 +81,7 @@ def polysub(a1: Any, a2: Any) -> Array:
         a2: a vector of coefficients.
 
     Returns:
-        A vector as long as the longer one.
+        An array of one axis as long as the longer one, of the dtype in which both meet.
 
     >>> jnp.polysub(jnp.array([1, 2]), jnp.array([3, 0, 0]))
     Array([-3,  1,  2], dtype=int32)
@@ -104,7 +104,7 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Array:
         trim_leading_zeros: whether zeros are cut off the front first, as NumPy does; not for traced coefficients.
 
     Returns:
-        A vector of `len(a1) + len(a2) - 1` coefficients.
+        A vector of `len(a1) + len(a2) - 1` coefficients, of the dtype in which both meet.
 
     >>> jnp.polymul(jnp.array([1, 2]), jnp.array([1, -2]))
     Array([ 1,  0, -4], dtype=int32)
@@ -157,7 +157,7 @@ def polyder(p: Any, m: int = 1) -> Array:
         m: the order of the derivative.
 
     Returns:
-        A vector, m shorter.
+        An array of one axis, m shorter, of the dtype of p.
 
     Raises:
         ArgumentError: m is negative.
@@ -236,7 +236,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Array:
         strip_zeros: whether zeros at the ends are cut off first; the coefficients must then be known, not traced.
 
     Returns:
-        A complex vector.
+        A complex vector, as many as the degree: an array of one axis.
 
     Raises:
         ArgumentTypeError: the coefficients are traced, and zeros are to be stripped.
@@ -303,7 +303,8 @@ def polyfit(
         cov: whether to return (coefficients, their covariance); "unscaled" leaves the variance of the points out.
 
     Returns:
-        `deg + 1` coefficients, the highest power first (columns, for a matrix), or a tuple.
+        `deg + 1` coefficients, the highest power first (columns, for a matrix), in the dtype in which x and y meet,
+        integers as the default float; or a tuple.
 
     Raises:
         ArgumentError: a negative degree.

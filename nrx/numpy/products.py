@@ -129,7 +129,7 @@ def matvec(x1: Any, x2: Any, /) -> Array:
         x2: an array of at least 1 axis.
 
     Returns:
-        An array.
+        An array of shape (..., m) for matrices (..., m, n), in the dtype in which both meet.
 
     >>> jnp.matvec(jnp.array([[1, 2], [3, 4]]), jnp.array([1, 10]))
     Array([21, 43], dtype=int32)
@@ -146,7 +146,7 @@ def vecmat(x1: Any, x2: Any, /) -> Array:
         x2: an array of at least 2 axes.
 
     Returns:
-        An array.
+        An array of shape (..., n) for matrices (..., m, n), in the dtype in which both meet.
 
     >>> jnp.vecmat(jnp.array([1, 10]), jnp.array([[1, 2], [3, 4]]))
     Array([31, 42], dtype=int32)
@@ -187,7 +187,7 @@ def outer(a: Any, b: Any, out: None = None) -> Array:
         out: must be None.
 
     Returns:
-        A matrix.
+        A matrix of shape `(a.size, b.size)`, in the dtype in which both meet.
 
     >>> jnp.outer(jnp.array([1, 2]), jnp.array([10, 20]))
     Array([[10, 20],
@@ -302,7 +302,7 @@ def kron(a: Any, b: Any) -> Array:
         b: an array.
 
     Returns:
-        An array whose axes have the products of their lengths.
+        An array in the dtype in which both meet, whose axes have the products of their lengths.
 
     >>> jnp.kron(jnp.array([1, 10]), jnp.array([1, 2, 3]))
     Array([ 1,  2,  3, 10, 20, 30], dtype=int32)
@@ -348,7 +348,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
         axis: all three at once.
 
     Returns:
-        An array; of vectors of 2 numbers only the third component, without the axis.
+        An array in the dtype in which both meet; of vectors of 2 numbers only the third component, without the axis.
 
     Raises:
         ShapeError: vectors of other lengths.

@@ -193,7 +193,7 @@ def max(
         where: a condition that broadcasts with a; only elements where it holds count.
 
     Returns:
-        An array without the reduced axes. Equal largest elements share the gradient.
+        An array without the reduced axes, of the dtype of a. Equal largest elements share the gradient.
 
     Raises:
         ShapeError: an axis is empty, and there is no initial.
@@ -219,7 +219,7 @@ def min(
         where: a condition that broadcasts with a; only elements where it holds count.
 
     Returns:
-        An array without the reduced axes. Equal smallest elements share the gradient.
+        An array without the reduced axes, of the dtype of a. Equal smallest elements share the gradient.
 
     Raises:
         ShapeError: an axis is empty, and there is no initial.
@@ -266,7 +266,7 @@ def ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> A
         keepdims: whether the reduced axes stay, with length 1.
 
     Returns:
-        An array without the reduced axes.
+        An array without the reduced axes, of the dtype of a.
 
     >>> jnp.ptp(jnp.array([3, -1, 5]))
     Array(6, dtype=int32)

@@ -207,7 +207,7 @@ def isdtype(dtype: Any, kind: Any) -> bool:
             "numeric", or a tuple of them.
 
     Returns:
-        A bool.
+        A bool, a Python one.
 
     >>> import nrx.numpy as jnp
     >>> jnp.isdtype(jnp.float32, ("integral", "real floating"))

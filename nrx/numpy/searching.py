@@ -36,7 +36,7 @@ def sort(
         descending: whether the largest comes first.
 
     Returns:
-        An array.
+        An array of the shape and dtype of a (flat if axis is None).
 
     >>> jnp.sort(jnp.array([3, 1, 2]))
     Array([1, 2, 3], dtype=int32)
@@ -98,7 +98,7 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
         fill_value: what it is filled with, a number or one an axis; by default 0.
 
     Returns:
-        A tuple of arrays of the default integer.
+        A tuple of arrays of shape (n,), of the default integer (NumPy: int64).
 
     Raises:
         ArgumentTypeError: `a` is traced, and there is no size.
@@ -154,7 +154,7 @@ def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> A
         fill_value: as for nonzero.
 
     Returns:
-        A vector of the default integer.
+        A vector, of shape (size,) if that is given, of the default integer.
 
     >>> jnp.flatnonzero(jnp.array([[0, 5], [6, 0]]))
     Array([1, 2], dtype=int32)

@@ -50,7 +50,8 @@ def unique(
         sorted: without effect: they are sorted.
 
     Returns:
-        An array, or a tuple of arrays.
+        An array of the dtype of ar, a vector unless there is an axis; or a tuple of it and what else was asked for:
+        vectors of integers, the inverse in the shape of ar.
 
     Raises:
         ArgumentTypeError: the array is traced, and there is no size.
@@ -171,7 +172,8 @@ def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) ->
         fill_value: as for unique.
 
     Returns:
-        A named tuple: values, indices, inverse_indices, counts.
+        A named tuple: values, indices, inverse_indices, counts. The values have the dtype of x, the inverse its shape;
+        what counts is integers.
 
     Raises:
         ArgumentTypeError: the array is traced, and there is no size.
@@ -191,7 +193,7 @@ def unique_counts(x: Any, /, *, size: int | None = None, fill_value: Any = None)
         fill_value: as for unique.
 
     Returns:
-        A named tuple: values, counts.
+        A named tuple: values, counts; vectors, of the dtype of x and of integers.
 
     Raises:
         ArgumentTypeError: the array is traced, and there is no size.
@@ -211,7 +213,7 @@ def unique_inverse(x: Any, /, *, size: int | None = None, fill_value: Any = None
         fill_value: as for unique.
 
     Returns:
-        A named tuple: values, inverse_indices.
+        A named tuple: values, inverse_indices; a vector of the dtype of x, and integers in the shape of x.
 
     Raises:
         ArgumentTypeError: the array is traced, and there is no size.
@@ -231,7 +233,7 @@ def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None)
         fill_value: as for unique.
 
     Returns:
-        A vector.
+        A vector of the dtype of x.
 
     Raises:
         ArgumentTypeError: the array is traced, and there is no size.
@@ -278,7 +280,7 @@ def union1d(ar1: Any, ar2: Any, *, size: int | None = None, fill_value: Any = No
         fill_value: as for unique.
 
     Returns:
-        A vector.
+        A vector of the dtype in which both meet.
 
     Raises:
         ArgumentTypeError: an array is traced, and there is no size.
@@ -305,7 +307,7 @@ def intersect1d(
         fill_value: as for unique.
 
     Returns:
-        A vector, or a tuple of three.
+        A vector of the dtype in which both meet, or a tuple of three: it and two vectors of integers.
 
     Raises:
         ArgumentTypeError: an array is traced, and there is no size.
@@ -339,7 +341,7 @@ def setdiff1d(
         fill_value: as for unique.
 
     Returns:
-        A vector.
+        A vector of the dtype in which both meet.
 
     Raises:
         ArgumentTypeError: an array is traced, and there is no size.
@@ -367,7 +369,7 @@ def setxor1d(
         fill_value: as for unique.
 
     Returns:
-        A vector.
+        A vector of the dtype in which both meet.
 
     Raises:
         ArgumentTypeError: an array is traced, and there is no size.

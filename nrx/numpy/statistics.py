@@ -81,7 +81,8 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         keepdims: whether the reduced axes stay, with length 1.
 
     Returns:
-        An array without the reduced axes, or a pair of them.
+        An array without the reduced axes, in the dtype in which a and the weights meet, integers as the default float;
+        or a pair of them.
 
     Raises:
         ShapeError: the weights do not fit.
@@ -212,7 +213,7 @@ def median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = F
         keepdims: whether the reduced axes stay, with length 1.
 
     Returns:
-        An array without the reduced axes.
+        An array without the reduced axes, of the dtype of a, integers as the default float.
 
     Raises:
         ShapeError: an axis is empty.
@@ -240,7 +241,8 @@ def percentile(
         weights: as for quantile.
 
     Returns:
-        An array of the axes of q, then those of a that were not reduced.
+        An array of the axes of q, then those of a that were not reduced, of the dtype of a, integers as the default
+        float.
 
     >>> jnp.percentile(jnp.array([0.0, 10.0, 20.0]), 25)
     Array(5., dtype=float32)
@@ -270,7 +272,8 @@ def quantile(
             Where one is negative or not finite, or all are zero, the result is NaN (NumPy raises).
 
     Returns:
-        An array of the axes of q, then those of a that were not reduced.
+        An array of the axes of q, then those of a that were not reduced, of the dtype of a, integers as the default
+        float.
 
     Raises:
         ShapeError: an axis is empty, or the weights do not fit.

@@ -26,7 +26,7 @@ def bartlett(M: int) -> Array:
         M: the number of points, an int.
 
     Returns:
-        A vector of the default float.
+        A vector of shape (M,), of the default float.
 
     Raises:
         ArgumentError: M is negative.
@@ -44,7 +44,7 @@ def blackman(M: int) -> Array:
         M: the number of points, an int.
 
     Returns:
-        A vector of the default float.
+        A vector of shape (M,), of the default float.
 
     Raises:
         ArgumentError: M is negative.
@@ -62,7 +62,7 @@ def hamming(M: int) -> Array:
         M: the number of points, an int.
 
     Returns:
-        A vector of the default float.
+        A vector of shape (M,), of the default float.
 
     Raises:
         ArgumentError: M is negative.
@@ -80,7 +80,7 @@ def hanning(M: int) -> Array:
         M: the number of points, an int.
 
     Returns:
-        A vector of the default float.
+        A vector of shape (M,), of the default float.
 
     Raises:
         ArgumentError: M is negative.

@@ -26,6 +26,8 @@ from nrx.ops.structural import full_like, instantiate, linear_jvp, zeros_like
 def neg(x: Any) -> Array:
     """-x, elementwise.
 
+    Of numbers, whose shape and dtype the result has; integers wrap.
+
     >>> import nrx
     >>> nrx.lax.neg(nrx.numpy.array([1.0, -2.0]))
     Array([-1.,  2.], dtype=float32)
@@ -35,6 +37,8 @@ def neg(x: Any) -> Array:
 
 def add(x: Any, y: Any) -> Array:
     """x + y, elementwise.
+
+    Of numbers of one shape and dtype, which the result has; integers wrap.
 
     >>> import nrx
     >>> nrx.lax.add(nrx.numpy.array([1, 2]), 10)
@@ -46,6 +50,8 @@ def add(x: Any, y: Any) -> Array:
 def sub(x: Any, y: Any) -> Array:
     """x - y, elementwise.
 
+    Of numbers of one shape and dtype, which the result has; integers wrap.
+
     >>> import nrx
     >>> nrx.lax.sub(nrx.numpy.array([1, 2]), 10)
     Array([-9, -8], dtype=int32)
@@ -55,6 +61,8 @@ def sub(x: Any, y: Any) -> Array:
 
 def mul(x: Any, y: Any) -> Array:
     """x * y, elementwise.
+
+    Of numbers of one shape and dtype, which the result has; integers wrap.
 
     >>> import nrx
     >>> nrx.lax.mul(nrx.numpy.array([1, 2]), 10)
@@ -76,6 +84,8 @@ def div(x: Any, y: Any) -> Array:
 def rem(x: Any, y: Any) -> Array:
     """The remainder of x / y with the sign of x (C's fmod), elementwise.
 
+    Of real numbers of one shape and dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.rem(nrx.numpy.array([7, -7]), 4)
     Array([ 3, -3], dtype=int32)
@@ -86,6 +96,8 @@ def rem(x: Any, y: Any) -> Array:
 def max(x: Any, y: Any) -> Array:
     """The larger of x and y, elementwise; NaN if either is. Complex numbers compare lexicographically.
 
+    Of arrays of one shape and dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.max(nrx.numpy.array([1.0, 5.0]), 3.0)
     Array([3., 5.], dtype=float32)
@@ -95,6 +107,8 @@ def max(x: Any, y: Any) -> Array:
 
 def min(x: Any, y: Any) -> Array:
     """The smaller of x and y, elementwise; NaN if either is. Complex numbers compare lexicographically.
+
+    Of arrays of one shape and dtype, which the result has.
 
     >>> import nrx
     >>> nrx.lax.min(nrx.numpy.array([1.0, 5.0]), 3.0)
@@ -126,6 +140,8 @@ def integer_pow(x: Any, y: int) -> Array:
 
 def square(x: Any) -> Array:
     """x * x, elementwise.
+
+    Of numbers, whose shape and dtype the result has; integers wrap.
 
     >>> import nrx
     >>> nrx.lax.square(nrx.numpy.array([3.0, -4.0]))
@@ -203,6 +219,8 @@ def abs(x: Any) -> Array:
 def real(x: Any) -> Array:
     """The real part of a complex array `x`.
 
+    The result is floating, of the same shape and precision.
+
     >>> import nrx
     >>> nrx.lax.real(nrx.numpy.array([1 + 2j]))
     Array([1.], dtype=float32)
@@ -213,6 +231,8 @@ def real(x: Any) -> Array:
 def imag(x: Any) -> Array:
     """The imaginary part of a complex array `x`.
 
+    The result is floating, of the same shape and precision.
+
     >>> import nrx
     >>> nrx.lax.imag(nrx.numpy.array([1 + 2j]))
     Array([2.], dtype=float32)
@@ -222,6 +242,8 @@ def imag(x: Any) -> Array:
 
 def conj(x: Any) -> Array:
     """The complex conjugate of `x`; a real array as complex.
+
+    Of floating or complex numbers; the result is complex, of their shape and precision.
 
     >>> import nrx
     >>> nrx.lax.conj(nrx.numpy.array([1 + 2j]))

@@ -148,6 +148,8 @@ def conv(
 
     `window_strides`, `precision` and `preferred_element_type` are as of `conv_general_dilated`.
 
+    Shape and dtype of the result are those of `conv_general_dilated`.
+
     >>> import nrx
     >>> nrx.lax.conv(nrx.numpy.ones((1, 3, 8, 8)), nrx.numpy.ones((16, 3, 3, 3)), (1, 1), "SAME").shape
     (1, 16, 8, 8)
@@ -170,6 +172,8 @@ def conv_with_general_padding(
     """The convolution of `lhs` (N, C, …) with `rhs` (O, I, …) without groups.
 
     The other arguments are as of `conv_general_dilated`.
+
+    Shape and dtype of the result are those of `conv_general_dilated`.
 
     >>> import nrx
     >>> image, kernel = nrx.numpy.ones((1, 3, 8, 8)), nrx.numpy.ones((16, 3, 3, 3))
@@ -202,6 +206,8 @@ def conv_transpose(
     on for other ranks.
 
     `rhs_dilation`, `dimension_numbers`, `precision` and `preferred_element_type` are as of `conv_general_dilated`.
+
+    Shape and dtype of the result are those of `conv_general_dilated`.
 
     >>> import nrx
     >>> nrx.lax.conv_transpose(nrx.numpy.ones((1, 4, 4, 3)), nrx.numpy.ones((3, 3, 3, 16)), (2, 2), "SAME").shape
@@ -245,6 +251,8 @@ def conv_dimension_numbers(lhs_shape: Shape, rhs_shape: Shape, dimension_numbers
         ShapeError: the shapes have not the same number of axes, at least 2, or the layouts are of another.
         ArgumentTypeError: the layouts are none.
         ArgumentError: a string does not name every axis once.
+
+    Dtypes play no part.
 
     >>> import nrx
     >>> nrx.lax.conv_dimension_numbers((1, 8, 8, 3), (3, 3, 3, 16), ("NHWC", "HWIO", "NHWC"))

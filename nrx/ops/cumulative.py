@@ -57,6 +57,8 @@ def cumprod(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
 def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
     """The largest of the elements of `operand` so far along an axis (from its end if `reverse`); NaN after a NaN.
 
+    Shape and dtype stay.
+
     >>> import nrx
     >>> nrx.lax.cummax(nrx.numpy.array([1, 5, 3]))
     Array([1, 5, 5], dtype=int32)
@@ -67,6 +69,8 @@ def cummax(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
 def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
     """The smallest of the elements of `operand` so far along an axis (from its end if `reverse`); NaN after a NaN.
 
+    Shape and dtype stay.
+
     >>> import nrx
     >>> nrx.lax.cummin(nrx.numpy.array([4, 5, 3]))
     Array([4, 4, 3], dtype=int32)
@@ -76,6 +80,8 @@ def cummin(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
 
 def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Array:
     """log(cumsum(exp(operand))) along an axis (from its end if `reverse`), without overflow.
+
+    Shape and dtype stay.
 
     >>> import nrx
     >>> nrx.lax.cumlogsumexp(nrx.numpy.array([0.0, 0.0, 1000.0])).round(3)

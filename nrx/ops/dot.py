@@ -112,6 +112,8 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Array:
     Raises:
         ShapeError: the operands have not the same number of axes, at least 2.
 
+    The result has shape (…, m, n) and the dtype of both.
+
     >>> import nrx
     >>> nrx.lax.batch_matmul(nrx.numpy.ones((5, 2, 3)), nrx.numpy.ones((5, 3, 4))).shape
     (5, 2, 4)

@@ -72,6 +72,8 @@ def dynamic_update_slice(
 
     The other arguments are as of `dynamic_slice`.
 
+    Both have one dtype; the result has it, and the shape of `operand`.
+
     >>> import nrx
     >>> nrx.lax.dynamic_update_slice(nrx.numpy.zeros(5), nrx.numpy.ones(2), (1,))
     Array([0., 1., 1., 0., 0.], dtype=float32)
@@ -87,6 +89,8 @@ def dynamic_slice_in_dim(
     """`dynamic_slice` along one axis, with all of the others.
 
     Arguments as of `dynamic_slice`, for the one axis: `start_index` and `slice_size`.
+
+    The dtype stays.
 
     >>> import nrx
     >>> nrx.lax.dynamic_slice_in_dim(nrx.numpy.array([[1, 2, 3], [4, 5, 6]]), 1, 2, axis=1)
@@ -107,6 +111,8 @@ def dynamic_index_in_dim(
 
     The other arguments are as of `dynamic_slice`.
 
+    The dtype stays.
+
     >>> import nrx
     >>> nrx.lax.dynamic_index_in_dim(nrx.numpy.array([[1, 2, 3], [4, 5, 6]]), 1, keepdims=False)
     Array([4, 5, 6], dtype=int32)
@@ -119,6 +125,8 @@ def dynamic_update_slice_in_dim(
     operand: Any, update: Any, start_index: Any, axis: int, *, allow_negative_indices: bool = True
 ) -> Array:
     """`dynamic_update_slice` along one axis, at `start_index`; other arguments as of `dynamic_slice`.
+
+    Both have one dtype; the result has it, and the shape of `operand`.
 
     >>> import nrx
     >>> nrx.lax.dynamic_update_slice_in_dim(nrx.numpy.zeros((2, 3)), nrx.numpy.ones((2, 1)), 2, axis=1)
@@ -137,6 +145,8 @@ def dynamic_update_index_in_dim(
     """`operand` with `update` in place of its element at `index` along one axis, which `update` may lack.
 
     The other arguments are as of `dynamic_slice`.
+
+    Both have one dtype; the result has it, and the shape of `operand`.
 
     >>> import nrx
     >>> nrx.lax.dynamic_update_index_in_dim(nrx.numpy.zeros((2, 3)), nrx.numpy.ones(3), 0, axis=0)

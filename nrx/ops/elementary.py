@@ -27,6 +27,8 @@ from nrx.ops.structural import broadcast_in_dim, convert_element_type, full_like
 def exp(x: Any, *, accuracy: Any = None) -> Array:
     """e to the power of x, elementwise.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.exp(nrx.numpy.array([0.0, -nrx.numpy.inf]))
     Array([1., 0.], dtype=float32)
@@ -36,6 +38,8 @@ def exp(x: Any, *, accuracy: Any = None) -> Array:
 
 def exp2(x: Any, *, accuracy: Any = None) -> Array:
     """2 to the power of x, elementwise.
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.exp2(nrx.numpy.array([0.0, 3.0, -1.0]))
@@ -47,6 +51,8 @@ def exp2(x: Any, *, accuracy: Any = None) -> Array:
 def log(x: Any, *, accuracy: Any = None) -> Array:
     """The natural logarithm, elementwise: -inf at 0, NaN at negative real numbers.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.log(nrx.numpy.array([1.0, 0.0, -1.0]))
     Array([  0., -inf,  nan], dtype=float32)
@@ -56,6 +62,8 @@ def log(x: Any, *, accuracy: Any = None) -> Array:
 
 def expm1(x: Any, *, accuracy: Any = None) -> Array:
     """exp(x) - 1, elementwise, exact for small x.
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.expm1(1e-10)
@@ -67,6 +75,8 @@ def expm1(x: Any, *, accuracy: Any = None) -> Array:
 def log1p(x: Any, *, accuracy: Any = None) -> Array:
     """log(1 + x), elementwise, exact for small x.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.log1p(1e-10)
     Array(1.e-10, dtype=float32, weak_type=True)
@@ -76,6 +86,8 @@ def log1p(x: Any, *, accuracy: Any = None) -> Array:
 
 def sqrt(x: Any, *, accuracy: Any = None) -> Array:
     """The square root, elementwise: NaN at negative real numbers.
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.sqrt(nrx.numpy.array([4.0, 0.25, -1.0]))
@@ -87,6 +99,8 @@ def sqrt(x: Any, *, accuracy: Any = None) -> Array:
 def rsqrt(x: Any, *, accuracy: Any = None) -> Array:
     """1 / sqrt(x), elementwise.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.rsqrt(nrx.numpy.array([4.0, 0.25]))
     Array([0.5, 2. ], dtype=float32)
@@ -96,6 +110,8 @@ def rsqrt(x: Any, *, accuracy: Any = None) -> Array:
 
 def cbrt(x: Any, *, accuracy: Any = None) -> Array:
     """The real cube root of real numbers, elementwise.
+
+    Of floating numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.cbrt(nrx.numpy.array([8.0, -8.0])).round(5)
@@ -125,6 +141,8 @@ def pow(x: Any, y: Any) -> Array:
 def logistic(x: Any, *, accuracy: Any = None) -> Array:
     """1 / (1 + exp(-x)), elementwise.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.logistic(nrx.numpy.array([-nrx.numpy.inf, 0.0, nrx.numpy.inf]))
     Array([0. , 0.5, 1. ], dtype=float32)
@@ -134,6 +152,8 @@ def logistic(x: Any, *, accuracy: Any = None) -> Array:
 
 def sin(x: Any, *, accuracy: Any = None) -> Array:
     """The sine, elementwise.
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.sin(nrx.numpy.array([0.0, 0.5])).round(3)
@@ -145,6 +165,8 @@ def sin(x: Any, *, accuracy: Any = None) -> Array:
 def cos(x: Any, *, accuracy: Any = None) -> Array:
     """The cosine, elementwise.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.cos(nrx.numpy.array([0.0, 0.5])).round(3)
     Array([1.   , 0.878], dtype=float32)
@@ -154,6 +176,8 @@ def cos(x: Any, *, accuracy: Any = None) -> Array:
 
 def tan(x: Any, *, accuracy: Any = None) -> Array:
     """The tangent, elementwise.
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.tan(nrx.numpy.array([0.0, 0.5])).round(3)
@@ -165,6 +189,8 @@ def tan(x: Any, *, accuracy: Any = None) -> Array:
 def asin(x: Any) -> Array:
     """The inverse sine, elementwise: NaN at real numbers outside [-1, 1].
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.asin(nrx.numpy.array([0.0, 1.0, 2.0])).round(3)
     Array([0.   , 1.571,   nan], dtype=float32)
@@ -174,6 +200,8 @@ def asin(x: Any) -> Array:
 
 def acos(x: Any) -> Array:
     """The inverse cosine, elementwise: NaN at real numbers outside [-1, 1].
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.acos(nrx.numpy.array([1.0, 0.0, 2.0])).round(3)
@@ -185,6 +213,8 @@ def acos(x: Any) -> Array:
 def atan(x: Any) -> Array:
     """The inverse tangent, elementwise.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.atan(nrx.numpy.array([0.0, 1.0])).round(3)
     Array([0.   , 0.785], dtype=float32)
@@ -194,6 +224,8 @@ def atan(x: Any) -> Array:
 
 def atan2(x: Any, y: Any) -> Array:
     """The angle, in [-pi, pi], of the point with ordinate x and abscissa y, elementwise.
+
+    Of floating or complex arrays of one shape and dtype, which the result has.
 
     >>> import nrx
     >>> nrx.lax.atan2(nrx.numpy.array([0.0, 1.0]), nrx.numpy.array([1.0, 0.0])).round(3)
@@ -205,6 +237,8 @@ def atan2(x: Any, y: Any) -> Array:
 def sinh(x: Any) -> Array:
     """The hyperbolic sine, elementwise.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.sinh(nrx.numpy.array([0.0, 1.0])).round(3)
     Array([0.   , 1.175], dtype=float32)
@@ -214,6 +248,8 @@ def sinh(x: Any) -> Array:
 
 def cosh(x: Any) -> Array:
     """The hyperbolic cosine, elementwise.
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.cosh(nrx.numpy.array([0.0, 1.0])).round(3)
@@ -225,6 +261,8 @@ def cosh(x: Any) -> Array:
 def tanh(x: Any, *, accuracy: Any = None) -> Array:
     """The hyperbolic tangent, elementwise.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.tanh(nrx.numpy.array([0.0, 1.0])).round(3)
     Array([0.   , 0.762], dtype=float32)
@@ -234,6 +272,8 @@ def tanh(x: Any, *, accuracy: Any = None) -> Array:
 
 def asinh(x: Any) -> Array:
     """The inverse hyperbolic sine, elementwise.
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.asinh(nrx.numpy.array([0.0, 1.0])).round(3)
@@ -245,6 +285,8 @@ def asinh(x: Any) -> Array:
 def acosh(x: Any) -> Array:
     """The inverse hyperbolic cosine, elementwise: NaN at real numbers below 1.
 
+    Of floating or complex numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.acosh(nrx.numpy.array([1.0, 2.0, 0.0])).round(3)
     Array([0.   , 1.317,   nan], dtype=float32)
@@ -254,6 +296,8 @@ def acosh(x: Any) -> Array:
 
 def atanh(x: Any) -> Array:
     """The inverse hyperbolic tangent, elementwise: NaN at real numbers outside [-1, 1].
+
+    Of floating or complex numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.atanh(nrx.numpy.array([0.0, 0.5, 2.0])).round(3)

@@ -30,6 +30,8 @@ from nrx.ops.structural import convert_element_type, full_like
 def igamma(a: Any, x: Any) -> Array:
     """The regularised lower incomplete gamma function, elementwise: from 0 at x = 0 to 1 at inf; NaN below 0.
 
+    Of floating arrays of one shape and dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.igamma(2.0, 3.0).round(4)
     Array(0.8009, dtype=float32, weak_type=True)
@@ -39,6 +41,8 @@ def igamma(a: Any, x: Any) -> Array:
 
 def igammac(a: Any, x: Any) -> Array:
     """1 - igamma(a, x), elementwise, without cancellation.
+
+    Of floating arrays of one shape and dtype, which the result has.
 
     >>> import nrx
     >>> nrx.lax.igammac(2.0, 3.0).round(4)
@@ -50,6 +54,8 @@ def igammac(a: Any, x: Any) -> Array:
 def igamma_grad_a(a: Any, x: Any) -> Array:
     """The derivative of igamma(a, x) in a, elementwise.
 
+    Of floating arrays of one shape and dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.igamma_grad_a(2.0, 3.0).round(4)
     Array(-0.1974, dtype=float32, weak_type=True)
@@ -59,6 +65,8 @@ def igamma_grad_a(a: Any, x: Any) -> Array:
 
 def random_gamma_grad(a: Any, x: Any) -> Array:
     """The derivative of gamma distributed numbers x in their parameter a, elementwise.
+
+    Of floating arrays of one shape and dtype, which the result has.
 
     >>> import nrx
     >>> nrx.lax.random_gamma_grad(2.0, 3.0).round(4)
@@ -70,6 +78,8 @@ def random_gamma_grad(a: Any, x: Any) -> Array:
 def betainc(a: Any, b: Any, x: Any) -> Array:
     """The regularised incomplete beta function, elementwise: from 0 at x = 0 to 1 at x = 1; NaN elsewhere.
 
+    Of floating arrays of one shape and dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.betainc(2.0, 3.0, 0.5)
     Array(0.6875, dtype=float32, weak_type=True)
@@ -80,6 +90,8 @@ def betainc(a: Any, b: Any, x: Any) -> Array:
 def bessel_i0e(x: Any) -> Array:
     """exp(-|x|) times the modified Bessel function of order 0, elementwise.
 
+    Of floating numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.bessel_i0e(nrx.numpy.array([0.0, 1.0])).round(4)
     Array([1.    , 0.4658], dtype=float32)
@@ -89,6 +101,8 @@ def bessel_i0e(x: Any) -> Array:
 
 def bessel_i1e(x: Any) -> Array:
     """exp(-|x|) times the modified Bessel function of order 1, elementwise.
+
+    Of floating numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.bessel_i1e(nrx.numpy.array([0.0, 1.0])).round(4)

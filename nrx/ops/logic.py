@@ -35,6 +35,8 @@ from nrx.ops.structural import broadcast_in_dim, instantiate, zeros_like
 def eq(x: Any, y: Any) -> Array:
     """x == y, elementwise.
 
+    Of arrays of one shape and dtype; the result is boolean.
+
     >>> import nrx
     >>> nrx.lax.eq(nrx.numpy.array([1, 2, 3]), 2)
     Array([False,  True, False], dtype=bool)
@@ -44,6 +46,8 @@ def eq(x: Any, y: Any) -> Array:
 
 def ne(x: Any, y: Any) -> Array:
     """x != y, elementwise.
+
+    Of arrays of one shape and dtype; the result is boolean.
 
     >>> import nrx
     >>> nrx.lax.ne(nrx.numpy.array([1, 2, 3]), 2)
@@ -55,6 +59,8 @@ def ne(x: Any, y: Any) -> Array:
 def lt(x: Any, y: Any) -> Array:
     """x < y, elementwise.
 
+    Of arrays of one shape and dtype, not complex; the result is boolean.
+
     >>> import nrx
     >>> nrx.lax.lt(nrx.numpy.array([1, 2, 3]), 2)
     Array([ True, False, False], dtype=bool)
@@ -64,6 +70,8 @@ def lt(x: Any, y: Any) -> Array:
 
 def le(x: Any, y: Any) -> Array:
     """x <= y, elementwise.
+
+    Of arrays of one shape and dtype, not complex; the result is boolean.
 
     >>> import nrx
     >>> nrx.lax.le(nrx.numpy.array([1, 2, 3]), 2)
@@ -75,6 +83,8 @@ def le(x: Any, y: Any) -> Array:
 def gt(x: Any, y: Any) -> Array:
     """x > y, elementwise.
 
+    Of arrays of one shape and dtype, not complex; the result is boolean.
+
     >>> import nrx
     >>> nrx.lax.gt(nrx.numpy.array([1, 2, 3]), 2)
     Array([False, False,  True], dtype=bool)
@@ -84,6 +94,8 @@ def gt(x: Any, y: Any) -> Array:
 
 def ge(x: Any, y: Any) -> Array:
     """x >= y, elementwise.
+
+    Of arrays of one shape and dtype, not complex; the result is boolean.
 
     >>> import nrx
     >>> nrx.lax.ge(nrx.numpy.array([1, 2, 3]), 2)
@@ -105,6 +117,8 @@ def bitwise_not(x: Any) -> Array:
 def bitwise_and(x: Any, y: Any) -> Array:
     """x & y, elementwise.
 
+    Of integers or booleans of one shape and dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.bitwise_and(nrx.numpy.array([12, 10]), 6)
     Array([4, 2], dtype=int32)
@@ -114,6 +128,8 @@ def bitwise_and(x: Any, y: Any) -> Array:
 
 def bitwise_or(x: Any, y: Any) -> Array:
     """x | y, elementwise.
+
+    Of integers or booleans of one shape and dtype, which the result has.
 
     >>> import nrx
     >>> nrx.lax.bitwise_or(nrx.numpy.array([12, 10]), 6)
@@ -125,6 +141,8 @@ def bitwise_or(x: Any, y: Any) -> Array:
 def bitwise_xor(x: Any, y: Any) -> Array:
     """x ^ y, elementwise.
 
+    Of integers or booleans of one shape and dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.bitwise_xor(nrx.numpy.array([12, 10]), 6)
     Array([10, 12], dtype=int32)
@@ -134,6 +152,8 @@ def bitwise_xor(x: Any, y: Any) -> Array:
 
 def shift_left(x: Any, y: Any) -> Array:
     """x << y, elementwise; 0 where y is not in [0, bits of x).
+
+    Of integers of one shape and dtype, which the result has.
 
     >>> import nrx
     >>> nrx.lax.shift_left(nrx.numpy.array([1, 3]), 4)
@@ -145,6 +165,8 @@ def shift_left(x: Any, y: Any) -> Array:
 def shift_right_logical(x: Any, y: Any) -> Array:
     """x >> y with zeros shifted in, elementwise; 0 where y is not in [0, bits of x).
 
+    Of integers of one shape and dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.shift_right_logical(nrx.numpy.array([16, -16]), 2)
     Array([         4, 1073741820], dtype=int32)
@@ -154,6 +176,8 @@ def shift_right_logical(x: Any, y: Any) -> Array:
 
 def shift_right_arithmetic(x: Any, y: Any) -> Array:
     """x >> y with the highest bit shifted in, elementwise; y not in [0, bits of x) shifts all the others out.
+
+    Of integers of one shape and dtype, which the result has.
 
     >>> import nrx
     >>> nrx.lax.shift_right_arithmetic(nrx.numpy.array([16, -16]), 2)
@@ -165,6 +189,8 @@ def shift_right_arithmetic(x: Any, y: Any) -> Array:
 def population_count(x: Any) -> Array:
     """The number of bits set, elementwise.
 
+    Of integers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.population_count(nrx.numpy.array([0, 7, 256]))
     Array([0, 3, 1], dtype=int32)
@@ -175,6 +201,8 @@ def population_count(x: Any) -> Array:
 def clz(x: Any) -> Array:
     """The number of leading zero bits, elementwise.
 
+    Of integers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.clz(nrx.numpy.array([0, 1, 256]))
     Array([32, 31, 23], dtype=int32)
@@ -184,6 +212,8 @@ def clz(x: Any) -> Array:
 
 def is_finite(x: Any) -> Array:
     """Whether x is neither infinite nor NaN, elementwise.
+
+    Of floating numbers; the result is boolean.
 
     >>> import nrx
     >>> nrx.lax.is_finite(nrx.numpy.array([1.0, nrx.numpy.inf, nrx.numpy.nan]))
@@ -211,6 +241,8 @@ def select_n(which: Any, *cases: Any) -> Array:
 def select(pred: Any, on_true: Any, on_false: Any) -> Array:
     """`on_true` where `pred`, else `on_false`.
 
+    All have one shape (pred may be a scalar); both sides have one dtype, which the result has.
+
     >>> import nrx
     >>> nrx.lax.select(nrx.numpy.array([True, False]), nrx.numpy.array([1, 2]), nrx.numpy.array([10, 20]))
     Array([ 1, 20], dtype=int32)
@@ -220,6 +252,8 @@ def select(pred: Any, on_true: Any, on_false: Any) -> Array:
 
 def clamp(min: Any, x: Any, max: Any) -> Array:
     """x limited to [min, max], elementwise; NaN stays NaN. The limits may be scalars.
+
+    All have one dtype, which the result has, and the shape of x.
 
     >>> import nrx
     >>> nrx.lax.clamp(0.0, nrx.numpy.array([-1.0, 0.5, 2.0]), 1.0)

@@ -39,6 +39,8 @@ argmin_p = Primitive("argmin")
 def reduce_max(operand: Any, axes: Sequence[int]) -> Array:
     """The largest element of `operand` over `axes`; NaN if there is one; -inf, or the lowest number, if there is none.
 
+    The result lacks the axes and has the dtype of `operand`.
+
     >>> import nrx
     >>> nrx.lax.reduce_max(nrx.numpy.array([[1, 9], [7, 2]]), (0,))
     Array([7, 9], dtype=int32)
@@ -48,6 +50,8 @@ def reduce_max(operand: Any, axes: Sequence[int]) -> Array:
 
 def reduce_min(operand: Any, axes: Sequence[int]) -> Array:
     """The smallest element of `operand` over `axes`; NaN if there is one; inf, or the highest number, if there is none.
+
+    The result lacks the axes and has the dtype of `operand`.
 
     >>> import nrx
     >>> nrx.lax.reduce_min(nrx.numpy.array([[1, 9], [7, 2]]), (0,))
@@ -115,6 +119,8 @@ def argmin(operand: Any, axis: int, index_dtype: Any) -> Array:
     """Where along `axis` the smallest element is: the first of equal ones, or the first NaN.
 
     Arguments as of `argmax`.
+
+    The result lacks the axis and has `index_dtype`.
 
     >>> import nrx
     >>> nrx.lax.argmin(nrx.numpy.array([[1, 9], [7, 2]]), 1, "int32")

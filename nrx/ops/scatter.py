@@ -91,6 +91,8 @@ def scatter_add(
 
     Arguments as of `scatter`.
 
+    The result has the shape and dtype of `operand`.
+
     >>> import nrx
     >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
     >>> nrx.lax.scatter_add(nrx.numpy.zeros(3), nrx.numpy.array([[1], [1]]), nrx.numpy.array([2.0, 3.0]), rows)
@@ -114,6 +116,8 @@ def scatter_mul(
     """`operand` with the windows that the indices name multiplied by `updates`.
 
     Arguments as of `scatter`.
+
+    The result has the shape and dtype of `operand`.
 
     >>> import nrx
     >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
@@ -139,6 +143,8 @@ def scatter_min(
 
     Arguments as of `scatter`.
 
+    The result has the shape and dtype of `operand`.
+
     >>> import nrx
     >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
     >>> nrx.lax.scatter_min(nrx.numpy.ones(3), nrx.numpy.array([[1], [1]]), nrx.numpy.array([0.5, 3.0]), rows)
@@ -162,6 +168,8 @@ def scatter_max(
     """`operand` with the larger of itself and `updates` in the windows that the indices name; NaN wins.
 
     Arguments as of `scatter`.
+
+    The result has the shape and dtype of `operand`.
 
     >>> import nrx
     >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))

@@ -72,6 +72,8 @@ def segment_prod(
 
     Arguments, result and errors as of `segment_sum`.
 
+    The result has shape `(num_segments, *data.shape[1:])` and the dtype of `data`.
+
     >>> import nrx
     >>> nrx.ops.segment_prod(nrx.numpy.arange(5.0), nrx.numpy.array([0, 0, 2, 2, 2]))
     Array([ 0.,  1., 24.], dtype=float32)
@@ -96,6 +98,8 @@ def segment_max(
 
     Arguments, result and errors as of `segment_sum`.
 
+    The result has shape `(num_segments, *data.shape[1:])` and the dtype of `data`.
+
     >>> import nrx
     >>> nrx.ops.segment_max(nrx.numpy.arange(5.0), nrx.numpy.array([0, 0, 2, 2, 2]))
     Array([  1., -inf,   4.], dtype=float32)
@@ -119,6 +123,8 @@ def segment_min(
     """The smallest of the entries of an array that belong together; the largest number for segments without entries.
 
     Arguments, result and errors as of `segment_sum`.
+
+    The result has shape `(num_segments, *data.shape[1:])` and the dtype of `data`.
 
     >>> import nrx
     >>> nrx.ops.segment_min(nrx.numpy.arange(5.0), nrx.numpy.array([0, 0, 2, 2, 2]))

@@ -38,6 +38,8 @@ def slice(
 ) -> Array:
     """The elements of `operand` from `start_indices` to before `limit_indices`, every `strides`-th along each axis.
 
+    The dtype stays.
+
     >>> import nrx
     >>> nrx.lax.slice(nrx.numpy.array([[1, 2, 3], [4, 5, 6]]), (0, 1), (2, 3))
     Array([[2, 3],
@@ -62,6 +64,8 @@ def slice_in_dim(
         stride: the distance of its elements.
         axis: the axis.
 
+    The dtype stays.
+
     >>> import nrx
     >>> nrx.lax.slice_in_dim(nrx.numpy.arange(10), 2, -2, 3)
     Array([2, 5], dtype=int32)
@@ -83,6 +87,8 @@ def index_in_dim(operand: Any, index: int, axis: int = 0, keepdims: bool = True)
 
     Raises:
         IndexingError: the index is out of bounds.
+
+    The dtype stays.
 
     >>> import nrx
     >>> nrx.lax.index_in_dim(nrx.numpy.array([[1, 2], [3, 4]]), -1, keepdims=False)
@@ -130,6 +136,8 @@ def concatenate(operands: Any, dimension: int) -> Array:
     Raises:
         ArgumentError: there is no operand.
 
+    They have one dtype, which the result has, and one shape but for that axis.
+
     >>> import nrx
     >>> nrx.lax.concatenate([nrx.numpy.array([1, 2]), nrx.numpy.array([3])], 0)
     Array([1, 2, 3], dtype=int32)
@@ -145,6 +153,8 @@ def concatenate(operands: Any, dimension: int) -> Array:
 
 def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Array]:
     """The consecutive parts of `operand` along an axis that have the lengths `sizes`.
+
+    The dtype stays.
 
     >>> import nrx
     >>> nrx.lax.split(nrx.numpy.array([1, 2, 3]), (1, 2))

@@ -45,6 +45,8 @@ def sort(operand: Any, dimension: int = -1, is_stable: bool = True, num_keys: in
     Raises:
         ArgumentError: there are not so many arrays.
 
+    Shapes and dtypes stay.
+
     >>> import nrx
     >>> nrx.lax.sort(nrx.numpy.array([3, 1, 2]))
     Array([1, 2, 3], dtype=int32)
@@ -67,6 +69,8 @@ def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = 
 
     The other arguments are as of `sort`.
 
+    Shapes and dtypes stay.
+
     >>> import nrx
     >>> nrx.lax.sort_key_val(nrx.numpy.array([3, 1, 2]), nrx.numpy.array([30, 10, 20]))
     (Array([1, 2, 3], dtype=int32), Array([10, 20, 30], dtype=int32))
@@ -76,6 +80,8 @@ def sort_key_val(keys: Any, values: Any, dimension: int = -1, is_stable: bool = 
 
 def top_k(operand: Any, k: int, *, axis: int = -1) -> tuple[Array, Array]:
     """The `k` largest elements of `operand` along an axis, largest first, and their int32 indices; of equals the first.
+
+    Values have the dtype of `operand`; the axis of both has length `k`.
 
     >>> import nrx
     >>> nrx.lax.top_k(nrx.numpy.array([3.0, 9.0, 5.0]), 2)

@@ -23,6 +23,8 @@ from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, lift_same, n
 def erf(x: Any) -> Array:
     """The error function, elementwise.
 
+    Of floating numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.erf(nrx.numpy.array([0.0, 1.0])).round(4)
     Array([0.    , 0.8427], dtype=float32)
@@ -32,6 +34,8 @@ def erf(x: Any) -> Array:
 
 def erfc(x: Any) -> Array:
     """1 - erf(x), elementwise, without cancellation for large x.
+
+    Of floating numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.erfc(nrx.numpy.array([0.0, 1.0])).round(4)
@@ -43,6 +47,8 @@ def erfc(x: Any) -> Array:
 def erf_inv(x: Any) -> Array:
     """The inverse of erf, elementwise: ±inf at ±1, NaN outside.
 
+    Of floating numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.erf_inv(nrx.numpy.array([0.0, 0.5, 1.0])).round(4)
     Array([0.    , 0.4769,    inf], dtype=float32)
@@ -53,6 +59,8 @@ def erf_inv(x: Any) -> Array:
 def lgamma(x: Any) -> Array:
     """The logarithm of |gamma(x)|, elementwise: inf at 0, -1, -2, …
 
+    Of floating numbers, whose shape and dtype the result has.
+
     >>> import nrx
     >>> nrx.numpy.exp(nrx.lax.lgamma(nrx.numpy.array([1.0, 5.0]))).round(3)
     Array([ 1., 24.], dtype=float32)
@@ -62,6 +70,8 @@ def lgamma(x: Any) -> Array:
 
 def digamma(x: Any) -> Array:
     """The derivative of lgamma, elementwise: NaN at -1, -2, …, ∓inf at ±0.
+
+    Of floating numbers, whose shape and dtype the result has.
 
     >>> import nrx
     >>> nrx.lax.digamma(nrx.numpy.array([1.0, 2.0])).round(4)
@@ -82,6 +92,8 @@ def polygamma(m: Any, x: Any) -> Array:
 
 def zeta(x: Any, q: Any) -> Array:
     """The Hurwitz zeta function, the sum of (q + k)^-x over k = 0, 1, 2, …, elementwise: inf at x = 1, NaN below.
+
+    Of floating arrays of one shape and dtype, which the result has.
 
     >>> import nrx
     >>> nrx.lax.zeta(2.0, nrx.numpy.array([1.0, 2.0])).round(4)

@@ -63,6 +63,8 @@ def convert_element_type(operand: Any, new_dtype: Any, weak_type: bool = False) 
 
     With `weak_type` the result adapts to what it meets, as Python numbers do.
 
+    The shape stays.
+
     >>> import nrx
     >>> nrx.lax.convert_element_type(nrx.numpy.array([1.7, -1.7, nrx.numpy.nan]), "int8")
     Array([ 1, -1,  0], dtype=int8)
@@ -93,6 +95,8 @@ def broadcast_in_dim(
     operand: Any, shape: Any, broadcast_dimensions: Sequence[int], *, out_sharding: Any = None
 ) -> Array:
     """`operand` stretched to `shape`: axis i of `operand`, of that length or 1, becomes axis `broadcast_dimensions[i]`.
+
+    The dtype stays.
 
     >>> import nrx
     >>> nrx.lax.broadcast_in_dim(nrx.numpy.array([1, 2]), (2, 3), (0,))
@@ -130,6 +134,8 @@ def reshape(
 ) -> Array:
     """The elements of `operand` in row-major order as an array of shape `new_sizes`; `dimensions` transposes first.
 
+    The dtype stays.
+
     >>> import nrx
     >>> x = nrx.numpy.array([[1, 2], [3, 4]])
     >>> nrx.lax.reshape(x, (4,)), nrx.lax.reshape(x, (4,), (1, 0))
@@ -145,6 +151,8 @@ def reshape(
 def transpose(operand: Any, permutation: Sequence[int]) -> Array:
     """The axes of `operand` permuted: axis i of the result is axis `permutation[i]` of `operand`.
 
+    The dtype stays.
+
     >>> import nrx
     >>> nrx.lax.transpose(nrx.numpy.ones((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
@@ -156,6 +164,8 @@ def transpose(operand: Any, permutation: Sequence[int]) -> Array:
 
 def rev(operand: Any, dimensions: Sequence[int]) -> Array:
     """`operand` reversed along `dimensions`.
+
+    Shape and dtype stay.
 
     >>> import nrx
     >>> nrx.lax.rev(nrx.numpy.array([[1, 2], [3, 4]]), (1,))
@@ -174,6 +184,8 @@ def copy(x: Any) -> Array:
 
 def iota(dtype: Any, size: int) -> Array:
     """0, 1, …, size - 1 as an array of an integer or floating `dtype`.
+
+    Its shape is (size,).
 
     >>> import nrx
     >>> nrx.lax.iota("float32", 4)
@@ -243,6 +255,8 @@ def instantiate(tangent: Any) -> Array:
 def squeeze(array: Any, dimensions: Sequence[int]) -> Array:
     """`array` without the axes `dimensions`, which must have length 1.
 
+    The dtype stays.
+
     >>> import nrx
     >>> nrx.lax.squeeze(nrx.numpy.ones((1, 3, 1)), (0,)).shape
     (3, 1)
@@ -256,6 +270,8 @@ def squeeze(array: Any, dimensions: Sequence[int]) -> Array:
 
 def expand_dims(array: Any, dimensions: Sequence[int]) -> Array:
     """`array` with axes of length 1 inserted so that they stand at `dimensions` of the result.
+
+    The dtype stays.
 
     >>> import nrx
     >>> nrx.lax.expand_dims(nrx.numpy.ones(3), (0, 2)).shape

@@ -108,6 +108,9 @@ def _window_function(prim: Primitive, what: str, example: str) -> Callable[..., 
         padding: 'SAME', 'VALID' or a (low, high) pair an axis; it does not count.
         base_dilation, window_dilation: the distances of the elements, and of those in a window (None: 1).
 
+    Returns:
+        An array with an element a window, of the dtype of `operand`.
+
     >>> import nrx
     >>> nrx.lax.{prim.name}(nrx.numpy.array([1, 5, 2, 3]), (2,), (2,))
     {example}

@@ -171,6 +171,8 @@ def key_impl(keys: Any) -> str:
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `keys` are no keys.
 
+    Shapes do not matter; typed keys have it in their dtype, raw ones are uint32.
+
     >>> import nrx
     >>> nrx.random.key_impl(nrx.random.key(42))
     'threefry2x32'
@@ -186,7 +188,7 @@ def clone(key: Any) -> Array:
         key: keys of either kind.
 
     Returns:
-        `key`.
+        `key`, in its shape and dtype.
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `key` is no key.
@@ -210,8 +212,8 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
         num: how many: an int, or the shape of an array of keys.
 
     Returns:
-        An array of `num` keys of the same kind: of shape (num, 2) for a raw key, (num,) for a typed one. The first n of
-        them do not depend on how many there are.
+        An array of `num` keys of the same kind: of shape (num, 2) for a raw key, (num,) for a typed one. The first n
+        of them do not depend on how many there are. The dtype stays.
 
     Raises:
         ArgumentTypeError, DTypeError, ShapeError: `key` is no key, or `num` no shape.

@@ -36,7 +36,8 @@ def dct(x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str |
         norm: None or "backward": as above; "forward": divided by 2 n; "ortho": scaled so that it is orthogonal.
 
     Returns:
-        An array of the shape of x, but for n, and its dtype: at least float32, for integers the default float.
+        An array of the shape of x, but for n, and its dtype: at least float32, for integers the default float. SciPy
+        has types 1, 3 and 4 as well.
 
     Raises:
         ArgumentError: another type or norm.
@@ -60,7 +61,8 @@ def idct(x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str 
         norm: that of the `dct` to be inverted.
 
     Returns:
-        An array of the shape of x, but for n, and its dtype: at least float32, for integers the default float.
+        An array of the shape of x, but for n, and its dtype: at least float32, for integers the default float. SciPy
+        has types 1, 3 and 4 as well.
 
     Raises:
         ArgumentError: another type or norm.

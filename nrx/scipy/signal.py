@@ -362,7 +362,8 @@ def csd(
         average: over the segments: "mean" or "median".
 
     Returns:
-        (frequencies, density): a vector and a complex array, real if y is None.
+        (frequencies, density): a vector and a complex array, real if y is None. JAX takes the whole signal for a
+        segment where SciPy and nrx take 256 points.
 
     Raises:
         ArgumentError: lengths that do not fit each other or the signals, an unknown window, scaling or average.
@@ -400,7 +401,7 @@ def welch(
     Args are those of `csd`, but for y.
 
     Returns:
-        (frequencies, density): a vector and a real array.
+        (frequencies, density): a vector and a real array. In the precision of x.
 
     Raises:
         ArgumentError: lengths that do not fit each other or the signal, an unknown window, scaling or average.
@@ -436,6 +437,7 @@ def istft(
 
     Returns:
         (times, signal): a vector and an array, real if input_onesided, whose axis `time_axis` is that of the signal.
+        The signal has the precision of Zxx, and runs along `time_axis`, as in SciPy.
 
     Raises:
         ArgumentError: lengths that do not fit each other, or an unknown window.

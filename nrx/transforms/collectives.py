@@ -67,6 +67,8 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
         AxisNameError: no axis of that name is in scope.
         ArgumentError: `axis_index_groups` is given.
 
+    Shapes and dtypes stay, but for booleans, which are counted in the default integer.
+
     >>> import nrx
     >>> nrx.vmap(lambda x: x / nrx.lax.psum(x, "i"), axis_name="i")(nrx.numpy.array([1.0, 3.0]))
     Array([0.25, 0.75], dtype=float32)
@@ -78,13 +80,15 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
         total *= named_axis_size(name)
 
     def one(leaf: Any) -> Any:
-        return leaf * total if type(leaf) in (int, float, complex) else psum_p.bind(asarray(leaf), axis_name=names)
+        return leaf * total if type(leaf) in (int, float, complex) else psum_p.bind(_counted(leaf), axis_name=names)
 
     return tree_map(one, x)
 
 
 def pmean(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
     """The mean over a named axis of every leaf of `x`; arguments as for `psum`.
+
+    Shapes stay, and dtypes but for integers and booleans, which become the default float.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: x - nrx.lax.pmean(x, "i"), axis_name="i")(nrx.numpy.array([2.0, 4.0]))
@@ -98,6 +102,8 @@ def pmean(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
 def pmax(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
     """The maximum over a named axis of every leaf of `x`; arguments as for `psum`.
 
+    Shapes and dtypes stay.
+
     >>> import nrx
     >>> nrx.vmap(lambda x: nrx.lax.pmax(x, "i") - x, axis_name="i")(nrx.numpy.array([2.0, 4.0]))
     Array([2., 0.], dtype=float32)
@@ -108,6 +114,8 @@ def pmax(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
 
 def pmin(x: Any, axis_name: Any, *, axis_index_groups: None = None) -> Any:
     """The minimum over a named axis of every leaf of `x`; arguments as for `psum`.
+
+    Shapes and dtypes stay.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: x - nrx.lax.pmin(x, "i"), axis_name="i")(nrx.numpy.array([2.0, 4.0]))
@@ -133,6 +141,8 @@ def all_gather(
     Returns:
         The tree of the gathered arrays, the same for all positions.
 
+    Dtypes stay.
+
     >>> import nrx
     >>> nrx.vmap(lambda x: nrx.lax.all_gather(x, "i"), axis_name="i")(nrx.numpy.arange(2))
     Array([[0, 1],
@@ -154,6 +164,8 @@ def all_gather(
 def axis_index(axis_name: Any) -> Array:
     """The position along the named axis `axis_name`, an int32 scalar.
 
+    It has no axes of its own.
+
     >>> import nrx
     >>> nrx.vmap(lambda x: x * nrx.lax.axis_index("i"), axis_name="i")(nrx.numpy.ones(3))
     Array([0., 1., 2.], dtype=float32)
@@ -165,11 +177,19 @@ def axis_index(axis_name: Any) -> Array:
 def axis_size(axis_name: Any) -> int:
     """The size of the named axis `axis_name`, a Python int.
 
+    It is known while tracing, and has no shape or dtype.
+
     >>> import nrx
     >>> nrx.vmap(lambda x: x / nrx.lax.axis_size("i"), axis_name="i")(nrx.numpy.array([2.0, 4.0]))
     Array([1., 2.], dtype=float32)
     """
     return named_axis_size(axis_name)
+
+
+def _counted(leaf: Any) -> Array:
+    """The leaf as an array that can be added up: booleans as integers."""
+    x = asarray(leaf)
+    return convert_element_type(x, dtypes.scalar_dtype(int)) if x.dtype == bool else x
 
 
 def _inexact(x: Array) -> Array:

@@ -468,7 +468,7 @@ def stop_gradient(x: Any) -> Any:
         x: a pytree of arrays.
 
     Returns:
-        The same tree.
+        The same tree, in shapes and dtypes too.
 
     >>> import nrx
     >>> nrx.grad(lambda x: x * nrx.lax.stop_gradient(x))(3.0)

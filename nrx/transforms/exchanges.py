@@ -44,6 +44,8 @@ def ppermute(x: Any, axis_name: Any, perm: Iterable[tuple[int, int]]) -> Any:
         ArgumentError: a position is out of range or occurs twice.
         AxisNameError: no axis of that name is in scope.
 
+    Shapes and dtypes stay.
+
     >>> import nrx
     >>> nrx.vmap(lambda x: nrx.lax.ppermute(x, "i", [(0, 1), (1, 2)]), axis_name="i")(nrx.numpy.array([5, 6, 7]))
     Array([0, 5, 6], dtype=int32)
@@ -63,6 +65,8 @@ def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
 
     The other arguments are as of `ppermute`.
 
+    Shapes and dtypes stay.
+
     >>> import nrx
     >>> nrx.vmap(lambda x: nrx.lax.pshuffle(x, "i", [2, 0, 1]), axis_name="i")(nrx.numpy.array([2.0, 4.0, 6.0]))
     Array([6., 2., 4.], dtype=float32)
@@ -72,6 +76,8 @@ def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
 
 def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
     """The values at position `source` of a named axis, for all its positions; other arguments as of `ppermute`.
+
+    Shapes and dtypes stay.
 
     >>> import nrx
     >>> nrx.vmap(lambda x: nrx.lax.pbroadcast(x, "i", 1), axis_name="i")(nrx.numpy.array([2.0, 4.0, 6.0]))
@@ -101,6 +107,8 @@ def all_to_all(
         ShapeError: `split_axis` has another size.
         ArgumentError: `axis_index_groups` is given.
         AxisNameError: no axis of that name is in scope.
+
+    Dtypes stay.
 
     >>> import nrx
     >>> x = nrx.numpy.array([[0, 1], [2, 3]])
@@ -133,6 +141,8 @@ def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: None = No
         axis: the axis of every array that is swapped with it.
         axis_index_groups: must be None.
 
+    Dtypes stay, and shapes but for the sizes of the two axes.
+
     >>> import nrx
     >>> nrx.vmap(lambda x: nrx.lax.pswapaxes(x, "i", 0), axis_name="i")(nrx.numpy.array([[1, 2], [3, 4]]))
     Array([[1, 3],
@@ -161,6 +171,8 @@ def psum_scatter(
         ShapeError: `scatter_dimension` has another size.
         ArgumentError: `axis_index_groups` is given.
         AxisNameError: no axis of that name is in scope.
+
+    Dtypes stay.
 
     >>> import nrx
     >>> x = nrx.numpy.array([[0, 1], [2, 3]])

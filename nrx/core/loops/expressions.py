@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, reduce
 from typing import Any
 
@@ -383,7 +383,7 @@ def _recombined(x: Expr) -> Expr:
     constant, terms = _terms(x)
     if not any(atom.op == "mod" for atom in terms):
         return x
-    digits = [(*_digit(atom), atom, c) for atom, c in terms.items()]
+    digits = [(*digit, atom, c) for atom, c in terms.items() for digit in _digits(atom)]
     for number, weight, base, atom, c in digits:
         for other, its_weight, its_base, higher, its_c in digits:
             if base is None or (its_weight, its_c) != (weight * base, c * base):
@@ -395,12 +395,19 @@ def _recombined(x: Expr) -> Expr:
     return x
 
 
-def _digit(atom: Expr) -> tuple[Expr, int, int | None]:
-    """An atom as (number, weight, base): the digit floordiv(number, weight), of that base if it is not the highest."""
+def _digits(atom: Expr) -> Iterator[tuple[Expr, int, int | None]]:
+    """An atom as (number, weight, base): the digit floordiv(number, weight), of that base if it is not the highest.
+
+    A digit of a digit is also one of the number below: mod(floordiv(n, w), m) is floordiv(mod(n, w * m), w).
+    """
     base = None
     if atom.op == "mod":
         atom, base = atom.args[0], atom.attr
-    return (atom.args[0], atom.attr, base) if atom.op == "floordiv" else (atom, 1, base)
+    number, weight = (atom.args[0], atom.attr) if atom.op == "floordiv" else (atom, 1)
+    yield number, weight, base
+    if number.op == "mod" and number.args[0].op == "floordiv":
+        inner = number.args[0]
+        yield _mod(inner.args[0], number.attr * inner.attr), weight * inner.attr, base
 
 
 def _linear_product(x: Expr, y: Any) -> Expr:

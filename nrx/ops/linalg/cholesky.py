@@ -42,6 +42,8 @@ def cholesky(x: Any, *, symmetrize_input: bool = True) -> Array:
 
     With `symmetrize_input`, the mean of x and its conjugate transpose is decomposed; else the lower triangle of x.
 
+    An array of shape (..., n, n), floating or complex, whose dtype the result has.
+
     >>> import nrx
     >>> nrx.lax.linalg.cholesky(nrx.numpy.array([[4.0, 2.0], [2.0, 5.0]]))
     Array([[2., 0.],

@@ -50,6 +50,8 @@ def lu(x: Any) -> tuple[Array, Array, Array]:
     x[permutation] = L @ U, where U is the upper triangle of the packed matrix, and L the lower one with ones on the
     diagonal. Row i was exchanged with row pivots[i], one after another.
 
+    The factors have the shape and dtype of x; both others are vectors of min(m, n) and of m elements.
+
     >>> import nrx
     >>> nrx.lax.linalg.lu(nrx.numpy.array([[1.0, 2.0], [4.0, 8.0]]))
     (Array([[4.  , 8.  ],
@@ -60,6 +62,8 @@ def lu(x: Any) -> tuple[Array, Array, Array]:
 
 def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Array:
     """The permutation of `permutation_size` rows that the exchanges of rows i and pivots[i] make together.
+
+    Vectors of int32; axes before are those of a batch.
 
     >>> import nrx
     >>> nrx.lax.linalg.lu_pivots_to_permutation(nrx.numpy.array([1, 1]), 3)

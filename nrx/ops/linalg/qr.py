@@ -59,6 +59,8 @@ def householder_product(a: Any, taus: Any) -> Array:
         a: an array of shape (..., m, n), n no larger than m, as `hessenberg` or LAPACK's QR packs it.
         taus: the factors of the reflections, (..., k), k no larger than n.
 
+    The result has the shape and dtype of `a`.
+
     >>> import nrx
     >>> nrx.lax.linalg.householder_product(nrx.numpy.array([[0.0, 0.0], [1.0, 0.0]]), nrx.numpy.array([1.0]))
     Array([[ 0., -1.],

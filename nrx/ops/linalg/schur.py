@@ -27,6 +27,8 @@ sqrtm_p = Primitive("sqrtm")
 def hessenberg(a: Any) -> tuple[Array, Array]:
     """The Hessenberg form of matrices `a` as LAPACK packs it, the vectors of the reflections below it; their factors.
 
+    Arrays of shape (..., n, n) and (..., n - 1), of the dtype of `a`.
+
     >>> import nrx
     >>> packed, taus = nrx.lax.linalg.hessenberg(nrx.numpy.eye(3))
     >>> packed.shape, taus.shape

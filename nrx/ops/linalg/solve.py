@@ -61,6 +61,8 @@ def triangular_solve(
     Raises:
         ShapeError: the shapes do not fit.
 
+    The result has the shape and dtype of `b`.
+
     >>> import nrx
     >>> b = nrx.numpy.array([[2.0], [9.0]])
     >>> nrx.lax.linalg.triangular_solve(nrx.numpy.array([[2.0, 0.0], [1.0, 4.0]]), b, left_side=True, lower=True)

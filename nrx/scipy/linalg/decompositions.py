@@ -28,7 +28,7 @@ def cholesky(a: Any, lower: bool = False, overwrite_a: bool = False, check_finit
         overwrite_a: without effect, as check_finite.
 
     Returns:
-        An array of the shape of a.
+        An array of the shape and dtype of a, integers as the default float.
 
     >>> nrx.scipy.linalg.cholesky(jnp.array([[4.0, 2.0], [2.0, 5.0]]))
     Array([[2., 1.],
@@ -41,6 +41,8 @@ def cho_factor(a: Any, lower: bool = False, overwrite_a: bool = False, check_fin
     """The Cholesky factor for `cho_solve`, and whether it is the lower one; arguments as of `cholesky`.
 
     The other triangle is zero; in SciPy it holds anything.
+
+    It has the shape and dtype of a, integers as the default float.
 
     >>> nrx.scipy.linalg.cho_factor(jnp.array([[4.0]]))
     (Array([[2.]], dtype=float32), False)
@@ -56,7 +58,8 @@ def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> t
         overwrite_a: without effect, as check_finite.
 
     Returns:
-        Both factors packed into one array, and the int32 exchanges of rows: row i with row pivots[i].
+        Both factors packed into one array, and the int32 exchanges of rows: row i with row pivots[i]. The factors have
+        the shape and dtype of a, integers as the default float.
 
     >>> nrx.scipy.linalg.lu_factor(jnp.array([[0.0, 2.0], [1.0, 0.0]]))[1]
     Array([1, 1], dtype=int32)
@@ -74,7 +77,8 @@ def lu(a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite:
         overwrite_a: without effect, as check_finite.
 
     Returns:
-        P (..., m, m), which is real, L (..., m, k) and U (..., k, n), or P @ L and U.
+        P (..., m, m), which is real, L (..., m, k) and U (..., k, n), or P @ L and U. L and U have the dtype of a,
+        integers as the default float.
 
     >>> nrx.scipy.linalg.lu(jnp.array([[0.0, 2.0], [1.0, 0.0]]))[2]
     Array([[1., 0.],
@@ -102,7 +106,7 @@ def qr(
         pivoting: whether the columns are reordered so that the diagonal of R descends.
 
     Returns:
-        Q and R; with pivoting also the int32 order of the columns.
+        Q and R, of the dtype of a, integers as the default float; with pivoting also the int32 order of the columns.
 
     Raises:
         ArgumentError: another mode.
@@ -132,7 +136,8 @@ def qr_multiply(
 
     Returns:
         The product, of shape (..., p, k) or (..., m, p), or a vector; R of shape (..., k, n); with pivoting also the
-        int32 order of the columns.
+        int32 order of the columns. All but the order have the dtype in which a and c meet, integers as the default
+        float.
 
     Raises:
         ArgumentError: another mode.
@@ -161,6 +166,8 @@ def svd(
 
     `overwrite_a`, `check_finite` and `lapack_driver` are without effect.
 
+    Shapes and dtypes are those of `nrx.numpy.linalg.svd`.
+
     >>> nrx.scipy.linalg.svd(jnp.array([[2.0]]), compute_uv=False)
     Array([2.], dtype=float32)
     """
@@ -183,7 +190,8 @@ def eigh(
         type: with b: 1: a @ v = w b @ v; 2: a @ b @ v = w v; 3: b @ a @ v = w v.
 
     Returns:
-        Values (..., n) and vectors (..., n, n), of length 1 by b (type 1 and 2) or its inverse.
+        Values (..., n) and vectors (..., n, n), of length 1 by b (type 1 and 2) or its inverse. Values are real,
+        vectors of the dtype of a; integers count as the default float.
 
     Raises:
         ArgumentError: another type, or eigvals is given.
@@ -239,7 +247,8 @@ def eigh_tridiagonal(
         tol: without effect, as key.
 
     Returns:
-        The values and, as columns, the vectors; or the values.
+        The values (n,) and, as columns, the vectors (n, n); or the values. All have the dtype of d, integers as the
+        default float.
 
     Raises:
         ArgumentError: another select.
@@ -346,7 +355,7 @@ def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check
         overwrite_a: without effect, as check_finite.
 
     Returns:
-        H, or H and Q. They have no derivatives.
+        H, or H and Q, of the shape and dtype of a, integers as the default float. They have no derivatives.
 
     >>> nrx.scipy.linalg.hessenberg(jnp.array([[1.0, 2.0], [4.0, 3.0]]))
     Array([[1., 2.],
@@ -376,7 +385,7 @@ def polar(
         eps: without effect, as max_iterations.
 
     Returns:
-        U with orthonormal columns (or rows), and P.
+        U (..., m, n) with orthonormal columns (or rows), and P, of the dtype of a, integers as the default float.
 
     Raises:
         ArgumentError: another side or method.

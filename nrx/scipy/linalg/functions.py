@@ -33,7 +33,7 @@ def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> 
         max_squarings: how often to square at most; matrices that would need more give NaN.
 
     Returns:
-        An array of the shape of A.
+        An array of the shape and dtype of A, integers as the default float.
 
     Raises:
         ShapeError: the matrices are not square.
@@ -74,7 +74,7 @@ def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: boo
         compute_expm: whether the exponential is given, too.
 
     Returns:
-        Both, or the derivative.
+        Both, or the derivative, of the shape of A and the dtype in which A and E meet, integers as the default float.
 
     Raises:
         ShapeError: the shapes differ.

@@ -26,7 +26,7 @@ def block_diag(*arrs: Any) -> Array:
         arrs: matrices; vectors count as rows, numbers as 1 x 1.
 
     Returns:
-        A matrix.
+        A matrix of the dtype in which they meet.
 
     Raises:
         ShapeError: one of them has more than two axes.
@@ -55,7 +55,7 @@ def toeplitz(c: Any, r: Any = None) -> Array:
         r: an array of shape (..., n), the first element of which is not used; by default the conjugate of c.
 
     Returns:
-        An array of shape (..., m, n).
+        An array of shape (..., m, n), of the dtype in which both meet.
 
     >>> nrx.scipy.linalg.toeplitz(jnp.array([1, 2, 3]))
     Array([[1, 2, 3],
@@ -77,7 +77,7 @@ def hankel(c: Any, r: Any = None) -> Array:
         r: an array of shape (..., n), the first element of which is not used; by default zeros, as many as c.
 
     Returns:
-        An array of shape (..., m, n).
+        An array of shape (..., m, n), of the dtype in which both meet.
 
     >>> nrx.scipy.linalg.hankel(jnp.array([1, 2, 3]))
     Array([[1, 2, 3],
@@ -97,7 +97,7 @@ def circulant(c: Any) -> Array:
         c: an array of shape (..., n).
 
     Returns:
-        An array of shape (..., n, n).
+        An array of shape (..., n, n), of the dtype of c.
 
     >>> nrx.scipy.linalg.circulant(jnp.array([1, 2, 3]))
     Array([[1, 3, 2],
@@ -116,7 +116,7 @@ def companion(a: Any) -> Array:
         a: at least two coefficients (..., n), highest power first.
 
     Returns:
-        An array of shape (..., n - 1, n - 1).
+        An array of shape (..., n - 1, n - 1), of the dtype of a, integers as the default float.
 
     Raises:
         ShapeError: fewer than two coefficients.
@@ -141,7 +141,7 @@ def fiedler(a: Any) -> Array:
         a: an array of shape (..., n).
 
     Returns:
-        An array of shape (..., n, n).
+        An array of shape (..., n, n), of the dtype of a.
 
     >>> nrx.scipy.linalg.fiedler(jnp.array([1, 4]))
     Array([[0, 3],
@@ -158,7 +158,7 @@ def fiedler_companion(a: Any) -> Array:
         a: at least one coefficient (..., n), highest power first; the first must not be zero.
 
     Returns:
-        An array of shape (..., n - 1, n - 1).
+        An array of shape (..., n - 1, n - 1), of the dtype of a, integers as the default float.
 
     Raises:
         ShapeError: no coefficient.
@@ -190,7 +190,8 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
         mode: "full", "same" or "valid", as of `nrx.numpy.convolve`.
 
     Returns:
-        An array of shape (..., k, n), with k m + n - 1, the greater of m and n, or their difference and 1.
+        An array of shape (..., k, n), with k m + n - 1, the greater of m and n, or their difference and 1. It has the
+        dtype of a.
 
     Raises:
         ArgumentError: another mode, or n is less than 1.
@@ -225,7 +226,7 @@ def leslie(f: Any, s: Any) -> Array:
         s: n - 1 parts that survive.
 
     Returns:
-        An n x n matrix.
+        An n x n matrix of the dtype in which both meet.
 
     Raises:
         ShapeError: the lengths do not go together.
@@ -298,7 +299,7 @@ def hilbert(n: int) -> Array:
         n: its size.
 
     Returns:
-        An n x n matrix.
+        An n x n matrix of the default float.
 
     >>> nrx.scipy.linalg.hilbert(2).round(2)
     Array([[1.  , 0.5 ],
@@ -337,7 +338,7 @@ def helmert(n: int, full: bool = False) -> Array:
         full: whether the first row, of equal elements, is wanted as well.
 
     Returns:
-        A matrix of shape (n - 1, n), or (n, n).
+        A matrix of shape (n - 1, n), or (n, n), of the default float.
 
     Raises:
         ArgumentError: n is less than 1.
@@ -391,7 +392,7 @@ def pascal(n: int, kind: str | None = None) -> Array:
         kind: "symmetric" (the default), "lower" or "upper".
 
     Returns:
-        An n x n matrix.
+        An n x n matrix of the default float.
 
     Raises:
         ArgumentError: another kind.

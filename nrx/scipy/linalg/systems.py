@@ -25,7 +25,8 @@ def solve(
         assume_a: "gen", "sym", "her" (all the same here) or "pos": hermitian positive definite, which is quicker.
 
     Returns:
-        An array of the shape of b. Singular matrices give NaN.
+        An array of the shape of b. Singular matrices give NaN. It has the dtype in which both meet, integers as the
+        default float.
 
     Raises:
         ArgumentError: another assume_a.
@@ -56,7 +57,7 @@ def solve_triangular(
         overwrite_b: without effect, as debug and check_finite.
 
     Returns:
-        An array of the shape of b.
+        An array of the shape of b. It has the dtype in which both meet, integers as the default float.
 
     Raises:
         ArgumentError: another trans.
@@ -92,7 +93,7 @@ def cho_solve(c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, 
         overwrite_b: without effect, as check_finite.
 
     Returns:
-        An array of the shape of b.
+        An array of the shape of b. It has the dtype in which they meet, integers as the default float.
 
     >>> nrx.scipy.linalg.cho_solve((jnp.array([[2.0]]), True), jnp.array([8.0]))
     Array([2.], dtype=float32)
@@ -114,7 +115,7 @@ def lu_solve(
         overwrite_b: without effect, as check_finite.
 
     Returns:
-        An array of the shape of b.
+        An array of the shape of b. It has the dtype in which they meet, integers as the default float.
 
     Raises:
         ArgumentError: another trans.
@@ -139,6 +140,8 @@ def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Array:
 
     `overwrite_a` and `check_finite` are without effect.
 
+    Integers become the default float, other dtypes stay.
+
     >>> nrx.scipy.linalg.inv(jnp.array([[2.0]]))
     Array([[0.5]], dtype=float32)
     """
@@ -149,6 +152,8 @@ def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Array:
     """The determinants of square matrices `a`, as `nrx.numpy.linalg.det`.
 
     `overwrite_a` and `check_finite` are without effect.
+
+    They have the dtype of a, integers as the default float.
 
     >>> nrx.scipy.linalg.det(jnp.array([[2.0]]))
     Array(2., dtype=float32)
@@ -167,7 +172,8 @@ def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float
         tol: without effect.
 
     Returns:
-        An array of the shape of C; NaN where A and -B have a common eigenvalue.
+        An array of the shape of C; NaN where A and -B have a common eigenvalue. It has the dtype in which they meet,
+        integers as the default float.
 
     Raises:
         ArgumentError: another method.

@@ -43,7 +43,8 @@ def cg(
     Returns:
         `(x, info)`: info is 0, or where the tolerance was not reached the number of iterations. (JAX gives None.)
         Derivatives of any order exist in b and in A, or what it closes over: each is the solution of another equation
-        by the same method, as good as its tolerance.
+        by the same method, as good as its tolerance. x has the shapes of b, and its dtypes, integers as the default
+        float.
 
     Raises:
         TreeError, ShapeError, DTypeError: x0, or what A gives, is not like b.
@@ -68,7 +69,8 @@ def bicgstab(
         A, b, x0, tol, atol, maxiter, M: as for `cg`; A need not be symmetric.
 
     Returns:
-        `(x, info)`, as `cg`; info is -10 or -11 where the iteration broke down.
+        `(x, info)`, as `cg`; info is -10 or -11 where the iteration broke down. x has the shapes of b, and its dtypes,
+        integers as the default float.
 
     Raises:
         TreeError, ShapeError, DTypeError, ArgumentTypeError: as `cg`.
@@ -94,7 +96,8 @@ def gmres(
         solve_method: "batched" or "incremental", for JAX's sake: the decomposition always grows with the vectors.
 
     Returns:
-        `(x, info)`, as `cg`; info counts the beginnings.
+        `(x, info)`, as `cg`; info counts the beginnings. x has the shapes of b, and its dtypes, integers as the
+        default float.
 
     Raises:
         ArgumentError: another solve_method, or restart is not positive.

@@ -33,7 +33,8 @@ def hyp1f1(a: Any, b: Any, x: Any) -> Array:
         a, b, x: arrays of real numbers, broadcast against each other.
 
     Returns:
-        A floating array; infinite where b is zero or a negative integer (as SciPy's where a is not zero).
+        A floating array; infinite where b is zero or a negative integer (as SciPy's where a is not zero). It has the
+        shape in which the arguments broadcast.
 
     >>> nrx.scipy.special.hyp1f1(1.0, 1.0, jnp.array([0.0, 1.0])).round(3)
     Array([1.   , 2.718], dtype=float32)
@@ -48,7 +49,8 @@ def hyp2f1(a: Any, b: Any, c: Any, x: Any) -> Array:
         a, b, c, x: arrays of real numbers, broadcast against each other.
 
     Returns:
-        A floating array; infinite for x beyond 1 and where c is zero or a negative integer, unless the series ends.
+        A floating array; infinite for x beyond 1 and where c is zero or a negative integer, unless the series ends. It
+        has the shape in which the arguments broadcast.
 
     >>> nrx.scipy.special.hyp2f1(1.0, 1.0, 2.0, jnp.array([0.0, 0.5])).round(3)
     Array([1.   , 1.386], dtype=float32)
@@ -91,7 +93,7 @@ def sph_harm_y(n: Any, m: Any, theta: Any, phi: Any, diff_n: int | None = None, 
         n_max: the greatest degree, which must be given where `n` is traced.
 
     Returns:
-        A complex array.
+        A complex array. It has the shape in which the arguments broadcast.
 
     Raises:
         ArgumentError: `diff_n` is given; `n` is traced and `n_max` is not given.

@@ -28,7 +28,7 @@ class Bernoulli(Countable):
         return 1 - p + 0 * k
 
     def ppf(self, q: Any, *args: Any, **kwargs: Any) -> Array:
-        """The least k that is not exceeded with probability q; else as for `logpmf`.
+        """The least k that is not exceeded with probability q; arguments and result as for `logpmf`.
 
         >>> nrx.scipy.stats.bernoulli.ppf(jnp.array([0.5, 0.8]), 0.25)
         Array([0., 1.], dtype=float32)

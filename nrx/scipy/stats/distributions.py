@@ -80,7 +80,7 @@ class Density(Distribution):
         return jnp.where((y < low) | (y > high), -jnp.inf, self._logpdf(y, *shapes) - jnp.log(scale))
 
     def pdf(self, x: Any, *args: Any, **kwargs: Any) -> Array:
-        """The density; arguments and errors as for `logpdf`.
+        """The density; arguments, result and errors as for `logpdf`.
 
         >>> nrx.scipy.stats.norm.pdf(jnp.array([0.0, 1.0])).round(3)
         Array([0.399, 0.242], dtype=float32)
@@ -111,7 +111,7 @@ class Continuous(Density):
         return jnp.log(self._sf(*args))
 
     def cdf(self, x: Any, *args: Any, **kwargs: Any) -> Array:
-        """The probability of at most x; arguments and errors as for `logpdf`.
+        """The probability of at most x; arguments, result and errors as for `logpdf`.
 
         >>> nrx.scipy.stats.norm.cdf(jnp.array([0.0, 1.0])).round(3)
         Array([0.5  , 0.841], dtype=float32)
@@ -119,7 +119,7 @@ class Continuous(Density):
         return self._between("cdf", self._cdf, 0, 1, x, args, kwargs)
 
     def logcdf(self, x: Any, *args: Any, **kwargs: Any) -> Array:
-        """The logarithm of the probability of at most x; arguments and errors as for `logpdf`.
+        """The logarithm of the probability of at most x; arguments, result and errors as for `logpdf`.
 
         >>> nrx.scipy.stats.norm.logcdf(jnp.array([0.0, -100.0])).round(2)
         Array([-6.90000e-01, -5.00552e+03], dtype=float32)
@@ -127,7 +127,7 @@ class Continuous(Density):
         return self._between("logcdf", self._logcdf, -jnp.inf, 0, x, args, kwargs)
 
     def sf(self, x: Any, *args: Any, **kwargs: Any) -> Array:
-        """The probability of more than x (the survival function); arguments and errors as for `logpdf`.
+        """The probability of more than x (the survival function); arguments, result and errors as for `logpdf`.
 
         >>> nrx.scipy.stats.norm.sf(jnp.array([0.0, 1.0])).round(3)
         Array([0.5  , 0.159], dtype=float32)
@@ -135,7 +135,7 @@ class Continuous(Density):
         return self._between("sf", self._sf, 1, 0, x, args, kwargs)
 
     def logsf(self, x: Any, *args: Any, **kwargs: Any) -> Array:
-        """The logarithm of the probability of more than x; arguments and errors as for `logpdf`.
+        """The logarithm of the probability of more than x; arguments, result and errors as for `logpdf`.
 
         >>> nrx.scipy.stats.expon.logsf(jnp.array([0.0, 100.0]))
         Array([   0., -100.], dtype=float32)
@@ -159,7 +159,7 @@ class Invertible(Continuous):
         return self._ppf(1 - args[0], *args[1:])
 
     def ppf(self, q: Any, *args: Any, **kwargs: Any) -> Array:
-        """The number that is not exceeded with probability q (the inverse of `cdf`); else as for `logpdf`.
+        """The number not exceeded with probability q (the inverse of `cdf`); arguments and result as for `logpdf`.
 
         >>> nrx.scipy.stats.norm.ppf(jnp.array([0.5, 0.9])).round(3) + 0
         Array([0.   , 1.282], dtype=float32)
@@ -167,7 +167,7 @@ class Invertible(Continuous):
         return self._inverse("ppf", self._ppf, q, args, kwargs)
 
     def isf(self, q: Any, *args: Any, **kwargs: Any) -> Array:
-        """The number that is exceeded with probability q (the inverse of `sf`); else as for `logpdf`.
+        """The number that is exceeded with probability q (the inverse of `sf`); arguments and result as for `logpdf`.
 
         >>> nrx.scipy.stats.norm.isf(jnp.array([0.5, 0.1])).round(3) + 0
         Array([0.   , 1.282], dtype=float32)
@@ -215,7 +215,7 @@ class Discrete(Distribution):
         return jnp.where(impossible, -jnp.inf, self._logpmf(k, *shapes))
 
     def pmf(self, k: Any, *args: Any, **kwargs: Any) -> Array:
-        """The probability; arguments and errors as for `logpmf`.
+        """The probability; arguments, result and errors as for `logpmf`.
 
         >>> nrx.scipy.stats.poisson.pmf(jnp.array([0, 2]), 2.0).round(3)
         Array([0.135, 0.271], dtype=float32, weak_type=True)
@@ -230,7 +230,7 @@ class Countable(Discrete):
         raise NotImplementedError
 
     def cdf(self, k: Any, *args: Any, **kwargs: Any) -> Array:
-        """The probability of at most k; arguments and errors as for `logpmf`.
+        """The probability of at most k; arguments, result and errors as for `logpmf`.
 
         >>> nrx.scipy.stats.bernoulli.cdf(jnp.array([-1, 0, 1]), 0.25)
         Array([0.  , 0.75, 1.  ], dtype=float32, weak_type=True)

@@ -99,7 +99,7 @@ class gaussian_kde:  # noqa: N801 - SciPy's name
         return logs - 0.5 * linalg.slogdet(2 * math.pi * self.covariance)[1]
 
     def evaluate(self, points: Any) -> Array:
-        """The densities at points; arguments and errors as for `logpdf`."""
+        """The densities at points; arguments, result and errors as for `logpdf`."""
         return jnp.exp(self.logpdf(points))
 
     __call__ = pdf = evaluate

@@ -55,7 +55,7 @@ class Dirichlet(_Named):
         return jnp.where(inside, value, -jnp.inf)
 
     def pdf(self, x: Any, alpha: Any) -> Array:
-        """The density; arguments and errors as for `logpdf`.
+        """The density; arguments, result and errors as for `logpdf`.
 
         >>> nrx.scipy.stats.dirichlet.pdf(jnp.array([0.2, 0.8]), jnp.array([2.0, 3.0])).round(3)
         Array(1.536, dtype=float32)
@@ -86,7 +86,7 @@ class Multinomial(_Named):
         return jnp.where(possible, value, -jnp.inf)
 
     def pmf(self, x: Any, n: Any, p: Any) -> Array:
-        """The probability; arguments as for `logpmf`.
+        """The probability; arguments and result as for `logpmf`.
 
         >>> nrx.scipy.stats.multinomial.pmf(jnp.array([1.0, 1.0]), 2, jnp.array([0.5, 0.5])).round(3)
         Array(0.5, dtype=float32)
@@ -135,7 +135,7 @@ class MultivariateNormal(_Named):
         return -0.5 * (jnp.sum(white * white, -1) + n * math.log(2 * math.pi)) - determinant
 
     def pdf(self, x: Any, mean: Any, cov: Any) -> Array:
-        """The density; arguments and errors as for `logpdf`.
+        """The density; arguments, result and errors as for `logpdf`.
 
         >>> nrx.scipy.stats.multivariate_normal.pdf(jnp.zeros(2), jnp.zeros(2), 1.0).round(3)
         Array(0.159, dtype=float32)

@@ -27,7 +27,8 @@ def mode(a: Any, axis: int | None = 0, nan_policy: str = "propagate", keepdims: 
         keepdims: whether the axis stays, with length 1.
 
     Returns:
-        The values and how often each occurs. Along an axis of length 0 they are NaN and 0.
+        The values, in the dtype of a, and how often each occurs; both without the axis. Along an axis of length 0 they
+        are NaN and 0.
 
     Raises:
         ArgumentError: another policy.
@@ -113,7 +114,7 @@ def sem(a: Any, axis: int | None = 0, ddof: int = 1, nan_policy: str = "propagat
         keepdims: whether the axis stays, with length 1.
 
     Returns:
-        A real array without the axis.
+        A real array without the axis; integers become the default float.
 
     Raises:
         ArgumentError: another policy.

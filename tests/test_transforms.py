@@ -142,6 +142,16 @@ def test_the_linear_function_works_under_transformations() -> None:
     assert_same(nrx.grad(lambda t: jnp.sum(f_jvp(t) ** 2))(Y), 2 * slope**2 * Y)
 
 
+def test_what_linearize_returns_is_a_pytree() -> None:
+    value, f_jvp = nrx.jit(lambda x: nrx.linearize(lambda x: {"y": jnp.sin(x) * x}, x))(X)
+    assert_same(value["y"], np.sin(X) * X)
+    assert_same(f_jvp(Y)["y"], (np.cos(X) * X + np.sin(X)) * Y)
+    assert_same(nrx.jit(lambda f, t: f(t)["y"])(f_jvp, Y), f_jvp(Y)["y"])
+    assert all(isinstance(leaf, nrx.Array) for leaf in nrx.tree.leaves(f_jvp))
+    batched = nrx.vmap(lambda x: nrx.linearize(lambda x: x**3, x)[1])(X)
+    assert_same(nrx.vmap(lambda f, t: f(t))(batched, Y), 3 * X**2 * Y)
+
+
 # linear_transpose
 
 

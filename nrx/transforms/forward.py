@@ -181,15 +181,15 @@ def jvp(fun: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tu
                 fix="write jvp(f, (x,), (t,)) for one argument",
             )
     values, in_tree = flatten_call(check_function("jvp", fun), tuple(primals), {})
-    directions = flatten_tangents(fun, values, in_tree, tuple(tangents))
+    directions = flatten_tangents(fun, [v.aval for v in values], in_tree, tuple(tangents))
     flat = FlatFunction(fun, in_tree, has_aux)
     outs, out_tangents = jvp_flat(flat, values, directions, describe_caller("jvp", fun))
     result = flat.result(outs), flat.result([public_tangent(t) for t in out_tangents])
     return (*result, flat.aux(outs)) if has_aux else result
 
 
-def flatten_tangents(function: Callable, primals: Sequence[Array], in_tree: PyTreeDef, tangents: tuple) -> list[Any]:
-    """The leaves of a tuple of tangents, checked against the primals they belong to."""
+def flatten_tangents(function: Callable, primals: Sequence[Aval], in_tree: PyTreeDef, tangents: tuple) -> list[Any]:
+    """The leaves of a tuple of tangents, checked against the avals of the primals they belong to."""
     leaves, tree = tree_flatten((tangents, {}))
     if tree != in_tree:
         raise TreeError(
@@ -199,7 +199,7 @@ def flatten_tangents(function: Callable, primals: Sequence[Array], in_tree: PyTr
         )
     paths = [path for path, _ in tree_flatten_with_path((tangents, {}))[0]]
     return [
-        checked_tangent(leaf, primal.aval, f"the tangent of {argument_name(function, path)}")
+        checked_tangent(leaf, primal, f"the tangent of {argument_name(function, path)}")
         for leaf, primal, path in zip(leaves, primals, paths, strict=True)
     ]
 

@@ -12,6 +12,7 @@ from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval, Zero
 from nrx.core.dtypes import is_inexact
 from nrx.core.program import Program, Var, evaluate, prune
+from nrx.core.pytree import Partial, tree_unflatten
 from nrx.core.trace import Trace, bind_with, current_trace, describe_caller, new_trace, use_trace
 from nrx.transforms.flatten import FlatFunction, check_function, flatten_call
 from nrx.transforms.forward import JVPTrace, flatten_tangents, public_tangent, with_zeros
@@ -81,7 +82,7 @@ class LinearFunction(NamedTuple):
     out_avals: tuple[Aval, ...]
 
     def __call__(self, tangents: Sequence[Any]) -> list[Any]:
-        """The tangents of all results from those of the arguments it takes."""
+        """The tangents of all results from those of the arguments it takes (after residuals that are no constants)."""
         return with_zeros(evaluate(self.program, tangents), self.present, self.out_avals)
 
 
@@ -184,8 +185,9 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         has_aux: `fun` returns `(value, aux)`.
 
     Returns:
-        `(value, f_jvp)` or `(value, f_jvp, aux)`. `f_jvp(*tangents)` gives the tangent of the value; `fun` is not
-        run again, so many directions at one point are cheaper than by `jvp`.
+        `(value, f_jvp)` or `(value, f_jvp, aux)`. `f_jvp(*tangents)` gives the tangent of the value, of its shapes and
+        dtypes; `fun` is not run again, so many directions at one point are cheaper than by `jvp`. It is a pytree of
+        the values that it keeps: a jitted function may return it.
 
     >>> import nrx
     >>> y, f_jvp = nrx.linearize(lambda x: x * x, 3.0)
@@ -196,10 +198,14 @@ def linearize(fun: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     flat = FlatFunction(fun, in_tree, has_aux)
     outs, linear = linearize_flat(flat, values, name=describe_caller("linearize", fun))
 
-    def f_jvp(*tangents: Any) -> Any:
-        directions = flatten_tangents(fun, values, in_tree, tangents)
-        out = linear([t for t, some in zip(directions, linear.wrt, strict=True) if some])
-        return flat.result([public_tangent(t) for t in out])
+    program, residuals = linear.program.closed()
+    opened = linear._replace(program=program)
+    in_avals, out_tree, count = [v.aval for v in values], flat.out_tree, flat.count
 
-    result = (flat.result(outs), f_jvp)
+    def push(residuals: Sequence[Array], *tangents: Any) -> Any:
+        directions = flatten_tangents(fun, in_avals, in_tree, tangents)
+        out = opened([*residuals, *(t for t, some in zip(directions, opened.wrt, strict=True) if some)])
+        return tree_unflatten(out_tree, [public_tangent(t) for t in out[:count]])
+
+    result = (flat.result(outs), Partial(push, residuals))
     return (*result, flat.aux(outs)) if has_aux else result

@@ -307,3 +307,10 @@ SIGNATURES: dict[str, dict[str, str]] = {
         "eps=None is 0.0009765625": "numbers are shown",
     },
 }
+
+#: Of `test_weak_types.py`: programs whose weak types differ from JAX's.
+WEAK_TYPES = {
+    "scan, carry widens": "a carry that the body makes strong is strong in all steps; JAX stacks it as it was at first",
+    "grad of a power": "the slope of a weakly typed base is weakly typed, whatever the exponent",
+    "custom_root": "the solution is converted once, to a strong type",
+}

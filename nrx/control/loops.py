@@ -128,8 +128,11 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
                 f"fori_loop: the bounds must be integer scalars, got {bound.aval}", fix="convert them: int(n)"
             )
     dtype, _ = dtypes.promote_types(*((b.dtype, b.weak_type) for b in bounds))
-    first, last = (convert_element_type(b, dtype) for b in bounds)
-    if all(isinstance(b, ConcreteArray) for b in bounds):
+    known = all(isinstance(b, ConcreteArray) for b in bounds)
+    # A counter that is known is weakly typed, as a Python number: it adapts to what it is added to.
+    weak = known or all(b.weak_type for b in bounds)
+    first, last = (convert_element_type(b, dtype, weak) for b in bounds)
+    if known:
         steps = max(0, int(bounds[1]) - int(bounds[0]))
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:

@@ -123,7 +123,7 @@ def _einsum(*operands: Any, subscripts: str, method: Any, precision: Any, prefer
             product = _product(product, terms[step[1]], needed, precision, preferred)
         terms = [*rest, product]
     x, found = terms[0]
-    return lax.convert_element_type(lax.transpose(x, [found.index(c) for c in output]), preferred or x.dtype)
+    return _in_dtype(lax.transpose(x, [found.index(c) for c in output]), preferred)
 
 
 def _from_lists(arguments: Sequence[Any]) -> tuple[str, list[Any]]:
@@ -207,6 +207,10 @@ def _simplified(x: Array, labels: str, needed: set[str]) -> Term:
     return _summed(x, gone), "".join(without(labels, gone))
 
 
+def _in_dtype(x: Array, preferred: Any) -> Array:
+    return x if preferred is None else lax.convert_element_type(x, preferred)
+
+
 def _summed(x: Array, axes: Sequence[int]) -> Array:
     return lax.reduce_or(x, axes) if dtypes.is_bool(x.dtype) else lax.reduce_sum(x, axes)
 
@@ -234,7 +238,7 @@ def _spread(x: Array, own: str, other: Array, others: str, labels: str, preferre
     kept = [c for c in labels if c in own]
     x = lax.transpose(x, [own.index(c) for c in kept])
     x = lax.broadcast_in_dim(x, [lengths[c] for c in labels], [labels.index(c) for c in kept])
-    return lax.convert_element_type(x, preferred or x.dtype)
+    return _in_dtype(x, preferred)
 
 
 def _aligned(x: Array, a: str, y: Array, b: str) -> tuple[Array, str, Array, str]:

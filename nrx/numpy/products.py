@@ -31,10 +31,6 @@ def times(x: Array, y: Array) -> Array:
     return lax.bitwise_and(x, y) if dtypes.is_bool(x.dtype) else lax.mul(x, y)
 
 
-def _strong(x: Array) -> Array:
-    return lax.convert_element_type(x, x.dtype)
-
-
 def dot(
     a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
 ) -> Array:
@@ -62,10 +58,10 @@ def dot(
 def _dot(a: Any, b: Any, *, precision: Any, preferred: Any) -> Array:
     x, y = promote_dtypes("dot", a, b)
     if not x.ndim or not y.ndim:
-        return _strong(times(*broadcast([x, y])))
+        return times(*broadcast([x, y]))
     at = max(y.ndim - 2, 0)
     _check_lengths("dot", x, y, x.ndim - 1, at)
-    return _strong(contract(x, y, ((x.ndim - 1,), (at,)), ((), ()), precision, preferred))
+    return contract(x, y, ((x.ndim - 1,), (at,)), ((), ()), precision, preferred)
 
 
 def _check_lengths(name: str, x: Array, y: Array, i: int, j: int) -> None:
@@ -108,11 +104,11 @@ def _matmul(a: Any, b: Any, *, precision: Any, preferred: Any) -> Array:
     rows = max(y.ndim - 2, 0)
     _check_lengths("matmul", x, y, x.ndim - 1, rows)
     if y.ndim <= 2:  # all matrices of x share one factor
-        return _strong(contract(x, y, ((x.ndim - 1,), (rows,)), ((), ()), precision, preferred))
+        return contract(x, y, ((x.ndim - 1,), (rows,)), ((), ()), precision, preferred)
     batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
     x, y = (_batched(v, batch) for v in (x, y))
     axes = tuple(range(len(batch)))
-    return _strong(contract(x, y, ((x.ndim - 1,), (y.ndim - 2,)), (axes, axes), precision, preferred))
+    return contract(x, y, ((x.ndim - 1,), (y.ndim - 2,)), (axes, axes), precision, preferred)
 
 
 def _batched(x: Array, batch: Shape) -> Array:
@@ -173,9 +169,9 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
     """
     x, y = promote_dtypes("inner", a, b)
     if not x.ndim or not y.ndim:
-        return _strong(times(*broadcast([x, y])))
+        return times(*broadcast([x, y]))
     _check_lengths("inner", x, y, x.ndim - 1, y.ndim - 1)
-    return _strong(contract(x, y, ((x.ndim - 1,), (y.ndim - 1,)), ((), ()), precision, preferred_element_type))
+    return contract(x, y, ((x.ndim - 1,), (y.ndim - 1,)), ((), ()), precision, preferred_element_type)
 
 
 def outer(a: Any, b: Any, out: None = None) -> Array:
@@ -249,7 +245,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, prefer
     _check_lengths("vecdot", x, y, x.ndim - 1, y.ndim - 1)
     x, y = broadcast([x, y])
     batch = tuple(range(x.ndim - 1))
-    return _strong(contract(x, y, ((x.ndim - 1,), (x.ndim - 1,)), (batch, batch), precision, preferred_element_type))
+    return contract(x, y, ((x.ndim - 1,), (x.ndim - 1,)), (batch, batch), precision, preferred_element_type)
 
 
 def tensordot(
@@ -291,7 +287,7 @@ def tensordot(
         raise ArgumentError(f"tensordot: {len(pairs[0])} axes of the first array, {len(pairs[1])} of the second")
     for i, j in zip(*pairs, strict=True):
         _check_lengths("tensordot", x, y, i, j)
-    return _strong(contract(x, y, pairs, ((), ()), precision, preferred_element_type))
+    return contract(x, y, pairs, ((), ()), precision, preferred_element_type)
 
 
 def kron(a: Any, b: Any) -> Array:

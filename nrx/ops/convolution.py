@@ -510,7 +510,8 @@ def _conv_abstract(x: Aval, kernel: Aval, **params: Any) -> Aval:
     _check_groups(x, kernel, p)
     logical = (x.shape[lhs_spec[0]] // p.batch_group_count, kernel.shape[rhs_spec[0]], *p.counts(x, kernel))
     dtype = product_dtype("conv_general_dilated", x, kernel, p.preferred_element_type)
-    return Aval(tuple(logical[axis] for axis in inverse_permutation(out_spec)), dtype)
+    weak = x.weak_type and kernel.weak_type and p.preferred_element_type is None
+    return Aval(tuple(logical[axis] for axis in inverse_permutation(out_spec)), dtype, weak)
 
 
 def _check_groups(x: Aval, kernel: Aval, p: _Params) -> None:

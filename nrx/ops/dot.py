@@ -274,7 +274,8 @@ def _dot_general_abstract(
             )
     kept = tuple(x.shape[a] for a in batch[0])
     x_free, y_free = without(x.shape, contract[0] + batch[0]), without(y.shape, contract[1] + batch[1])
-    return Aval(kept + x_free + y_free, product_dtype("dot_general", x, y, preferred_element_type))
+    weak = x.weak_type and y.weak_type and preferred_element_type is None
+    return Aval(kept + x_free + y_free, product_dtype("dot_general", x, y, preferred_element_type), weak)
 
 
 def _check_meeting(kind: str, pairs: Pairs, x: Shape, y: Shape) -> None:

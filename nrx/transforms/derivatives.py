@@ -235,7 +235,7 @@ def _is_leaf(tree: PyTreeDef) -> bool:
 def _basis(aval: Aval) -> Array:
     """The unit directions of one leaf, stacked on a new first axis."""
     rows, columns = (broadcasted_iota(dtypes.int32, (aval.size, aval.size), axis) for axis in (0, 1))
-    return reshape(convert_element_type(eq(rows, columns), aval.dtype), (aval.size, *aval.shape))
+    return reshape(convert_element_type(eq(rows, columns), aval.dtype, aval.weak_type), (aval.size, *aval.shape))
 
 
 def _jacobian(

@@ -88,7 +88,8 @@ def test_trees_and_integers():
 def test_sums_count_booleans():
     held = np.array([True, False, True])
     total = mapped(lambda v: lax.psum(v, "i"))(held)
-    assert total.tolist() == [2] * N and total.dtype == np.int32
+    assert total.tolist() == [2] * N
+    assert total.dtype == np.int32
     np.testing.assert_allclose(mapped(lambda v: lax.pmean(v, "i"))(held), [2 / 3] * N, rtol=1e-6)
 
 

@@ -303,17 +303,22 @@ class Beta(Continuous):
 
 
 class StudentT(Continuous):
-    """Student's t distribution with df degrees of freedom: the density goes with (1 + x**2 / df)**(-(df + 1) / 2)."""
+    """Student's t distribution with df degrees of freedom: the density goes with (1 + x**2 / df)**(-(df + 1) / 2).
+
+    With infinitely many it is the normal distribution.
+    """
 
     shapes = ("df",)
 
     def _logpdf(self, y: Array, df: Array) -> Array:
+        finite, df = _finite(df)
         factor = -betaln(df / 2, jnp.full_like(df, 0.5)) - 0.5 * jnp.log(df)
-        return factor - (df + 1) / 2 * lax.log1p(y * y / df)
+        return jnp.where(finite, factor - (df + 1) / 2 * lax.log1p(y * y / df), norm._logpdf(y))
 
     def _cdf(self, y: Array, df: Array) -> Array:
+        finite, df = _finite(df)
         tail = 0.5 * betainc(df / 2, jnp.full_like(df, 0.5), df / (df + y * y))
-        return jnp.where(y < 0, tail, 1 - tail)
+        return jnp.where(finite, jnp.where(y < 0, tail, 1 - tail), ndtr(y))
 
     def _sf(self, y: Array, df: Array) -> Array:
         return self._cdf(-y, df)
@@ -340,6 +345,9 @@ class TruncatedNormal(Continuous):
 
     shapes = ("a", "b")
 
+    def _proper(self, a: Array, b: Array) -> Any:
+        return a < b
+
     def _support(self, a: Array, b: Array) -> tuple[Any, Any]:
         return a, b
 
@@ -364,6 +372,9 @@ class VonMises(Density):
 
     shapes = ("kappa",)
 
+    def _proper(self, kappa: Array) -> Any:
+        return kappa >= 0
+
     def _logpdf(self, y: Array, kappa: Array) -> Array:
         return kappa * (jnp.cos(y) - 1) - jnp.log(2 * math.pi * i0e(kappa))
 
@@ -373,11 +384,20 @@ class WrappedCauchy(Density):
 
     shapes = ("c",)
 
+    def _proper(self, c: Array) -> Any:
+        return (c > 0) & (c < 1)
+
     def _support(self, c: Array) -> tuple[Any, Any]:
         return 0, 2 * math.pi
 
     def _logpdf(self, y: Array, c: Array) -> Array:
         return jnp.log((1 - c * c) / (2 * math.pi * (1 + c * c - 2 * c * jnp.cos(y))))
+
+
+def _finite(x: Array) -> tuple[Array, Array]:
+    """Where x is not infinite, and x with something finite in the place of what is."""
+    finite = x < _INF
+    return finite, jnp.where(finite, x, 1)
 
 
 def _log1mexp(y: Array) -> Array:

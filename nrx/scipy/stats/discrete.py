@@ -18,6 +18,9 @@ class Bernoulli(Countable):
 
     shapes = ("p",)
 
+    def _proper(self, p: Array) -> Any:
+        return (p >= 0) & (p <= 1)
+
     def _support(self, p: Array) -> tuple[Any, Any]:
         return 0, 1
 
@@ -34,14 +37,17 @@ class Bernoulli(Countable):
         Array([0., 1.], dtype=float32)
         """
         q, p, loc = self._operands("ppf", q, args, kwargs)
-        invalid = ~((q >= 0) & (q <= 1) & (p >= 0) & (p <= 1))
-        return jnp.where(invalid, jnp.nan, loc + jnp.where(q <= 1 - p, 0, 1))
+        value = loc + jnp.where(q <= 1 - p, 0, 1)
+        return self._defined(jnp.where((q >= 0) & (q <= 1), value, jnp.nan), [p])
 
 
 class Binomial(Discrete):
     """How many of n trials succeed, when each does with probability p."""
 
     shapes = ("n", "p")
+
+    def _proper(self, n: Array, p: Array) -> Any:
+        return _is_count(n) & (p >= 0) & (p <= 1)
 
     def _support(self, n: Array, p: Array) -> tuple[Any, Any]:
         return 0, n
@@ -55,6 +61,9 @@ class BetaBinomial(Discrete):
 
     shapes = ("n", "a", "b")
 
+    def _proper(self, n: Array, a: Array, b: Array) -> Any:
+        return _is_count(n) & (a > 0) & (b > 0)
+
     def _support(self, n: Array, a: Array, b: Array) -> tuple[Any, Any]:
         return 0, n
 
@@ -67,6 +76,9 @@ class NegativeBinomial(Discrete):
 
     shapes = ("n", "p")
 
+    def _proper(self, n: Array, p: Array) -> Any:
+        return (n > 0) & (p > 0) & (p <= 1)
+
     def _logpmf(self, k: Array, n: Array, p: Array) -> Array:
         return gammaln(k + n) - gammaln(n) - gammaln(k + 1) + xlogy(n, p) + xlog1py(k, -p)
 
@@ -75,6 +87,9 @@ class Geometric(Discrete):
     """How many trials it takes until one succeeds, when each does with probability p."""
 
     shapes = ("p",)
+
+    def _proper(self, p: Array) -> Any:
+        return (p > 0) & (p <= 1)
 
     def _support(self, p: Array) -> tuple[Any, Any]:
         return 1, _INF
@@ -87,6 +102,9 @@ class Poisson(Countable):
     """How many events happen, when mu are expected."""
 
     shapes = ("mu",)
+
+    def _proper(self, mu: Array) -> Any:
+        return mu >= 0
 
     def _logpmf(self, k: Array, mu: Array) -> Array:
         return xlogy(k, mu) - gammaln(k + 1) - mu
@@ -114,6 +132,10 @@ class Poisson(Countable):
         large = jnp.maximum(mu, 100)
         series = 0.5 * jnp.log(2 * math.pi * math.e * large) - (1 + (0.5 + 19 / 30 / large) / large) / (12 * large)
         return jnp.where(mu < 0, jnp.nan, jnp.where(mu > 100, series, total))
+
+
+def _is_count(n: Array) -> Array:
+    return (n >= 0) & (n == lax.floor(n))
 
 
 def _log_choose(n: Array, k: Array) -> Array:

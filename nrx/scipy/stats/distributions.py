@@ -2,9 +2,11 @@
 
 A distribution says in methods with an underscore what it knows of the standard case (location 0, scale 1), inside of
 its support; what it does not say follows from the rest. Their arguments are `*args` here, so that each may name its
-own.
+own. Parameters that describe no distribution give NaN, as SciPy's.
 """
 
+import functools
+import operator
 from typing import Any
 
 import nrx.numpy as jnp
@@ -35,6 +37,10 @@ class Distribution:
 
     def _support(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         return _INFINITE
+
+    def _proper(self, *args: Any, **kwargs: Any) -> Any:
+        """Where the shape parameters describe a distribution: here, where all are positive."""
+        return functools.reduce(operator.and_, (shape > 0 for shape in args), True)
 
     def _operands(self, method: str, x: Any, args: tuple, kwargs: dict[str, Any]) -> list[Array]:
         """The first operand and all parameters, floating and of one shape."""
@@ -67,7 +73,8 @@ class Density(Distribution):
                 default) and `scale` (1 by default).
 
         Returns:
-            An array of the shape they have together, of their floating dtype; minus infinity outside of the support.
+            An array of the shape they have together, of their floating dtype; minus infinity outside of the support,
+            NaN where the parameters describe no distribution.
 
         Raises:
             ArgumentTypeError: a parameter is missing or unknown.
@@ -77,7 +84,8 @@ class Density(Distribution):
         """
         y, shapes, _, scale = self._standard("logpdf", x, args, kwargs)
         low, high = self._support(*shapes)
-        return jnp.where((y < low) | (y > high), -jnp.inf, self._logpdf(y, *shapes) - jnp.log(scale))
+        inside = self._logpdf(y, *shapes) - jnp.log(scale)
+        return self._defined(jnp.where((y < low) | (y > high), -jnp.inf, inside), shapes, scale)
 
     def pdf(self, x: Any, *args: Any, **kwargs: Any) -> Array:
         """The density; arguments, result and errors as for `logpdf`.
@@ -93,6 +101,9 @@ class Density(Distribution):
         """(x - loc) / scale, the shape parameters, loc and scale."""
         x, *shapes, loc, scale = self._operands(method, x, args, kwargs)
         return (x - loc) / scale, shapes, loc, scale
+
+    def _defined(self, value: Array, shapes: list[Array], scale: Array) -> Array:
+        return jnp.where(self._proper(*shapes) & (scale > 0), value, jnp.nan)
 
 
 class Continuous(Density):
@@ -144,9 +155,10 @@ class Continuous(Density):
 
     def _between(self, method: str, function: Any, below: float, above: float, x: Any, args: Any, kwargs: Any) -> Array:
         """A function that is constant beyond the ends of the support."""
-        y, shapes, *_ = self._standard(method, x, args, kwargs)
+        y, shapes, _, scale = self._standard(method, x, args, kwargs)
         low, high = self._support(*shapes)
-        return jnp.where(y <= low, below, jnp.where(y >= high, above, function(y, *shapes)))
+        value = jnp.where(y <= low, below, jnp.where(y >= high, above, function(y, *shapes)))
+        return self._defined(value, shapes, scale)
 
 
 class Invertible(Continuous):
@@ -176,7 +188,8 @@ class Invertible(Continuous):
 
     def _inverse(self, method: str, function: Any, q: Any, args: Any, kwargs: Any) -> Array:
         q, *shapes, loc, scale = self._operands(method, q, args, kwargs)
-        return jnp.where((q < 0) | (q > 1), jnp.nan, loc + scale * function(q, *shapes))
+        value = loc + scale * function(q, *shapes)
+        return self._defined(jnp.where((q < 0) | (q > 1), jnp.nan, value), shapes, scale)
 
 
 class Discrete(Distribution):
@@ -200,7 +213,7 @@ class Discrete(Distribution):
 
         Returns:
             An array of the shape they have together, of their floating dtype; minus infinity where `k - loc` is not in
-            the support, or not a whole number.
+            the support, or not a whole number, NaN where the parameters describe no distribution.
 
         Raises:
             ArgumentTypeError: a parameter is missing or unknown.
@@ -212,7 +225,10 @@ class Discrete(Distribution):
         k = k - loc
         low, high = self._support(*shapes)
         impossible = (k < low) | (k > high) | (k > lax.floor(k))  # NaN is none of these
-        return jnp.where(impossible, -jnp.inf, self._logpmf(k, *shapes))
+        return self._defined(jnp.where(impossible, -jnp.inf, self._logpmf(k, *shapes)), shapes)
+
+    def _defined(self, value: Array, shapes: list[Array]) -> Array:
+        return jnp.where(self._proper(*shapes), value, jnp.nan)
 
     def pmf(self, k: Any, *args: Any, **kwargs: Any) -> Array:
         """The probability; arguments, result and errors as for `logpmf`.
@@ -238,4 +254,4 @@ class Countable(Discrete):
         k, *shapes, loc = self._operands("cdf", k, args, kwargs)
         k = lax.floor(k - loc)
         low, high = self._support(*shapes)
-        return jnp.where(k < low, 0, jnp.where(k >= high, 1, self._cdf(k, *shapes)))
+        return self._defined(jnp.where(k < low, 0, jnp.where(k >= high, 1, self._cdf(k, *shapes))), shapes)

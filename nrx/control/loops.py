@@ -118,7 +118,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any, *, unro
 
     >>> import nrx
     >>> nrx.lax.fori_loop(0, 5, lambda i, total: total + i, 0)
-    Array(10, dtype=int32)
+    Array(10, dtype=int32, weak_type=True)
     """
     check_function("fori_loop", body_fun)
     bounds = [asarray(b, f"the {name} bound of fori_loop") for b, name in ((lower, "lower"), (upper, "upper"))]

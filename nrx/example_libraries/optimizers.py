@@ -467,7 +467,7 @@ def l2_norm(tree: Any) -> Array:
 
     >>> from nrx.example_libraries import optimizers
     >>> optimizers.l2_norm((3.0, 4.0))
-    Array(5., dtype=float32)
+    Array(5., dtype=float32, weak_type=True)
     """
     return jnp.sqrt(sum(jnp.vdot(x, x) for x in tree_leaves(tree)))
 
@@ -477,7 +477,7 @@ def clip_grads(grad_tree: Any, max_norm: Any) -> Any:
 
     >>> from nrx.example_libraries import optimizers
     >>> optimizers.clip_grads((3.0, 4.0), 1.0)
-    (Array(0.6, dtype=float32), Array(0.8, dtype=float32))
+    (Array(0.6, dtype=float32, weak_type=True), Array(0.8, dtype=float32, weak_type=True))
     """
     norm = l2_norm(grad_tree)
     return tree_map(lambda g: jnp.where(norm < max_norm, g, g * (max_norm / norm)), grad_tree)

@@ -21,7 +21,12 @@ _LEAST_WEIGHT = 1000.0 * float(np.finfo(np.float32).eps)
 
 
 class ResizeMethod(enum.Enum):
-    """How pixels in between are made of their neighbours."""
+    """How pixels in between are made of their neighbours.
+
+    >>> import nrx
+    >>> nrx.image.resize(nrx.numpy.array([1.0, 2.0]), (4,), nrx.image.ResizeMethod.NEAREST)
+    Array([1., 1., 2., 2.], dtype=float32)
+    """
 
     NEAREST = 0
     LINEAR = 1

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import nrx.numpy as jnp
 from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
-from nrx.ops import convolution
-from nrx.ops.convolution import ConvDimensionNumbers, conv_general_dilated
+from nrx.ops import convolution, convolution_eager
+from nrx.ops.convolution import conv_general_dilated
+from nrx.ops.convolution_geometry import ConvDimensionNumbers, conv_dimension_numbers
 from nrx.transforms import jit, vjp, vmap
 
 
@@ -164,7 +165,7 @@ def test_blocks_and_layouts_in_memory(
 ) -> None:  # fmt: skip
     """Whichever way the matrices are made, and however the operands lie in memory, the values are right."""
     for name, value in setting.items():
-        monkeypatch.setattr(convolution, name, value)
+        monkeypatch.setattr(convolution_eager, name, value)
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(3, channels, 9, 8)), rng.normal(size=(outputs, channels // groups, 3, 2))
     geometry = {
@@ -177,9 +178,9 @@ def test_blocks_and_layouts_in_memory(
         lhs, rhs, _ = problem.laid_out()
         if reverse:  # views with steps that are negative
             lhs, rhs = lhs[::-1].copy()[::-1], rhs[:, ::-1].copy()[:, ::-1]
-        out = convolution._conv_impl(
+        out = convolution_eager.convolved(
             np, lhs, rhs, **problem.params | {
-                "dimension_numbers": convolution.conv_dimension_numbers(lhs.shape, rhs.shape, layouts),
+                "dimension_numbers": conv_dimension_numbers(lhs.shape, rhs.shape, layouts),
                 "precision": None, "preferred_element_type": None,
             }
         )  # fmt: skip
@@ -213,10 +214,10 @@ def test_gradients_with_a_wide_result(dtype: str) -> None:
 
 
 def test_dimension_numbers() -> None:
-    numbers = convolution.conv_dimension_numbers((1, 2, 3, 4), (1, 2, 3, 4), ("NHWC", "HWIO", "CWNH"))
+    numbers = conv_dimension_numbers((1, 2, 3, 4), (1, 2, 3, 4), ("NHWC", "HWIO", "CWNH"))
     assert numbers == ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (2, 0, 3, 1))
-    assert convolution.conv_dimension_numbers((1, 2, 3), (1, 2, 3), None) == ((0, 1, 2),) * 3
-    assert convolution.conv_dimension_numbers((1, 2, 3, 4), (1, 2, 3, 4), numbers) == numbers
+    assert conv_dimension_numbers((1, 2, 3), (1, 2, 3), None) == ((0, 1, 2),) * 3
+    assert conv_dimension_numbers((1, 2, 3, 4), (1, 2, 3, 4), numbers) == numbers
 
 
 X, W = np.zeros((2, 3, 5, 4), np.float32), np.zeros((6, 3, 2, 2), np.float32)
@@ -276,28 +277,89 @@ def test_conv_transpose_is_that_of_jax(padding: Any, consistent: bool, transpose
         close(got, np.asarray(expected))
 
 
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize(("stride", "dilation", "spread"), [(1, 1, 1), (2, 1, 1), (1, 2, 2), (2, 2, 2)])
-def test_padding_has_no_product_with_a_kernel_that_is_not_finite(
-    groups: int, stride: int, dilation: int, spread: int
-) -> None:
+def reached(x: np.ndarray, kernel: np.ndarray, padding: tuple[int, int], broken: np.ndarray) -> np.ndarray:
+    """Which sums have a product of an element of x with a broken one of the kernel: (groups, outputs, places)."""
+    low, high = padding
+    inside = np.ones(x.shape[-1] - max(-low, 0) - max(-high, 0))
+    covered = np.pad(inside, (max(low, 0), max(high, 0)))
+    return np.array([[np.correlate(covered, taps, "valid") > 0.5 for taps in group] for group in broken.astype(float)])
+
+
+@pytest.mark.parametrize(
+    ("size", "taps", "outputs", "dtype"),
+    [
+        (1, 4, 1, "float32"), (6, 3, 3, "complex128"), (5, 9, 1, "float64"), (70, 66, 9, "float32"),
+        (150, 7, 1, "complex64"), (130, 200, 2, "float32"),
+    ],
+)  # fmt: skip
+def test_the_padding_of_vectors_has_no_products(size: int, taps: int, outputs: int, dtype: str) -> None:
+    """So that what is not finite in the kernel is found only where it meets an element."""
+    rng = np.random.default_rng(size)
+    x = rng.normal(size=(2, 2, size)).astype(dtype)
+    kernel = rng.normal(size=(2, outputs, taps)).astype(dtype)
+    broken = rng.random(kernel.shape) < 1 / taps
+    spoilt = np.where(broken, np.where(rng.random(kernel.shape) < 0.5, np.nan, np.inf), kernel).astype(dtype)
+    for padding in ((taps - 1, taps - 1), (taps + 2, taps // 2), (-1, taps + 1), (taps, -1)):
+        if size + sum(padding) < taps or size == 1 > min(padding):
+            continue
+
+        def function(x: Any, kernel: Any, padding: tuple[int, int] = padding) -> Array:
+            return conv_general_dilated(x, kernel.reshape(-1, 1, taps), (1,), [padding], feature_group_count=2)
+
+        bad = reached(x, kernel, padding, broken).reshape(2 * outputs, -1)
+        low, high = padding
+        cut = np.pad(x[..., max(-low, 0) : size - max(-high, 0)], ((0, 0), (0, 0), (max(low, 0), max(high, 0))))
+        expected = [
+            [np.correlate(row[g], taps_of.conj(), "valid") for g in range(2) for taps_of in kernel[g]] for row in cut
+        ]
+        for run in (function, jit(function)):
+            close(run(x, kernel), np.array(expected), 1e-5)
+            found = np.asarray(run(x, spoilt))
+            np.testing.assert_array_equal(np.isfinite(found), np.broadcast_to(~bad, found.shape))
+            close(np.where(bad, 0, found), np.where(bad, 0, np.array(expected)), 1e-5)
+
+
+@pytest.mark.parametrize("mode", ["full", "same"])
+def test_vectors_that_are_not_finite_in_a_batch(mode: str) -> None:
+    """Whichever operands are batched, compiled or not, and in the gradient."""
     rng = np.random.default_rng(0)
-    x, kernel = rng.normal(size=(2, 4, 6, 7)), rng.normal(size=(6, 4 // groups, 3, 2))
-    broken = np.zeros(kernel.shape, bool)
-    broken[1, 0, 2, 1] = broken[4, 1, 0, 0] = True
+    xs, ys = rng.normal(size=(3, 40)), rng.normal(size=(3, 9))
+    ys[1, 4], ys[2, 0] = np.nan, np.inf
 
-    def convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-        found = conv_general_dilated(
-            x, kernel, (stride, 1), [(1, 2), (2, -1)], (spread, 1), (dilation, 1), feature_group_count=groups
-        )
-        return np.asarray(found)
+    def gradient(x: Array, y: Array) -> Array:
+        return vjp(lambda x: jnp.convolve(x, y, mode), x)[1](jnp.ones(48 if mode == "full" else 40, "float64"))[0]
 
-    found = convolved(x, np.where(broken, [[[[np.nan]]], [[[np.inf]]]] * 3, kernel))
-    reached = convolved(np.ones_like(x), np.where(broken, 1.0, 0.0)) > 0.5
-    np.testing.assert_array_equal(np.isfinite(found), ~reached)
-    np.testing.assert_allclose(
-        found[~reached], convolved(x, np.where(broken, 0, kernel))[~reached], rtol=1e-5, atol=1e-5
-    )
+    for x_axis, y_axis in ((0, 0), (None, 0), (0, None)):
+        pairs = [(xs[0 if x_axis is None else i], ys[1 if y_axis is None else i]) for i in range(3)]
+        operands = asarray(xs[0] if x_axis is None else xs), asarray(ys[1] if y_axis is None else ys)
+        mapped = vmap(partial(jnp.convolve, mode=mode), in_axes=(x_axis, y_axis))
+        for run in (mapped, jit(mapped)):
+            np.testing.assert_allclose(run(*operands), [np.convolve(x, y, mode) for x, y in pairs], rtol=1e-5)
+        slopes = vmap(gradient, in_axes=(x_axis, y_axis))
+        start = 0 if mode == "full" else 4
+        expected = [[y[max(start - i, 0) : start + 40 - i if start else 9].sum() for i in range(40)] for _, y in pairs]
+        for run in (slopes, jit(slopes)):
+            np.testing.assert_allclose(run(*operands), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "preferred"), [("int8", "int32"), ("uint8", "float32"), ("bfloat16", "float32"), ("bool", "int32")]
+)
+def test_vectors_are_multiplied_in_the_preferred_type(dtype: str, preferred: str) -> None:
+    """They neither wrap nor are rounded before they are converted."""
+    rng = np.random.default_rng(0)
+    x, y = (jnp.asarray(rng.normal(size=n) * 100).astype(dtype) for n in (50, 8))
+    exact = [np.asarray(v).astype(np.float64) for v in (x, y)]
+    for name in ("convolve", "correlate"):
+        for mode in ("full", "same", "valid"):
+            found = getattr(jnp, name)(x, y, mode, preferred_element_type=preferred)
+            assert found.dtype == preferred
+            np.testing.assert_allclose(found, getattr(np, name)(*exact, mode), rtol=1e-5, atol=1e-2)
+
+
+def test_vectors_of_another_kind_than_preferred() -> None:
+    with pytest.raises(DTypeError, match="int32"):
+        jnp.convolve(jnp.ones(3), jnp.ones(2), preferred_element_type="int32")
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])

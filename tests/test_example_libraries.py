@@ -108,3 +108,12 @@ def test_dropout_needs_a_key() -> None:
     with pytest.raises(ArgumentError, match="key"):
         apply((), jnp.ones(3))
     np.testing.assert_array_equal(stax.Dropout(0.5, mode="test")[1]((), jnp.ones(3)), np.ones(3))
+
+
+ACTIVATIONS = ["elu", "gelu", "leaky_relu", "log_softmax", "relu", "selu", "sigmoid", "softmax", "softplus"]
+
+
+@pytest.mark.parametrize("name", [*ACTIVATIONS, "standardize"])
+def test_activations_are_here_too(name: str) -> None:
+    assert getattr(stax, name) is getattr(nrx.nn, name)
+    assert stax.logsoftmax is nrx.nn.log_softmax

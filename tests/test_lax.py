@@ -175,6 +175,86 @@ def test_ragged_dot():
         lax.ragged_dot(lhs, rhs, sizes[:2])
 
 
+def _of_groups(sizes):
+    ends = np.cumsum(sizes)
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_ragged_dot_general_with_parts_of_rhs(place):
+    lhs, rhs, sizes = RNG.normal(size=(2, 7, 3)), RNG.normal(size=(4, 2, 3, 5)), np.array([[1, 2, 0, 3], [2, 0, 2, 3]])
+    expected = np.zeros((2, 7, 5))
+    for b in range(2):
+        for g, rows in enumerate(_of_groups(sizes[b])):
+            expected[b, rows] = lhs[b, rows] @ rhs[g, b]
+    numbers = lax.RaggedDotDimensionNumbers((([2], [1 + (place < 2)]), ([0], [int(place == 0)])), [1], [place])
+    moved = np.moveaxis(rhs, 0, place)
+    function = lambda a, b: lax.ragged_dot_general(a, b, sizes, numbers)
+    np.testing.assert_allclose(nrx.jit(function)(lhs, moved), expected, rtol=1e-12)
+    check_grads(function, (jnp.asarray(lhs), jnp.asarray(moved)), order=1)
+
+
+def test_ragged_dot_general_of_contracted_axes():
+    lhs, rhs, sizes = RNG.normal(size=(3, 7, 2)), RNG.normal(size=(5, 7, 3)), np.array([1, 2, 3])
+    numbers = lax.RaggedDotDimensionNumbers((([0, 1], [2, 1]), ([], [])), [1], [])
+    expected = [np.einsum("akm,nka->mn", lhs[:, rows], rhs[:, rows]) for rows in _of_groups(sizes)]
+    function = lambda a, b: lax.ragged_dot_general(a, b, sizes, numbers)
+    np.testing.assert_allclose(nrx.jit(function)(lhs, rhs), expected, rtol=1e-12)
+    check_grads(function, (jnp.asarray(lhs), jnp.asarray(rhs)), order=1)
+
+
+def test_ragged_dot_general_of_a_batch_axis():
+    lhs, rhs = RNG.normal(size=(2, 7, 3)), RNG.normal(size=(2, 3, 5))
+    numbers = lax.RaggedDotDimensionNumbers((([2], [1]), ([0], [0])), [0], [])
+    np.testing.assert_allclose(lax.ragged_dot_general(lhs, rhs, np.array([1, 1]), numbers), lhs @ rhs, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ragged", "group", "sizes", "error"),
+    [
+        ([0, 1], [0], [1, 2], errors.ArgumentError),
+        ([0], [], [1, 2], errors.ArgumentError),
+        ([1], [0], [1, 2], errors.ArgumentError),
+        ([2], [0], [1, 2], errors.AxisError),
+        ([0], [2], [1, 2], errors.ShapeError),
+        ([0], [3], [1, 2], errors.ShapeError),
+        ([0], [0], [[1, 2]], errors.ShapeError),
+        ([0], [0], 1, errors.ShapeError),
+        ([0], [0], [1.0, 2.0], errors.DTypeError),
+    ],
+)
+def test_ragged_dimensions_that_do_not_fit(ragged, group, sizes, error):
+    numbers = lax.RaggedDotDimensionNumbers((([1], [1]), ([], [])), ragged, group)
+    with pytest.raises(error, match="ragged_dot_general"):
+        lax.ragged_dot_general(jnp.ones((3, 4)), jnp.ones((2, 4, 5)), jnp.array(sizes), numbers)
+
+
+def test_scatter_apply():
+    numbers = lax.ScatterDimensionNumbers((), (0,), (0,))
+    x, at = RNG.normal(size=4), np.array([[1], [1], [3], [9]])
+    expected = [x[0], np.sin(np.sin(x[1])), x[2], np.sin(x[3])]
+    function = lambda v, i: lax.scatter_apply(v, i, jnp.sin, numbers, update_shape=(len(i),))
+    np.testing.assert_allclose(function(x, at), expected, rtol=1e-12)
+    np.testing.assert_allclose(nrx.jit(function)(x, at), expected, rtol=1e-12)
+    once = lambda v: lax.scatter_apply(v, at[1:], jnp.sin, numbers, update_shape=(3,), unique_indices=True)
+    check_grads(once, (jnp.asarray(x),), order=2)
+    assert function(np.zeros(0), at[:0]).shape == (0,)
+    with pytest.raises(errors.DTypeError, match="scatter_apply"):
+        lax.scatter_apply(x, at, lambda v: v > 0, numbers, update_shape=(4,))
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", ((1, 2), (0, 1))])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 3)])
+def test_shapes_of_transposed_convolutions(padding, strides):
+    layout = ("NHWC", "HWOI", "NHWC")
+    if isinstance(padding, str):  # the lengths that a plain convolution takes to these
+        space = [n * s if padding == "SAME" else n * s + max(3 - s, 0) for n, s in zip((4, 5), strides, strict=True)]
+    else:
+        space = [(n - 1) * s + 1 + sum(p) - 2 for n, s, p in zip((4, 5), strides, padding, strict=True)]
+    got = lax.conv_transpose_shape_tuple((2, 4, 5, 3), (3, 3, 7, 3), strides, padding, layout)
+    assert got == (2, *space, 7)
+
+
 def test_the_rest():
     x = jnp.asarray(X)
     assert lax.convert_element_type(operand=1.5, new_dtype="int32") == 1

@@ -12,7 +12,7 @@ import scipy.linalg
 import nrx
 import nrx.numpy as jnp
 import nrx.scipy.linalg
-from nrx.core.errors import ArgumentError, DifferentiationError, DTypeError, ShapeError
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DifferentiationError, DTypeError, ShapeError
 from nrx.testing import check_grads
 
 RNG = np.random.default_rng(5)
@@ -134,6 +134,54 @@ def test_matrices_that_cannot_be_made() -> None:
 def test_special_matrices(expression: str) -> None:
     (got,), (expected,) = evaluate(expression, jnp, nrx.scipy.linalg), evaluate(expression, np, scipy.linalg)
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 5])
+def test_hessenberg_forms_of_complex_matrices(n: int) -> None:
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(2, n, n)) + 1j * rng.normal(size=(2, n, n))
+    form, q = map(np.asarray, nrx.scipy.linalg.hessenberg(jnp.asarray(x), calc_q=True))
+    np.testing.assert_array_equal(np.tril(form, -2), 0)
+    np.testing.assert_allclose(q @ form @ np.conj(q.swapaxes(1, 2)), x, atol=1e-12)
+    np.testing.assert_allclose(q @ np.conj(q.swapaxes(1, 2)), [np.eye(n)] * 2, atol=1e-12)
+
+
+def test_special_matrices_of_numbers() -> None:
+    for name in ("toeplitz", "circulant", "fiedler"):
+        ours, theirs = getattr(nrx.scipy.linalg, name)(2.5), getattr(scipy.linalg, name)(2.5)
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(nrx.scipy.linalg.hankel(2.5), [[2.5]])
+    np.testing.assert_array_equal(nrx.scipy.linalg.toeplitz(jnp.arange(3), 5), scipy.linalg.toeplitz(np.arange(3), 5))
+
+
+@pytest.mark.parametrize("name", ["dft", "hadamard", "hilbert", "invhilbert", "helmert", "pascal", "invpascal"])
+def test_sizes_of_special_matrices(name: str) -> None:
+    function = getattr(nrx.scipy.linalg, name)
+    assert function(np.int64(4)).shape == function(4).shape
+    with pytest.raises(ArgumentError, match=f"{name}: n must not be negative, got -1"):
+        function(-1)
+    with pytest.raises(ArgumentTypeError, match=f"{name}: n must be an integer, got 2.5"):
+        function(2.5)
+
+
+def test_special_matrices_that_overflow() -> None:
+    assert np.isinf(nrx.scipy.linalg.pascal(1100)[-1, -1])
+    assert nrx.scipy.linalg.invhilbert(206)[-1, -2:].tolist() == [-np.inf, np.inf]
+    np.testing.assert_array_equal(nrx.scipy.linalg.pascal(20), scipy.linalg.pascal(20).astype("float32"))
+
+
+def test_mistakes_of_scipy_functions() -> None:
+    la, x = nrx.scipy.linalg, jnp.arange(4.0)
+    for wrong in (None, 3, (2, 1), (-3, 2), (1, 4), (0.5, 2)):
+        with pytest.raises(ArgumentError, match="select_range must be two ints from 0 to 3"):
+            la.eigh_tridiagonal(x, x[1:], select="i", select_range=wrong)
+    for pivots in (np.zeros(2, int), np.zeros((4, 4), int)):
+        with pytest.raises(ShapeError, match="lu_solve: pivots"):
+            la.lu_solve((jnp.eye(4), pivots), x)
+    with pytest.raises(ArgumentTypeError, match="funm needs a function"):
+        la.funm(jnp.eye(4), 3)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="funm: func must keep the shape"):
+        la.funm(jnp.eye(4), lambda x: 1.0)
 
 
 DIFFERENTIABLE = {

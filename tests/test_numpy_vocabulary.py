@@ -153,6 +153,15 @@ def test_derivatives(case: str) -> None:
     check_grads(function, values, order=2, rtol=1e-3, atol=1e-3)
 
 
+def test_second_derivatives_of_hypot() -> None:
+    for a, b in ((1.0, 0.0), (0.0, -2.0), (3.0, 4.0), (2.0, -2.0), (1.0, 1e-9), (-1e-9, 1.0)):
+        r = np.hypot(a, b)
+        expected = np.array([[b * b, -a * b], [-a * b, a * a]]) / r**3
+        for hessian in (nrx.hessian(lambda v: jnp.hypot(*v)), nrx.jacrev(nrx.jacrev(lambda v: jnp.hypot(*v)))):
+            np.testing.assert_allclose(hessian(np.array([a, b])), expected, rtol=1e-12, atol=1e-30)
+    assert nrx.grad(lambda v: jnp.hypot(*v))(np.zeros(2)).tolist() == [0, 0]
+
+
 def test_gradients_pass_by_nan() -> None:
     gradient = nrx.grad(lambda x: jnp.nansum(x**2) + jnp.nanmean(x))(jnp.array([1.0, np.nan, 3.0]))
     assert gradient.tolist() == [2.5, 0.0, 6.5]

@@ -129,6 +129,13 @@ def test_status(method: str) -> None:
     np.testing.assert_allclose(found.x, 1, atol=1e-4)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_begun_at_the_minimum(method: str) -> None:
+    found = minimize(lambda x: jnp.sum((x - 3) ** 2), np.full(2, 3.0), method=method, options={"gtol": 0})
+    assert found[1:3] == (True, 0)
+    assert (found.nit, found.nfev) == (0, 1)
+
+
 def test_limits_of_lbfgs() -> None:
     x = np.array([-1.2, 1.0])
     for option in ("maxfun", "maxgrad"):
@@ -143,8 +150,11 @@ def test_limits_of_lbfgs() -> None:
 
 def test_mistakes() -> None:
     x = jnp.ones(2)
-    with pytest.raises(ArgumentError, match="method 'newton'"):
-        minimize(himmelblau, x, method="newton")
+    for method in ("newton", None):
+        with pytest.raises(ArgumentError, match=f"method {method!r}"):
+            minimize(himmelblau, x, method=method)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match="options must be a mapping"):
+        minimize(himmelblau, x, options=[("gtol", 1)])  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="no option 'maxls'"):
         minimize(himmelblau, x, options={"maxls": 3})
     with pytest.raises(ArgumentTypeError, match="args must be a tuple"):

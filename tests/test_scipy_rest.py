@@ -65,6 +65,31 @@ def test_map_coordinates_of_other_shapes_and_dtypes() -> None:
     assert float(map_coordinates(jnp.asarray(7.0), [], 1)) == 7
 
 
+def test_integer_images_are_exact() -> None:
+    image = np.array([2**53 + 1, -(2**40) - 3, 2**31 + 7])
+    at = np.array([0.2, 0.8, 2, 3])
+    np.testing.assert_array_equal(map_coordinates(image, [at], 0, "wrap"), image[[0, 1, 2, 0]])
+    single = np.array([2**24 + 1, 2**30 + 1], "int32")
+    np.testing.assert_array_equal(map_coordinates(single, [jnp.arange(2.0)], 0), single)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_coordinates_far_beyond_the_edges(mode: str) -> None:
+    image, far = RNG.normal(size=3), np.array([[1e12, -1e12, 3e9 + 1, -5e9 - 2]])
+    for order in (0, 1):
+        theirs = scipy.ndimage.map_coordinates(image, far, order=order, mode=MODES[mode], cval=2)
+        np.testing.assert_allclose(map_coordinates(image, far, order, mode, cval=2), theirs)
+
+
+def test_narrow_coordinates() -> None:
+    image = RNG.normal(size=2000).astype("float32")
+    at = np.array([1999.0, 300.5, 2005], "float16")
+    theirs = scipy.ndimage.map_coordinates(image, [at.astype(float)], order=1, mode="mirror")
+    np.testing.assert_allclose(map_coordinates(image, [at], 1, "mirror"), theirs, rtol=1e-5)
+    places = jnp.array([255.0, 256.0, 300.0], "bfloat16")
+    np.testing.assert_allclose(map_coordinates(image, [places], 1), image[[255, 256, 300]], rtol=1e-6)
+
+
 def test_derivatives_of_map_coordinates() -> None:
     image, places = RNG.normal(size=(4, 5)), RNG.uniform(-1.4, 5.4, size=(2, 6))
     for mode in ("constant", "nearest", "wrap", "mirror", "reflect"):
@@ -85,6 +110,8 @@ def test_mistakes_of_map_coordinates() -> None:
         map_coordinates(image, places.T, 1)
     with pytest.raises(DTypeError, match="real"):
         map_coordinates(image, places * 1j, 1)
+    with pytest.raises(ArgumentTypeError, match="coordinates must be a sequence"):
+        map_coordinates(image, None, 1)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="no points"):
         map_coordinates(jnp.ones((0, 3)), places, 1, "nearest")
 
@@ -121,6 +148,16 @@ def test_interpolation_in_one_variable() -> None:
     np.testing.assert_allclose(z(np.array([0.25, 9.0])), [0.5j * (values[0] + values[1]), 1j])
 
 
+@pytest.mark.parametrize("method", ["linear", "nearest"])
+@pytest.mark.parametrize("fill_value", [np.nan, None, 7.0])
+def test_interpolation_at_nan(method: str, fill_value: Any) -> None:
+    values, places = RNG.normal(size=(4, 3, 2)), RNG.uniform([0, -1], [3, 0.25], size=(4, 2))
+    places[0, 0] = places[1, 1] = np.nan
+    places[2] = np.nan, 9.0
+    theirs = scipy.interpolate.RegularGridInterpolator(GRID, values, method, False, fill_value)(places)
+    np.testing.assert_allclose(RegularGridInterpolator(GRID, values, method, False, fill_value)(places), theirs)
+
+
 def test_derivatives_of_interpolation() -> None:
     values, places = RNG.normal(size=(4, 3)), RNG.uniform([0.1, -0.9], [2.9, 0.2], size=(5, 2))
     f = lambda grid, values, x: RegularGridInterpolator(grid, values)(x)
@@ -141,6 +178,11 @@ def test_mistakes_of_interpolation() -> None:
             RegularGridInterpolator(grid, values)
     with pytest.raises(ShapeError, match="do not go with"):
         RegularGridInterpolator((np.ones(1),), np.ones(1))
+    for wrong in ([0.0, 2, 1], [3.0, 2, 1], [0.0, 1, 1], [0.0, np.nan, 1]):
+        with pytest.raises(ArgumentError, match="strictly increasing"):
+            RegularGridInterpolator((GRID[0], np.array(wrong)), values)
+    with pytest.raises(ArgumentTypeError, match="sequence of vectors, got 3"):
+        RegularGridInterpolator(3, values)  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match="complex fill_value"):
         RegularGridInterpolator(GRID, values, fill_value=1j)
     with pytest.raises(DTypeError, match="real"):
@@ -200,6 +242,21 @@ def test_euler_angles(seq: str) -> None:
         found = Rotation.from_quat(locked.as_quat()).as_euler(seq)
         same(reference.Rotation.from_euler(seq, found).as_matrix(), locked.as_matrix(), 1e-7)
         assert found[2] == 0
+
+
+@pytest.mark.filterwarnings("ignore:Gimbal lock")
+@pytest.mark.parametrize("seq", SEQUENCES)
+def test_euler_angles_of_half_turns_and_of_small_turns(seq: str) -> None:
+    halves = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [-1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, -1]])
+    same(Rotation.from_quat(halves).as_euler(seq), reference.Rotation.from_quat(halves).as_euler(seq), 1e-9)
+    if seq[0] != seq[2]:
+        small = np.array([1e-9, 2e-9, -3e-9])
+        np.testing.assert_allclose(Rotation.from_euler(seq, small).as_euler(seq)[[0, 2]], small[[0, 2]], rtol=1e-9)
+
+
+def test_vectors_of_half_turns() -> None:
+    halves = np.vstack([np.eye(4)[:3], -np.eye(4)[:3], [[-1.0, 1, 0, 0], [0, -1, 2, -0.0]]])
+    same(Rotation.from_quat(halves).as_rotvec(), reference.Rotation.from_quat(halves).as_rotvec())
 
 
 def test_one_axis() -> None:
@@ -281,6 +338,7 @@ def test_rotations_are_transformed() -> None:
     check_grads(lambda q: Rotation.from_quat(q).as_rotvec(), (QUATS,), order=2)
     check_grads(lambda q: Rotation.from_quat(q).as_rotvec(), (np.array([1e-5, 0, 0, 1]),), order=1)
     check_grads(lambda q: Rotation.from_quat(q).as_euler("xyz"), (QUATS,), order=2)
+    check_grads(lambda q: Rotation.from_quat(q).as_euler("xyz"), (np.array([0.0, 0, 0, 1]),), order=2)
     check_grads(lambda m: Rotation.from_matrix(m).as_mrp(), (THEIRS.as_matrix(),), order=1)
     check_grads(
         lambda q, t: Slerp(np.arange(6.0), Rotation.from_quat(q))(t).as_quat(), (QUATS, np.float64(2.3)), order=1
@@ -308,6 +366,17 @@ def test_mistakes_of_rotations() -> None:
         OURS.mean(np.ones(3))
     with pytest.raises(ArgumentTypeError, match="must be a Rotation"):
         Slerp(np.arange(3), QUATS)
+    with pytest.raises(ArgumentError, match="strictly increasing"):
+        Slerp(np.array([0.0, 2, 1, 3, 4, 5]), OURS)
+    with pytest.raises(ArgumentError, match="sequence of axes"):
+        Rotation.from_euler(3, np.ones(3))  # type: ignore[arg-type]
+    for name, shape in (("quat", (4,)), ("matrix", (3, 3)), ("mrp", (3,)), ("rotvec", (3,))):
+        with pytest.raises(DTypeError, match=f"from_{name} takes real numbers"):
+            getattr(Rotation, f"from_{name}")(np.ones(shape) * 1j)
+    with pytest.raises(ArgumentTypeError, match="sequence of Rotations"):
+        Rotation.concatenate([OURS, QUATS])
+    with pytest.raises(TypeError, match="unsupported operand"):
+        OURS * 3
     for times, rotations in ((np.arange(3), OURS), (np.arange(1), OURS[:1]), (np.ones((6, 1)), OURS), (0.0, OURS[0])):
         with pytest.raises(ShapeError, match="Slerp: times"):
             Slerp(times, rotations)

@@ -1,6 +1,7 @@
 """`nrx.scipy.signal` beside SciPy's functions."""
 
 import itertools
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import scipy.signal as reference
 
 import nrx
 import nrx.numpy as jnp
-from nrx.core.errors import ArgumentError, AxisError, DTypeError, ShapeError
+from nrx.core.errors import ArgumentError, ArgumentTypeError, AxisError, DTypeError, ShapeError
 from nrx.scipy import signal
 from nrx.testing import check_grads
 
@@ -117,6 +118,8 @@ def test_detrend() -> None:
     for borders in (4, [3, 7], np.array([5, 0, 12])):
         close(signal.detrend(x, 1, bp=borders), reference.detrend(x, 1, bp=borders))
     close(signal.detrend(x[0] * 1j, 0), reference.detrend(x[0] * 1j, 0))
+    for short in ("l", "c"):
+        close(signal.detrend(x, 1, short), reference.detrend(x, 1, short))
     close(signal.detrend(drawn(1)), np.zeros(1))
     assert signal.detrend(jnp.arange(5)).dtype == "float32"
     check_grads(lambda x: signal.detrend(x, bp=3) ** 2, (drawn(7),), order=2)
@@ -223,6 +226,16 @@ def test_rules_of_spectra() -> None:
     check_grads(rate, (np.float64(3.0),), order=2)
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_spectra_of_nothing(axis: int) -> None:
+    x = np.ones((2, 0, 3))
+    for name in ("welch", "stft"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = getattr(reference, name)(x, axis=axis)
+        assert [part.shape for part in getattr(signal, name)(x, axis=axis)] == [part.shape for part in theirs]
+
+
 def test_mistakes_of_spectra() -> None:
     x = jnp.ones(30)
     for options, message in (
@@ -234,12 +247,26 @@ def test_mistakes_of_spectra() -> None:
         for function in (signal.welch, signal.stft):
             with pytest.raises(ArgumentError, match=message):
                 function(x, **{"nperseg": None, **options})
+    for name in ("nperseg", "noverlap", "nfft"):
+        with pytest.raises(ArgumentTypeError, match=f"welch: {name} must be an integer, got 8.5"):
+            signal.welch(x, **{"nperseg": 8, name: 8.5})
+        with pytest.raises(ArgumentTypeError, match=f"istft: {name} must be an integer"):
+            signal.istft(jnp.ones((5, 3)), **{name: "a"})
+    for window in ((), ("kaiser", "wide")):
+        with pytest.raises(ArgumentError, match="unknown window"):
+            signal.stft(x, window=window)
     with pytest.raises(DTypeError, match="window must be real"):
         signal.welch(x, window=np.ones(8) * 1j)
-    with pytest.raises(ArgumentError, match="unknown scaling"):
+    with pytest.raises(ArgumentError, match="welch: unknown scaling"):
         signal.welch(x, scaling="power")
-    with pytest.raises(ArgumentError, match="unknown average"):
+    with pytest.raises(ArgumentError, match="csd: unknown average"):
         signal.csd(x, x, average="mode")
+    with pytest.raises(ArgumentError, match="welch: unknown average"):
+        signal.welch(x, average="mode")
+    with pytest.raises(ArgumentError, match="welch: noverlap"):
+        signal.welch(x, nperseg=8, noverlap=9)
+    with pytest.raises(ArgumentError, match="unknown window 'square'"):
+        signal.welch(jnp.ones(1), window="square")
     with pytest.raises(ArgumentError, match="unknown boundary"):
         signal.stft(x, nperseg=8, boundary="wrap")
     with pytest.raises(ShapeError, match="different numbers of axes"):

@@ -139,6 +139,23 @@ def test_corner_cases(method: Callable) -> None:
     assert float(x) == 1.5
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [("float32", 1e-30), ("float32", 1e30), ("float64", 1e-180), ("float64", 1e180)]
+)
+def test_squares_neither_overflow_nor_vanish(method: Callable, dtype: str, scale: float) -> None:
+    a, b = np.array([[4.0, 1.0], [1.0, 3.0]], dtype), np.array([1.0, 2.0])
+    x, info = method(jnp.asarray(a), jnp.asarray((b * scale).astype(dtype)))
+    assert info == 0
+    np.testing.assert_allclose(x, np.linalg.solve(a, b) * scale, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_zero_is_the_solution_for_zero(method: Callable) -> None:
+    x, info = method(jnp.array([[4.0, 1.0], [1.0, 3.0]]), jnp.zeros(2), jnp.ones(2))
+    assert (x.tolist(), int(info)) == ([0, 0], 0)
+
+
 def test_singular_matrices_end() -> None:
     for method in METHODS:
         x, info = method(np.zeros((3, 3)), np.ones(3))

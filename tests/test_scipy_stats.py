@@ -5,6 +5,7 @@ import sys
 from itertools import product
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy import stats as reference
@@ -80,6 +81,61 @@ def test_tails() -> None:
     assert_as_scipy("truncnorm", "logpdf", np.array([10.2, 30.0]), 10.0, 50.0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_densities_keep_their_digits(dtype: str) -> None:
+    """Many degrees of freedom, concentration and c near 1, where the plain formulas cancel; the oracle is mpmath."""
+    exact = {
+        "t": lambda y, df: (
+            mp.loggamma((df + 1) / 2)
+            - mp.loggamma(df / 2)
+            - mp.log(mp.pi * df) / 2
+            - (df + 1) / 2 * mp.log1p(y * y / df)
+        ),
+        "vonmises": lambda y, kappa: kappa * mp.cos(y) - mp.log(2 * mp.pi * mp.besseli(0, kappa)),
+        "wrapcauchy": lambda y, c: mp.log((1 - c * c) / (2 * mp.pi * (1 + c * c - 2 * c * mp.cos(y)))),
+    }
+    given = {
+        "t": [0.01, 1.0, 10.0, 29.9, 30.1, 100.0, 1e3, 1e6, 1e12],
+        "vonmises": [1e-3, 1.0, 50.0, 5e3],
+        "wrapcauchy": [0.01, 0.5, 0.99, 0.9999, 0.999999],
+    }
+    for name, parameters in given.items():
+        y, p = (a.ravel().astype(dtype) for a in np.meshgrid([1e-4, 0.05, 0.5, 2.5], parameters))
+        with mp.workdps(60):
+            expected = [float(exact[name](mp.mpf(float(u)), mp.mpf(float(v)))) for u, v in zip(y, p, strict=True)]
+        tolerance = 4 * float(np.finfo(dtype).eps)
+        ours = np.asarray(getattr(stats, name).logpdf(y, p)).astype("float64")
+        np.testing.assert_array_less(np.abs(ours - expected), tolerance * np.maximum(5, np.abs(expected)), name)
+    check_grads(stats.t.logpdf, (np.float64(0.5), np.float64(300.0)), order=2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_distribution_functions_keep_their_digits(dtype: str) -> None:
+    """Probabilities next to 1, small x, and many degrees of freedom; in float32, too, as many as the numbers have."""
+    y, df = (a.ravel() for a in np.meshgrid([-8.0, -2.0, -0.1, 1e-3, 0.5, 4.0], [0.5, 3.0, 50.0, 1e3]))
+    cases = [
+        ("t", "cdf", (y, df), 300),
+        ("t", "sf", (y, df), 300),
+        ("t", "cdf", ([-2.0, 1e-3, 0.5], [1e6, 1e6, 1e6]), 3e5),  # betainc itself loses the digits of 1e6
+        ("cauchy", "logcdf", ([1e3, 8.9e16, -1e9],), 10),
+        ("cauchy", "logsf", ([-1e3, -4e15, 1e9],), 10),
+        ("chi2", "logcdf", ([45.5, 3.0], [1.25, 1.25]), 50),
+        ("beta", "sf", ([1e-6, 3e-6, 0.5], [0.03125, 0.25, 2.0], [20.0, 0.0625, 30.0]), 50),
+    ]
+    for name, method, given, rounding in cases:
+        numbers = [np.asarray(a).astype(dtype) for a in given]
+        expected = getattr(getattr(reference, name), method)(*(a.astype("float64") for a in numbers))
+        ours = getattr(getattr(stats, name), method)(*numbers)
+        assert ours.dtype == dtype
+        np.testing.assert_allclose(ours, expected, rtol=rounding * np.finfo(dtype).eps, err_msg=f"{name}.{method}")
+
+
+@pytest.mark.parametrize("name", ["t", "gennorm"])
+def test_derivatives_of_the_distribution_function_in_the_middle(name: str) -> None:
+    for method in ("cdf", "sf", "logcdf", "logsf"):
+        check_grads(lambda y, method=method: getattr(getattr(stats, name), method)(y, 2.5), (np.float64(0.0),), order=2)
+
+
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_derivatives(name: str) -> None:
     args = tuple(np.float64(a) for a in CONTINUOUS[name])
@@ -147,6 +203,55 @@ def test_gradients_beside_parameters_outside_of_their_domain() -> None:
             np.testing.assert_allclose(with_all, without_last, rtol=1e-12, err_msg=name)
 
 
+IMPROPER: dict[str, list[tuple[float, ...]]] = {
+    "pareto": [(-1.0,), (0.0,)], "gamma": [(-1.0,), (0.0,)], "chi2": [(-1.0,), (0.0,)],
+    "beta": [(-1.0, 0.75), (2.5, 0.0)], "t": [(-1.0,), (0.0,)], "gennorm": [(-1.0,), (0.0,)],
+    "truncnorm": [(2.0, -1.0), (1.0, 1.0)], "vonmises": [(-1.0,)], "wrapcauchy": [(0.0,), (1.0,), (2.0,)],
+    "bernoulli": [(-0.5,), (1.5,)], "binom": [(-1.0, 0.3), (2.5, 0.3), (10.0, 1.5)],
+    "betabinom": [(10.0, 0.0, 1.0), (10.0, 1.0, -1.0)], "nbinom": [(0.0, 0.3), (4.0, 0.0)], "geom": [(0.0,), (1.5,)],
+    "poisson": [(-1.0,)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strong_zeros", [True, False])
+@pytest.mark.parametrize("name", [*CONTINUOUS, *DISCRETE])
+def test_derivatives_beside_parameters_that_describe_no_distribution(name: str, strong_zeros: bool) -> None:
+    """What a row shares with improper ones has the derivatives of the row alone, which finite differences confirm."""
+    discrete, shapes = name in DISCRETE, {**CONTINUOUS, **DISCRETE}[name]
+    x = {"bernoulli": 1.0, "pareto": 1.8}.get(name, 2.0 if discrete else 0.3)
+    place = (0.0,) if discrete else (0.1, 1.25)
+    rows = [(x, *bad, *place) for bad in IMPROPER.get(name, [])]
+    rows += [] if discrete else [(x, *shapes, 0.1, scale) for scale in (0.0, -1.0, np.nan)]
+    point = np.array([x, *shapes, *place])
+    apart = np.array([point, *rows, [x, *[np.nan] * len(shapes), *place]][: None if shapes else -1]) - point
+    varied = np.arange(1, 1 + len(shapes)) if discrete else np.arange(len(point))
+    varied = varied[1:] if name in ("binom", "betabinom") else varied  # n is a whole number
+    for method in ("logpdf", "logpmf") if strong_zeros else (*METHODS, "pmf", "logpmf"):
+        function = getattr(getattr(stats, name), method, None)
+        if function is None or (name, method) == ("bernoulli", "ppf"):
+            continue
+        point[0] = 0.3 if method in ("ppf", "isf") else x
+        here = varied
+        if name in ("beta", "t") and "pdf" not in method:
+            here = np.array([0, len(point) - 2, len(point) - 1])  # betainc has no derivative in its parameters
+
+        def alone(values: Any, function: Any = function, here: Any = here) -> Any:
+            varying = dict(zip(here.tolist(), values, strict=True))
+            return function(*(varying.get(i, value) for i, value in enumerate(point)))
+
+        def total(values: Any, function: Any = function, here: Any = here) -> Any:
+            varying = dict(zip(here.tolist(), values, strict=True))
+            every = function(*(varying.get(i, value) + apart[:, i] for i, value in enumerate(point)))
+            return jnp.sum(jnp.where(jnp.isnan(every), 0, every))
+
+        assert np.isnan(function(*(point + apart).T)).tolist() == [False] + [True] * (len(apart) - 1)
+        check_grads(alone, (point[here],), order=1)
+        with nrx.config.using(strong_zeros=strong_zeros):
+            for derivative in (nrx.grad, nrx.jacfwd, nrx.hessian):
+                expected = derivative(alone)(point[here])
+                np.testing.assert_allclose(derivative(total)(point[here]), expected, 1e-10, 1e-13, err_msg=method)
+
+
 def test_gradients_are_finite_outside_of_the_support() -> None:
     for name, args in (("gamma", (2.5,)), ("beta", (2.5, 1.5)), ("pareto", (2.0,)), ("uniform", ())):
         assert nrx.grad(getattr(stats, name).pdf)(-1.0, *args) == 0
@@ -184,6 +289,12 @@ def test_multivariate() -> None:
     for n in (10, 9):
         ours = stats.multinomial.logpmf(counts, n, p)
         np.testing.assert_allclose(ours, reference.multinomial.logpmf(counts, n, p), rtol=1e-12)
+    assert np.isnan(stats.dirichlet.logpdf(x, np.array([1.5, 0.0, 0.75]))).all()
+    n, chances = np.array([10, -1, 10, 10]), np.array([[0.2, 0.3, 0.5]] * 2 + [[0.7, -0.2, 0.5], [np.nan, 0.5, 0.5]])
+    ours = stats.multinomial.logpmf(counts, n, chances)
+    np.testing.assert_allclose(
+        ours, [reference.multinomial.logpmf(*row) for row in zip(counts, n, chances, strict=True)], rtol=1e-12
+    )
     cov, mean, points = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([0.3, -0.2]), rng.normal(size=(4, 2))
     for spread in (cov, 2.0):
         ours = stats.multivariate_normal.logpdf(points, mean, spread)

@@ -138,3 +138,49 @@ def test_frompyfunc() -> None:
         ours(jnp.zeros(3))
     with pytest.raises(errors.ArgumentError, match="functions of 2 arrays that give 1"):
         both.accumulate(jnp.zeros(3))
+
+
+ELEMENTWISE = sorted(
+    name
+    for name, value in vars(np).items()
+    if isinstance(value, np.ufunc) and value.signature is None and name != "isnat"
+)
+DEFAULTS = {"out": None, "where": True, "dtype": None, "casting": "same_kind", "order": "K", "subok": True}
+OTHERS = {"out": np.zeros(3), "where": np.array([True, False, True]), "dtype": "float32", "casting": "unsafe",
+          "order": "F", "subok": False}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_arguments_of_universal_functions(name: str) -> None:
+    function, operands = getattr(jnp, name), [jnp.array([1, 2, 3])] * getattr(np, name).nin
+    expected = function(*operands)
+    for got, value in zip(nrx.tree.leaves(function(*operands, **DEFAULTS)), nrx.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(got, value)
+    for option, value in OTHERS.items():
+        with pytest.raises(errors.ArgumentTypeError, match=f"{function.__name__} has no {option}="):
+            function(*operands, **{option: value})
+    with pytest.raises(errors.ArgumentTypeError, match=f"{function.__name__} has no argument 'X'"):
+        function(*operands, X=1)
+
+
+def test_arguments_of_functions_that_are_made() -> None:
+    add = jnp.frompyfunc(lambda x, y: x + y, 2, 1)
+    assert add(1, 2, out=None, where=True) == 3
+    with pytest.raises(errors.ArgumentTypeError, match="has no where="):
+        add(1, 2, where=False)
+
+
+def test_names_of_operands_and_options_stay() -> None:
+    assert jnp.gcd(x1=4, x2=6, out=None) == 2
+    x = jnp.asarray(FLOATS)
+    assert_close(jnp.vecdot(x, x, axis=0, where=None), (FLOATS * FLOATS).sum(0))
+    with pytest.raises(errors.ArgumentTypeError, match="matmul has no out="):
+        jnp.matmul(x, x[..., :5], out=x)
+
+
+def test_the_advice_for_conditions_does_what_numpy_does() -> None:
+    x, y, held = FLOATS, FLOATS[::-1], FLOATS > 1
+    with pytest.raises(errors.ArgumentTypeError) as caught:
+        jnp.add(x, y, where=held)
+    assert "jnp.where(mask, jnp.add(...), x)" in str(caught.value)
+    assert_close(jnp.where(held, jnp.add(x, y), x), np.add(x, y, where=held, out=x.copy()))

@@ -16,13 +16,25 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nrx import lax, nn, random
+from nrx import lax, random
 from nrx import numpy as jnp
 from nrx.core.errors import ArgumentError
+from nrx.nn import (
+    elu,
+    gelu,
+    leaky_relu,
+    log_softmax,
+    relu,
+    selu,
+    sigmoid,
+    softmax,
+    softplus,
+    standardize,
+)  # fmt: skip
 from nrx.nn.initializers import glorot_normal, normal, ones, zeros
 from nrx.transforms.staging import ShapeDtypeStruct, eval_shape
 
-glorot, randn = glorot_normal, normal
+glorot, randn, logsoftmax = glorot_normal, normal, log_softmax
 Layer = tuple[Callable, Callable]
 
 
@@ -158,7 +170,7 @@ def BatchNorm(  # noqa: N802
 
     def apply(params: Any, x: Any, **_: Any) -> Any:
         wide = [None if i in axes else slice(None) for i in range(x.ndim)]
-        out = nn.standardize(x, axes, epsilon=epsilon)
+        out = standardize(x, axes, epsilon=epsilon)
         if scale:
             out = out * params[1][tuple(wide)]
         return out + params[0][tuple(wide)] if center else out
@@ -179,16 +191,16 @@ def elementwise(fun: Callable, **fun_kwargs: Any) -> Layer:
 
 
 Tanh = elementwise(jnp.tanh)
-Relu = elementwise(nn.relu)
+Relu = elementwise(relu)
 Exp = elementwise(jnp.exp)
-LogSoftmax = elementwise(nn.log_softmax, axis=-1)
-Softmax = elementwise(nn.softmax, axis=-1)
-Softplus = elementwise(nn.softplus)
-Sigmoid = elementwise(nn.sigmoid)
-Elu = elementwise(nn.elu)
-LeakyRelu = elementwise(nn.leaky_relu)
-Selu = elementwise(nn.selu)
-Gelu = elementwise(nn.gelu)
+LogSoftmax = elementwise(log_softmax, axis=-1)
+Softmax = elementwise(softmax, axis=-1)
+Softplus = elementwise(softplus)
+Sigmoid = elementwise(sigmoid)
+Elu = elementwise(elu)
+LeakyRelu = elementwise(leaky_relu)
+Selu = elementwise(selu)
+Gelu = elementwise(gelu)
 
 
 def _pooling(name: str, what: str, reduce: Callable, initial: float, mean: bool = False) -> Callable[..., Layer]:

@@ -1,5 +1,6 @@
 """Shapes and layouts: broadcasting, stacking, tiling, and the shapes that windows and convolutions give."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,16 @@ from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import Shape, canonical_axis, canonical_shape, show, size
 from nrx.ops.common import as_arrays
-from nrx.ops.convolution import conv_dimension_numbers, conv_general_dilated
+from nrx.ops.convolution import conv_general_dilated, conv_transpose
+from nrx.ops.convolution_geometry import ConvDimensionNumbers, conv_dimension_numbers
 from nrx.ops.dot import dot_general
 from nrx.ops.slicing import concatenate, index_in_dim
 from nrx.ops.sliding import canonical_padding, canonical_steps, dilated, window_count
 from nrx.ops.structural import broadcast_in_dim, expand_dims, full, reshape, transpose
+from nrx.transforms import ShapeDtypeStruct, eval_shape
+
+#: The layouts of lhs, rhs and result, as `conv_dimension_numbers` takes them.
+ConvGeneralDilatedDimensionNumbers = tuple[str, str, str] | ConvDimensionNumbers | None
 
 
 def broadcast(operand: Any, sizes: Sequence[int], *, out_sharding: Any = None) -> Array:
@@ -233,6 +239,31 @@ def conv_general_shape_tuple(
     plain = conv_shape_tuple([lhs[i] for i in numbers.lhs_spec], [rhs[i] for i in numbers.rhs_spec],
                              window_strides, padding)  # fmt: skip
     return tuple(plain[i] for i in np.argsort(numbers.out_spec))
+
+
+def conv_transpose_shape_tuple(
+    lhs_shape: Sequence[int], rhs_shape: Sequence[int], window_strides: Sequence[int], padding: Any,
+    dimension_numbers: Any,
+) -> Shape:  # fmt: skip
+    """The shape of a transposed convolution, as of `conv_transpose`, in any layout.
+
+    Args:
+        lhs_shape, rhs_shape: the shapes of the operands.
+        window_strides: how far apart the elements of lhs are spread, one an axis of space.
+        padding: 'SAME', 'VALID', or (low, high) pairs.
+        dimension_numbers: the layouts, as of `conv_dimension_numbers`.
+
+    A tuple of ints, whatever the dtypes.
+
+    >>> import nrx
+    >>> nrx.lax.conv_transpose_shape_tuple((1, 4, 4, 3), (3, 3, 3, 16), (2, 2), "SAME", ("NHWC", "HWIO", "NHWC"))
+    (1, 8, 8, 16)
+    """
+    lhs, rhs = (ShapeDtypeStruct(canonical_shape(shape), "float32") for shape in (lhs_shape, rhs_shape))
+    function = functools.partial(
+        conv_transpose, strides=window_strides, padding=padding, dimension_numbers=dimension_numbers
+    )
+    return eval_shape(function, lhs, rhs).shape
 
 
 # Windows as an axis

@@ -1,21 +1,19 @@
-"""Functions of `jax.lax` that are made of others: of elements, of indices, of products of parts, and of control."""
+"""Functions of `jax.lax` that are made of others: of elements, of indices, and of control."""
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
-from nrx.control import scan
+from nrx.control import while_loop
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
 from nrx.core.backend import default_device
 from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.pytree import tree_map
-from nrx.core.shapes import canonical_axes, show
+from nrx.core.shapes import Shape, canonical_axes, show
 from nrx.ops.arithmetic import add, div, mul, neg, rem, sub
 from nrx.ops.common import INTEGERS, as_arrays, check_dtype
-from nrx.ops.cumulative import cumsum
 from nrx.ops.dimension_numbers import GatherDimensionNumbers, ScatterDimensionNumbers
-from nrx.ops.dot import dot
 from nrx.ops.gather import gather
 from nrx.ops.logic import (
     bitwise_and,
@@ -29,6 +27,7 @@ from nrx.ops.logic import (
     shift_right_arithmetic,
     shift_right_logical,
 )  # fmt: skip
+from nrx.ops.reductions import reduce_max
 from nrx.ops.rules import lift_same
 from nrx.ops.scatter import scatter_add
 from nrx.ops.slicing import concatenate
@@ -36,13 +35,13 @@ from nrx.ops.sorting import top_k
 from nrx.ops.structural import (
     bitcast_convert_type,
     broadcast_in_dim,
-    broadcasted_iota,
     convert_element_type,
     expand_dims,
     full,
     full_like,
+    reshape,
 )
-from nrx.transforms import custom_jvp
+from nrx.transforms import custom_jvp, vmap
 
 
 class RoundingMethod(IntEnum):
@@ -213,6 +212,58 @@ def scatter_sub(
     )  # fmt: skip
 
 
+def scatter_apply(
+    operand: Any,
+    scatter_indices: Any,
+    func: Callable[[Array], Any],
+    dimension_numbers: ScatterDimensionNumbers,
+    *,
+    update_shape: Shape = (),
+    indices_are_sorted: bool = False,
+    unique_indices: bool = False,
+    mode: Any = None,
+) -> Array:
+    """`operand` with `func` applied to the elements that the indices name, as often as they name them.
+
+    Args:
+        operand: an array.
+        scatter_indices, dimension_numbers, indices_are_sorted, mode: as of `scatter`.
+        func: a function of a scalar that gives one.
+        update_shape: the shape that updates would have.
+        unique_indices: says that no element is named twice; then there are derivatives in reverse mode, too.
+
+    Raises:
+        DTypeError: `func` gives another dtype.
+
+    The result has the shape and dtype of `operand`.
+
+    >>> import nrx
+    >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+    >>> x, at = nrx.numpy.array([1.0, 2.0, 3.0]), nrx.numpy.array([[1], [1], [2]])
+    >>> nrx.lax.scatter_apply(x, at, lambda v: 10 * v, rows, update_shape=(3,))
+    Array([  1., 200.,  30.], dtype=float32)
+    """
+    (x,) = as_arrays("scatter_apply", operand)
+    counts = scatter_add(
+        full(x.shape, 0, "int32"), scatter_indices, full(update_shape, 1, "int32"), dimension_numbers,
+        indices_are_sorted=indices_are_sorted, unique_indices=unique_indices, mode=mode,
+    )  # fmt: skip
+
+    def applied(values: Array) -> Array:
+        changed = reshape(vmap(func)(reshape(values, (values.size,))), values.shape)
+        if changed.dtype != values.dtype:
+            raise DTypeError(f"scatter_apply: func makes {changed.dtype} of {values.dtype}", fix="convert its result")
+        return changed
+
+    def again(step: tuple[Array, Array]) -> tuple[Array, Array]:
+        left, values = step
+        return sub(left, 1), select(gt(left, 0), applied(values), values)
+
+    if unique_indices or not x.size:
+        return again((counts, x))[1]
+    return while_loop(lambda step: reduce_max(step[0], range(x.ndim)) > 0, again, (counts, x))[1]
+
+
 def index_take(src: Any, idxs: Sequence[Any], axes: Sequence[int]) -> Array:
     """The parts of `src` at indices along some axes: vectors of one length, one an axis; they count modulo the size.
 
@@ -296,63 +347,6 @@ def approx_min_k(
     """
     values, indices = top_k(neg(operand), k, axis=reduction_dimension)
     return neg(values), indices
-
-
-# Products of parts
-
-
-def ragged_dot(
-    lhs: Any,
-    rhs: Any,
-    group_sizes: Any,
-    precision: Any = None,
-    preferred_element_type: Any = None,
-    group_offset: Any = None,
-    out_sharding: Any = None,
-) -> Array:
-    """The rows of a matrix, in groups of given lengths one after the other, times a matrix of each group.
-
-    Args:
-        lhs: an array of shape (m, k).
-        rhs: an array of shape (groups, k, n), of the same dtype.
-        group_sizes: integers of shape (groups,); rows beyond their sum give zeros.
-        precision, preferred_element_type: as of `dot_general`.
-        group_offset: not supported.
-
-    Returns:
-        An array of shape (m, n).
-
-    Raises:
-        ShapeError: the shapes do not fit.
-
-    >>> import nrx
-    >>> weights = nrx.numpy.array([[[1.0]], [[10.0]]])
-    >>> nrx.lax.ragged_dot(nrx.numpy.ones((3, 1)), weights, nrx.numpy.array([1, 2])).ravel()
-    Array([ 1., 10., 10.], dtype=float32)
-    """
-    if group_offset is not None:
-        raise ArgumentError("ragged_dot: group_offset is not supported", fix="leave it out")
-    x, weights, sizes = as_arrays("ragged_dot", lhs, rhs, group_sizes)
-    fits = (x.ndim, weights.ndim, sizes.ndim) == (2, 3, 1) and weights.shape[:2] == (*sizes.shape, x.shape[1])
-    if not fits:
-        raise ShapeError(
-            f"ragged_dot: shapes {show(x.shape)}, {show(weights.shape)} and {show(sizes.shape)} do not fit",
-            fix="give (m, k), (groups, k, n) and (groups,)",
-        )
-    check_dtype("ragged_dot: group_sizes", sizes.aval, INTEGERS)
-    ends = cumsum(sizes)
-    rows = broadcasted_iota(sizes.dtype, x.shape, 0)
-
-    def one(total: Array, group: tuple[Array, Array, Array]) -> tuple[Array, None]:
-        start, end, weight = group
-        first, last = (broadcast_in_dim(bound, x.shape, ()) for bound in (start, end))
-        inside = bitwise_and(ge(rows, first), gt(last, rows))
-        product = dot(select(inside, x, full_like(x, 0)), weight, precision, preferred_element_type)
-        return add(total, product), None
-
-    result = preferred_element_type if preferred_element_type is not None else x.dtype
-    start = full((x.shape[0], weights.shape[2]), 0, result)
-    return scan(one, start, (sub(ends, sizes), ends, weights))[0]
 
 
 # Control

@@ -28,6 +28,12 @@ class Layer(NamedTuple):
     `init(key, input) -> params`, where `input` is the shape of an input (with its batch axis, of any length) or a
     `ShapeDtypeStruct` or array like it. `apply(params, x, *, key=None, train=False) -> y`, where `key` is for layers
     that draw random numbers in training.
+
+    >>> import nrx
+    >>> init, apply = nrx.nn.Dense(2)
+    >>> params = init(nrx.random.key(0), (1, 3))
+    >>> apply(params, nrx.numpy.ones((5, 3))).shape
+    (5, 2)
     """
 
     init: Callable[[Any, Any], Any]

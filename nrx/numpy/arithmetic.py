@@ -8,6 +8,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import Elementwise, as_inexact, as_numbers, broadcast, promote_dtypes, reject_complex
+from nrx.numpy.universal import universal
 from nrx.ops import arithmetic as ops
 from nrx.ops.common import as_arrays
 from nrx.ops.elementary import pow_p
@@ -32,6 +33,7 @@ def _numbers(name: str, *values: Any) -> list[Array]:
 # The four operations
 
 
+@universal
 def add(x: Any, y: Any, /) -> Array:
     """x + y, elementwise; of booleans `x or y`.
 
@@ -48,6 +50,7 @@ def add(x: Any, y: Any, /) -> Array:
     return _add(x, y)
 
 
+@universal
 def subtract(x: Any, y: Any, /) -> Array:
     """x - y, elementwise.
 
@@ -65,6 +68,7 @@ def subtract(x: Any, y: Any, /) -> Array:
     return _subtract(x, y)
 
 
+@universal
 def multiply(x: Any, y: Any, /) -> Array:
     """x * y, elementwise; of booleans `x and y`.
 
@@ -82,6 +86,7 @@ def multiply(x: Any, y: Any, /) -> Array:
     return _multiply(x, y)
 
 
+@universal
 def divide(x: Any, y: Any, /) -> Array:
     """x / y, elementwise; a division by 0 gives inf or NaN.
 
@@ -101,6 +106,7 @@ def divide(x: Any, y: Any, /) -> Array:
 true_divide = divide
 
 
+@universal
 def negative(x: Any, /) -> Array:
     """-x, elementwise.
 
@@ -116,6 +122,7 @@ def negative(x: Any, /) -> Array:
     return _negative(x)
 
 
+@universal
 def positive(x: Any, /) -> Array:
     """+x: the array itself.
 
@@ -131,6 +138,7 @@ def positive(x: Any, /) -> Array:
     return as_arrays("positive", x)[0]
 
 
+@universal
 def floor_divide(x: Any, y: Any, /) -> Array:
     """The largest integer not above x / y, elementwise; an integer divided by 0 gives 0.
 
@@ -150,6 +158,7 @@ def floor_divide(x: Any, y: Any, /) -> Array:
     return _floor_divide(x, y)
 
 
+@universal
 def remainder(x: Any, y: Any, /) -> Array:
     """What floor division leaves of x, with the sign of y, elementwise; an integer modulo 0 gives 0.
 
@@ -169,6 +178,7 @@ def remainder(x: Any, y: Any, /) -> Array:
 mod = remainder
 
 
+@universal
 def divmod(x: Any, y: Any, /) -> tuple[Array, Array]:
     """`(floor_divide(x, y), remainder(x, y))`, elementwise.
 
@@ -185,6 +195,7 @@ def divmod(x: Any, y: Any, /) -> tuple[Array, Array]:
     return floor_divide(x, y), remainder(x, y)
 
 
+@universal
 def fmod(x: Any, y: Any, /) -> Array:
     """The remainder of x / y with the sign of x, elementwise; an integer modulo 0 gives 0.
 
@@ -212,6 +223,7 @@ def _fmod(x: Any, y: Any) -> Array:
 # Powers
 
 
+@universal
 def power(x: Any, y: Any, /) -> Array:
     """x to the power of y, elementwise.
 
@@ -262,6 +274,7 @@ def _integer_power(x: Array, y: Array) -> Array:
     return lax.select(lax.lt(y, zero), lax.select(unit, alternating, zero), out)
 
 
+@universal
 def float_power(x: Any, y: Any, /) -> Array:
     """x to the power of y in floating point, elementwise.
 
@@ -278,6 +291,7 @@ def float_power(x: Any, y: Any, /) -> Array:
     return _float_power(x, y)
 
 
+@universal
 def square(x: Any, /) -> Array:
     """x * x, elementwise.
 
@@ -293,6 +307,7 @@ def square(x: Any, /) -> Array:
     return _power(x, 2)
 
 
+@universal
 def reciprocal(x: Any, /) -> Array:
     """1 / x, elementwise.
 
@@ -311,6 +326,7 @@ def reciprocal(x: Any, /) -> Array:
 # Extrema
 
 
+@universal
 def maximum(x: Any, y: Any, /) -> Array:
     """The larger of x and y, elementwise; NaN if either is.
 
@@ -327,6 +343,7 @@ def maximum(x: Any, y: Any, /) -> Array:
     return _maximum(x, y)
 
 
+@universal
 def minimum(x: Any, y: Any, /) -> Array:
     """The smaller of x and y, elementwise; NaN if either is.
 
@@ -343,6 +360,7 @@ def minimum(x: Any, y: Any, /) -> Array:
     return _minimum(x, y)
 
 
+@universal
 def fmax(x: Any, y: Any, /) -> Array:
     """The larger of x and y, elementwise; the other one where one is NaN.
 
@@ -359,6 +377,7 @@ def fmax(x: Any, y: Any, /) -> Array:
     return _ignoring_nan("fmax", lax.max, x, y)
 
 
+@universal
 def fmin(x: Any, y: Any, /) -> Array:
     """The smaller of x and y, elementwise; the other one where one is NaN.
 
@@ -406,6 +425,7 @@ def _clip(x: Any, low: Any, high: Any) -> Array:
     return as_arrays("clip", x)[0] if high is None else _minimum(high, x)
 
 
+@universal
 def nextafter(x: Any, y: Any, /) -> Array:
     """The next representable number after x towards y, elementwise.
 

@@ -15,9 +15,11 @@ from nrx.numpy.joining import concatenate
 from nrx.numpy.logic import isfinite, logical_and, where
 from nrx.numpy.manipulation import moveaxis
 from nrx.numpy.promotion import as_inexact, broadcast, promote_dtypes, reject_complex
+from nrx.numpy.universal import universal
 from nrx.ops.common import as_arrays
 
 
+@universal
 def gcd(x1: Any, x2: Any) -> Array:
     """The greatest common divisor, elementwise; that of 0 and 0 is 0.
 
@@ -37,6 +39,7 @@ def gcd(x1: Any, x2: Any) -> Array:
     return _divisor(*_integers("gcd", x1, x2))
 
 
+@universal
 def lcm(x1: Any, x2: Any) -> Array:
     """The least common multiple, elementwise; that of 0 and anything is 0.
 
@@ -81,6 +84,7 @@ def _divisor(x: Array, y: Array) -> Array:
     return lax.while_loop(lambda pair: (pair[1] != 0).any(), step, (x, y))[0]
 
 
+@universal
 def ldexp(x1: Any, x2: Any, /) -> Array:
     """x1 * 2**x2, elementwise, rounded once.
 
@@ -123,6 +127,7 @@ def _power(n: Array, dtype: np.dtype) -> Array:
     return lax.bitcast_convert_type(lax.shift_left(exponent, lax.full_like(exponent, bits)), dtype)
 
 
+@universal
 def frexp(x: Any, /) -> tuple[Array, Array]:
     """The mantissa, in [0.5, 1), and the exponent of numbers: x = mantissa * 2**exponent.
 
@@ -155,6 +160,7 @@ def frexp(x: Any, /) -> tuple[Array, Array]:
     return lax.convert_element_type(_scaled(wide, -exponent), x.dtype), exponent
 
 
+@universal
 def spacing(x: Any, /) -> Array:
     """The distance to the next number away from 0, with the sign of x, elementwise.
 

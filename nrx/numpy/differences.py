@@ -2,11 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from operator import index
 from typing import Any
-
-import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
@@ -14,7 +11,6 @@ from nrx.core.array import Array, asarray
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.shapes import canonical_axes, canonical_axis, show
-from nrx.core.trace import Tracer
 from nrx.numpy import reductions, statistics
 from nrx.numpy.arithmetic import clip, remainder
 from nrx.numpy.indexing import take
@@ -262,13 +258,14 @@ def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None, prefe
         v: a vector.
         mode: "full": wherever they overlap; "same": as long as the longer one; "valid": where they overlap wholly.
         precision: how exactly an accelerator multiplies float32.
-        preferred_element_type: the dtype of the result; by default the common one.
+        preferred_element_type: the dtype of the products and the result; by default the common one.
 
     Returns:
         A vector.
 
     Raises:
         ArgumentError: another mode.
+        DTypeError: a preferred_element_type of another kind, such as an integer for floats.
         ShapeError: not two vectors with elements.
 
     >>> jnp.convolve(jnp.array([1, 2, 3]), jnp.array([1, 1]))
@@ -290,13 +287,14 @@ def correlate(
         v: a vector.
         mode: as for convolve.
         precision: how exactly an accelerator multiplies float32.
-        preferred_element_type: the dtype of the result; by default the common one.
+        preferred_element_type: the dtype of the products and the result; by default the common one.
 
     Returns:
         A vector.
 
     Raises:
         ArgumentError: another mode.
+        DTypeError: a preferred_element_type of another kind, such as an integer for floats.
         ShapeError: not two vectors with elements.
 
     >>> jnp.correlate(jnp.array([1, 2, 3]), jnp.array([0, 1]))
@@ -323,43 +321,15 @@ def _vectors(name: str, a: Any, v: Any, mode: str) -> list[Array]:
 def _slid(x: Array, y: Array, mode: str, precision: Any, preferred: Any) -> Array:
     """Sums of x[n + k] * y[n], for the places k that the mode asks for; x is not shorter than y."""
     n = y.size
-    before, after = {"full": (n - 1, n - 1), "same": (n // 2, n - 1 - n // 2), "valid": (0, 0)}[mode]
-    out = x.dtype if preferred is None else canonical_dtype(preferred, x.dtype)
-
-    found = _over_padding(x, y, before, after, precision)
-    if mode == "valid" or not dtypes.is_inexact(y.dtype):
-        return found.astype(out)
-    # A number that is not finite makes NaN of the padding's zeros.
-    if isinstance(y, Tracer):
-        is_finite = reductions.all(isfinite(y))
-        found = lax.cond(is_finite, lambda found, x, y: found, partial(_without_padding, before, after), found, x, y)
-    elif not np.isfinite(np.asarray(y)).all():
-        found = _without_padding(before, after, found, x, y)
-    return found.astype(out)
-
-
-def _over_padding(x: Array, y: Array, before: int, after: int, precision: Any) -> Array:
-    if dtypes.is_inexact(x.dtype) and not dtypes.is_complex(x.dtype):
-        image, kernel = (lax.reshape(v, (1, 1, v.size)) for v in (x, y))
-        return lax.conv_general_dilated(image, kernel, (1,), [(before, after)], precision=precision).reshape(-1)
-    padded = lax.pad(x, lax.full_like(x, 0, shape=()), [(before, after, 0)])
-    windows = take(padded, _places(padded.size, y.size))
-    return contract(windows, y, ((1,), (0,)), ((), ()), precision)
-
-
-def _without_padding(before: int, after: int, found: Array, x: Array, y: Array) -> Array:
-    """The same sums, those at the ends made anew of the elements of x alone."""
-    places = _places(x.size + before + after, y.size) - before
-    stop = len(places) - after
-    places = np.concatenate([places[:before], places[stop:]])
-    is_inside = (places >= 0) & (places < x.size)
-    ends = reductions.sum(where(is_inside, take(x, places.clip(0, x.size - 1)) * y, 0), 1)
-    return concatenate([ends[:before], found[before:stop], ends[before:]])
-
-
-def _places(size: int, n: int) -> np.ndarray:
-    """The positions in every window of n."""
-    return np.arange(size - n + 1)[:, None] + np.arange(n)
+    padding = {"full": (n - 1, n - 1), "same": (n // 2, n - 1 - n // 2), "valid": (0, 0)}[mode]
+    if dtypes.is_bool(x.dtype):
+        counts = _slid(x.astype(dtypes.int32), y.astype(dtypes.int32), mode, precision, None)
+        return counts.astype(x.dtype if preferred is None else preferred)
+    image, kernel = (lax.reshape(v, (1, 1, v.size)) for v in (x, y))
+    out = lax.conv_general_dilated(
+        image, kernel, (1,), [padding], precision=precision, preferred_element_type=preferred
+    )
+    return out.reshape(-1)
 
 
 def cov(

@@ -8,6 +8,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import DTypeError
 from nrx.numpy.promotion import Elementwise, as_inexact, broadcast, promote_dtypes
+from nrx.numpy.universal import universal
 from nrx.ops import elementary as ops
 
 _exp = Elementwise("exp", ops.exp_p, inexact=True)
@@ -35,6 +36,7 @@ _arctan2 = Elementwise("arctan2", ops.atan2_p, inexact=True)
 # Exponentials and logarithms
 
 
+@universal
 def exp(x: Any, /) -> Array:
     """e to the power of x, elementwise.
 
@@ -50,6 +52,7 @@ def exp(x: Any, /) -> Array:
     return _exp(x)
 
 
+@universal
 def exp2(x: Any, /) -> Array:
     """2 to the power of x, elementwise.
 
@@ -65,6 +68,7 @@ def exp2(x: Any, /) -> Array:
     return _exp2(x)
 
 
+@universal
 def expm1(x: Any, /) -> Array:
     """exp(x) - 1, elementwise, exact also near 0.
 
@@ -87,6 +91,7 @@ def _complex_expm1(z: Array) -> Array:
     return lax.complex(lax.add(lax.real(out), 0), lax.imag(out))
 
 
+@universal
 def log(x: Any, /) -> Array:
     """The natural logarithm, elementwise; -inf of 0, NaN of negative numbers.
 
@@ -102,6 +107,7 @@ def log(x: Any, /) -> Array:
     return _log(x)
 
 
+@universal
 def log1p(x: Any, /) -> Array:
     """log(1 + x), elementwise, exact also near 0.
 
@@ -117,6 +123,7 @@ def log1p(x: Any, /) -> Array:
     return _log1p(x)
 
 
+@universal
 def log2(x: Any, /) -> Array:
     """The logarithm to base 2, elementwise.
 
@@ -132,6 +139,7 @@ def log2(x: Any, /) -> Array:
     return _divided(log(x), math.log(2))
 
 
+@universal
 def log10(x: Any, /) -> Array:
     """The logarithm to base 10, elementwise.
 
@@ -154,6 +162,7 @@ def _divided(x: Array, by: float) -> Array:
     return lax.complex(lax.div(lax.real(x), by), lax.div(lax.imag(x), by))
 
 
+@universal
 def logaddexp(x1: Any, x2: Any, /) -> Array:
     """log(exp(x1) + exp(x2)), elementwise, without overflow.
 
@@ -171,6 +180,7 @@ def logaddexp(x1: Any, x2: Any, /) -> Array:
     return _logaddexp(x, y, 1.0)
 
 
+@universal
 def logaddexp2(x1: Any, x2: Any, /) -> Array:
     """log2(2**x1 + 2**x2), elementwise, without overflow.
 
@@ -204,6 +214,7 @@ def _logaddexp(x: Array, y: Array, log_base: float) -> Array:
 # Roots
 
 
+@universal
 def sqrt(x: Any, /) -> Array:
     """The square root, elementwise; NaN of negative numbers.
 
@@ -219,6 +230,7 @@ def sqrt(x: Any, /) -> Array:
     return _sqrt(x)
 
 
+@universal
 def cbrt(x: Any, /) -> Array:
     """The real cube root, elementwise.
 
@@ -234,6 +246,7 @@ def cbrt(x: Any, /) -> Array:
     return _cbrt(x)
 
 
+@universal
 def hypot(x1: Any, x2: Any, /) -> Array:
     """sqrt(x1**2 + x2**2), elementwise, without overflow.
 
@@ -253,9 +266,11 @@ def hypot(x1: Any, x2: Any, /) -> Array:
     x, y = broadcast(promote_dtypes("hypot", x1, x2, inexact=True))
     if dtypes.is_complex(x.dtype):
         raise DTypeError(f"hypot does not take complex numbers, got {x.dtype}", fix="use abs for the modulus")
-    x, y = lax.abs(x), lax.abs(y)
-    high, low, zero, infinite = lax.max(x, y), lax.min(x, y), lax.full_like(x, 0), lax.full_like(x, math.inf)
-    either = lax.bitwise_or(lax.eq(x, infinite), lax.eq(y, infinite))
+    zero, infinite = lax.full_like(x, 0), lax.full_like(x, math.inf)
+    is_first = lax.ge(lax.abs(x), lax.abs(y))
+    # The lesser keeps its sign: second derivatives need it where it is 0.
+    high, low = lax.abs(lax.select(is_first, x, y)), lax.select(is_first, y, x)
+    either = lax.bitwise_or(lax.eq(high, infinite), lax.eq(lax.abs(low), infinite))
     plain = lax.bitwise_or(lax.eq(high, zero), either)
     ratio = lax.select(plain, zero, lax.div(low, lax.select(plain, lax.full_like(high, 1), high)))
     length = lax.mul(high, lax.sqrt(lax.add(lax.mul(ratio, ratio), 1)))
@@ -265,6 +280,7 @@ def hypot(x1: Any, x2: Any, /) -> Array:
 # Trigonometry
 
 
+@universal
 def sin(x: Any, /) -> Array:
     """The sine of angles in radians, elementwise.
 
@@ -280,6 +296,7 @@ def sin(x: Any, /) -> Array:
     return _sin(x)
 
 
+@universal
 def cos(x: Any, /) -> Array:
     """The cosine of angles in radians, elementwise.
 
@@ -295,6 +312,7 @@ def cos(x: Any, /) -> Array:
     return _cos(x)
 
 
+@universal
 def tan(x: Any, /) -> Array:
     """The tangent of angles in radians, elementwise.
 
@@ -310,6 +328,7 @@ def tan(x: Any, /) -> Array:
     return _tan(x)
 
 
+@universal
 def arcsin(x: Any, /) -> Array:
     """The angle in [-π/2, π/2] whose sine is x, elementwise; NaN outside [-1, 1].
 
@@ -325,6 +344,7 @@ def arcsin(x: Any, /) -> Array:
     return _arcsin(x)
 
 
+@universal
 def arccos(x: Any, /) -> Array:
     """The angle in [0, π] whose cosine is x, elementwise; NaN outside [-1, 1].
 
@@ -340,6 +360,7 @@ def arccos(x: Any, /) -> Array:
     return _arccos(x)
 
 
+@universal
 def arctan(x: Any, /) -> Array:
     """The angle in [-π/2, π/2] whose tangent is x, elementwise.
 
@@ -355,6 +376,7 @@ def arctan(x: Any, /) -> Array:
     return _arctan(x)
 
 
+@universal
 def arctan2(x1: Any, x2: Any, /) -> Array:
     """The angle in [-π, π] of the point with ordinate x1 and abscissa x2, elementwise.
 
@@ -393,6 +415,7 @@ def sinc(x: Any, /) -> Array:
     return lax.select(at_zero, series, lax.div(lax.sin(divisor), divisor))
 
 
+@universal
 def deg2rad(x: Any, /) -> Array:
     """Degrees as radians, elementwise.
 
@@ -408,6 +431,7 @@ def deg2rad(x: Any, /) -> Array:
     return lax.mul(as_inexact("deg2rad", x), math.pi / 180)
 
 
+@universal
 def rad2deg(x: Any, /) -> Array:
     """Radians as degrees, elementwise.
 
@@ -429,6 +453,7 @@ radians, degrees = deg2rad, rad2deg
 # Hyperbolic functions
 
 
+@universal
 def sinh(x: Any, /) -> Array:
     """The hyperbolic sine, elementwise.
 
@@ -444,6 +469,7 @@ def sinh(x: Any, /) -> Array:
     return _sinh(x)
 
 
+@universal
 def cosh(x: Any, /) -> Array:
     """The hyperbolic cosine, elementwise.
 
@@ -459,6 +485,7 @@ def cosh(x: Any, /) -> Array:
     return _cosh(x)
 
 
+@universal
 def tanh(x: Any, /) -> Array:
     """The hyperbolic tangent, elementwise.
 
@@ -484,6 +511,7 @@ def _complex_tanh(z: Array) -> Array:
     return lax.select(far, lax.complex(lax.real(out), zero), out)
 
 
+@universal
 def arcsinh(x: Any, /) -> Array:
     """The inverse of sinh, elementwise.
 
@@ -499,6 +527,7 @@ def arcsinh(x: Any, /) -> Array:
     return _arcsinh(x)
 
 
+@universal
 def arccosh(x: Any, /) -> Array:
     """The inverse of cosh, elementwise; NaN below 1.
 
@@ -514,6 +543,7 @@ def arccosh(x: Any, /) -> Array:
     return _arccosh(x)
 
 
+@universal
 def arctanh(x: Any, /) -> Array:
     """The inverse of tanh, elementwise; NaN outside [-1, 1].
 

@@ -12,6 +12,7 @@ from nrx.core.errors import ArgumentError, DTypeError
 from nrx.numpy.creation import full_like
 from nrx.numpy.promotion import Elementwise, broadcast, promote_dtypes
 from nrx.numpy.searching import nonzero
+from nrx.numpy.universal import universal
 from nrx.ops.common import as_arrays
 from nrx.ops.logic import (
     and_p,
@@ -51,6 +52,7 @@ _select = Elementwise("where", select_n_p, selectors=1)
 # Comparisons
 
 
+@universal
 def equal(x: Any, y: Any, /) -> Array:
     """x == y, elementwise.
 
@@ -67,6 +69,7 @@ def equal(x: Any, y: Any, /) -> Array:
     return _equal(x, y)
 
 
+@universal
 def not_equal(x: Any, y: Any, /) -> Array:
     """x != y, elementwise.
 
@@ -83,6 +86,7 @@ def not_equal(x: Any, y: Any, /) -> Array:
     return _not_equal(x, y)
 
 
+@universal
 def less(x: Any, y: Any, /) -> Array:
     """x < y, elementwise; complex numbers compare by real, then imaginary part.
 
@@ -99,6 +103,7 @@ def less(x: Any, y: Any, /) -> Array:
     return _less(x, y)
 
 
+@universal
 def less_equal(x: Any, y: Any, /) -> Array:
     """x <= y, elementwise; complex numbers compare by real, then imaginary part.
 
@@ -115,6 +120,7 @@ def less_equal(x: Any, y: Any, /) -> Array:
     return _less_equal(x, y)
 
 
+@universal
 def greater(x: Any, y: Any, /) -> Array:
     """x > y, elementwise; complex numbers compare by real, then imaginary part.
 
@@ -131,6 +137,7 @@ def greater(x: Any, y: Any, /) -> Array:
     return _greater(x, y)
 
 
+@universal
 def greater_equal(x: Any, y: Any, /) -> Array:
     """x >= y, elementwise; complex numbers compare by real, then imaginary part.
 
@@ -156,6 +163,7 @@ def as_condition(name: str, x: Any) -> Array:
     return array if dtypes.is_bool(array.dtype) else lax.ne(array, lax.full_like(array, 0))
 
 
+@universal
 def logical_not(x: Any, /) -> Array:
     """Whether x is 0 or False, elementwise.
 
@@ -171,6 +179,7 @@ def logical_not(x: Any, /) -> Array:
     return lax.bitwise_not(as_condition("logical_not", x))
 
 
+@universal
 def logical_and(x: Any, y: Any, /) -> Array:
     """Whether both x and y are not 0, elementwise.
 
@@ -187,6 +196,7 @@ def logical_and(x: Any, y: Any, /) -> Array:
     return _and(as_condition("logical_and", x), as_condition("logical_and", y))
 
 
+@universal
 def logical_or(x: Any, y: Any, /) -> Array:
     """Whether x or y is not 0, elementwise.
 
@@ -203,6 +213,7 @@ def logical_or(x: Any, y: Any, /) -> Array:
     return _or(as_condition("logical_or", x), as_condition("logical_or", y))
 
 
+@universal
 def logical_xor(x: Any, y: Any, /) -> Array:
     """Whether just one of x and y is not 0, elementwise.
 
@@ -222,6 +233,7 @@ def logical_xor(x: Any, y: Any, /) -> Array:
 # Bits
 
 
+@universal
 def bitwise_and(x: Any, y: Any, /) -> Array:
     """x & y, elementwise, of integers or booleans.
 
@@ -238,6 +250,7 @@ def bitwise_and(x: Any, y: Any, /) -> Array:
     return _and(x, y)
 
 
+@universal
 def bitwise_or(x: Any, y: Any, /) -> Array:
     """x | y, elementwise, of integers or booleans.
 
@@ -254,6 +267,7 @@ def bitwise_or(x: Any, y: Any, /) -> Array:
     return _or(x, y)
 
 
+@universal
 def bitwise_xor(x: Any, y: Any, /) -> Array:
     """x ^ y, elementwise, of integers or booleans.
 
@@ -270,6 +284,7 @@ def bitwise_xor(x: Any, y: Any, /) -> Array:
     return _xor(x, y)
 
 
+@universal
 def bitwise_not(x: Any, /) -> Array:
     """~x, elementwise: all bits of integers flipped; not of booleans.
 
@@ -288,6 +303,7 @@ def bitwise_not(x: Any, /) -> Array:
 invert = bitwise_invert = bitwise_not
 
 
+@universal
 def bitwise_count(x: Any, /) -> Array:
     """The number of bits set in the magnitude of x, elementwise, as uint8.
 
@@ -307,6 +323,7 @@ def bitwise_count(x: Any, /) -> Array:
     return lax.convert_element_type(lax.population_count(magnitude), dtypes.uint8)
 
 
+@universal
 def left_shift(x: Any, y: Any, /) -> Array:
     """x with its bits shifted y places to the left, elementwise; 0 if y is not below the number of bits.
 
@@ -323,6 +340,7 @@ def left_shift(x: Any, y: Any, /) -> Array:
     return _left(*_integers("left_shift", x, y))
 
 
+@universal
 def right_shift(x: Any, y: Any, /) -> Array:
     """x with its bits shifted y places to the right, elementwise; signed integers keep their sign.
 
@@ -365,6 +383,7 @@ def _is_inf(x: Array) -> Array:
     return lax.eq(lax.abs(x), lax.full_like(x, np.inf))
 
 
+@universal
 def isnan(x: Any, /) -> Array:
     """Whether x is NaN, elementwise.
 
@@ -380,6 +399,7 @@ def isnan(x: Any, /) -> Array:
     return _test("isnan", x, lambda v: lax.ne(v, v), lax.bitwise_or, False)
 
 
+@universal
 def isfinite(x: Any, /) -> Array:
     """Whether x is neither infinite nor NaN, elementwise.
 
@@ -395,6 +415,7 @@ def isfinite(x: Any, /) -> Array:
     return _test("isfinite", x, lax.is_finite, lax.bitwise_and, True)
 
 
+@universal
 def isinf(x: Any, /) -> Array:
     """Whether x is inf or -inf, elementwise.
 

@@ -6,6 +6,7 @@ They are installed on the class when `nrx.numpy` is imported, because the functi
 import sys
 from collections.abc import Callable, Iterator
 from copy import copy
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ def _accepts(other: Any) -> bool:
 
 def _binary(function: Callable, symbol: str) -> tuple[Callable, Callable]:
     """`x op y` and `y op x`."""
+    function = unwrap(function)  # an operator has no keyword arguments to look at
 
     def operator(self: Array, other: Any) -> Any:
         if type(other) in _KNOWN:
@@ -100,9 +102,9 @@ def _contains(self: Array, value: Any) -> bool:
 # Methods with signatures of their own
 
 
-def _method_reshape(self: Array, *shape: Any, order: str = "C") -> Array:
+def _method_reshape(self: Array, *shape: Any, order: str = "C", out_sharding: Any = None) -> Array:
     """The same elements in another shape: x.reshape(2, -1) or x.reshape((2, -1))."""
-    return manipulation.reshape(self, shape[0] if len(shape) == 1 else shape, order)
+    return manipulation.reshape(self, shape[0] if len(shape) == 1 else shape, order, out_sharding=out_sharding)
 
 
 def _method_transpose(self: Array, *axes: Any) -> Array:
@@ -156,6 +158,25 @@ def _method_sort(self: Array, axis: int | None = -1, *, kind: None = None, order
     return searching.sort(self, axis, kind=kind, order=order, stable=stable, descending=descending)
 
 
+# Functions that are rarely needed: `nrx.numpy` imports them when they are first used
+
+
+def _method_argpartition(self: Array, kth: int, axis: int = -1) -> Array:
+    """The positions along an axis that partition the elements."""
+    return _array_namespace(self).argpartition(self, kth, axis)
+
+
+def _method_choose(self: Array, choices: Any, out: None = None, mode: str = "raise") -> Array:
+    """For each element the choice that it numbers."""
+    return _array_namespace(self).choose(self, choices, out, mode)
+
+
+def _method_compress(self: Array, condition: Any, axis: int | None = None, *, out: None = None,
+                     size: int | None = None, fill_value: Any = 0) -> Array:  # fmt: skip
+    """The slices along an axis where a condition holds."""
+    return _array_namespace(self).compress(condition, self, axis, size=size, fill_value=fill_value, out=out)
+
+
 def _array_namespace(self: Array, *, api_version: str | None = None) -> Any:
     """`nrx.numpy`, for code written against the array API standard."""
     return sys.modules["nrx.numpy"]
@@ -180,6 +201,7 @@ _METHODS = {
     "take": take, "trace": products.trace, "var": statistics.var,
     "reshape": _method_reshape, "transpose": _method_transpose, "astype": _method_astype, "copy": _method_copy,
     "view": _method_view, "to_device": _method_to_device, "clip": _method_clip, "sort": _method_sort,
+    "argpartition": _method_argpartition, "choose": _method_choose, "compress": _method_compress,
 }  # fmt: skip
 _PROPERTIES = {
     "T": (manipulation.transpose, "The array with its axes reversed."),
@@ -210,7 +232,7 @@ def install() -> None:
     for name, (function, symbol) in _COMPARISONS.items():
         setattr(Array, f"__{name}__", _binary(function, symbol)[0])
     for name, unary in _UNARY.items():
-        setattr(Array, f"__{name}__", unary)
+        setattr(Array, f"__{name}__", unwrap(unary))
     special = {
         "round": _round, "iter": _iter, "contains": _contains, "getitem": getitem, "array_namespace": _array_namespace,
         "array_ufunc": array_ufunc, "array_function": array_function,

@@ -15,6 +15,7 @@ from nrx.numpy.logic import where
 from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import Elementwise, as_inexact, broadcast, promote_dtypes, reject_complex
 from nrx.numpy.reductions import reject_out
+from nrx.numpy.universal import universal
 from nrx.ops import arithmetic as ops
 from nrx.ops.common import as_arrays
 
@@ -24,6 +25,7 @@ _absolute = Elementwise("abs", ops.abs_p)
 # Signs
 
 
+@universal
 def abs(x: Any, /) -> Array:
     """The absolute value, elementwise.
 
@@ -43,6 +45,7 @@ def abs(x: Any, /) -> Array:
 absolute = abs
 
 
+@universal
 def fabs(x: Any, /) -> Array:
     """The absolute value in floating point, elementwise.
 
@@ -60,6 +63,7 @@ def fabs(x: Any, /) -> Array:
     return lax.abs(array)
 
 
+@universal
 def sign(x: Any, /) -> Array:
     """-1, 0 or 1 by the sign of x, elementwise; of -0.0 it is 0.0, as in NumPy.
 
@@ -83,6 +87,7 @@ def _sign(x: Any) -> Array:
     return lax.select(lax.eq(out, 0), lax.full_like(out, 0), out) if dtypes.is_complex(out.dtype) else out
 
 
+@universal
 def signbit(x: Any, /) -> Array:
     """Whether the sign bit is set, elementwise: also of -0.0, and of NaNs that have it.
 
@@ -104,6 +109,7 @@ def signbit(x: Any, /) -> Array:
     return lax.lt(array, lax.full_like(array, 0))
 
 
+@universal
 def copysign(x: Any, y: Any, /) -> Array:
     """The magnitude of x with the sign of y, elementwise.
 
@@ -122,6 +128,7 @@ def copysign(x: Any, y: Any, /) -> Array:
     return lax.select(signbit(y), lax.neg(magnitude), magnitude)
 
 
+@universal
 def heaviside(x1: Any, x2: Any, /) -> Array:
     """0 where x1 is negative, x2 where it is 0, 1 where it is positive, NaN where it is NaN; elementwise.
 
@@ -186,6 +193,7 @@ def _round(a: Any, *, decimals: int) -> Array:
     return lax.convert_element_type(rounded, x.dtype, x.weak_type)
 
 
+@universal
 def rint(x: Any, /) -> Array:
     """The nearest integer in floating point, elementwise; halves go to the even neighbour.
 
@@ -207,6 +215,7 @@ def _whole(name: str, function: Callable, x: Any) -> Array:
     return function(array) if dtypes.is_floating(array.dtype) else array
 
 
+@universal
 def floor(x: Any, /) -> Array:
     """The largest integer not above x, elementwise.
 
@@ -222,6 +231,7 @@ def floor(x: Any, /) -> Array:
     return _whole("floor", lax.floor, x)
 
 
+@universal
 def ceil(x: Any, /) -> Array:
     """The smallest integer not below x, elementwise.
 
@@ -237,6 +247,7 @@ def ceil(x: Any, /) -> Array:
     return _whole("ceil", lax.ceil, x)
 
 
+@universal
 def trunc(x: Any, /) -> Array:
     """The integer part of x, elementwise.
 
@@ -255,6 +266,7 @@ def trunc(x: Any, /) -> Array:
 fix = trunc
 
 
+@universal
 def modf(x: Any, /) -> tuple[Array, Array]:
     """The fractional and the integer part of x, both with the sign of x; elementwise.
 
@@ -309,6 +321,7 @@ def imag(val: Any, /) -> Array:
     return lax.imag(x) if dtypes.is_complex(x.dtype) else full_like(x, 0)
 
 
+@universal
 def conjugate(x: Any, /) -> Array:
     """The complex conjugate, elementwise.
 

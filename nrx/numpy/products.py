@@ -14,6 +14,7 @@ from nrx.numpy.planning import Planned
 from nrx.numpy.promotion import broadcast, promote_dtypes
 from nrx.numpy.reductions import reject_out
 from nrx.numpy.reductions import sum as array_sum
+from nrx.numpy.universal import universal
 from nrx.ops.common import as_arrays
 
 
@@ -73,6 +74,7 @@ def _check_lengths(name: str, x: Array, y: Array, i: int, j: int) -> None:
         )
 
 
+@universal
 def matmul(
     a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
 ) -> Array:
@@ -117,6 +119,7 @@ def _batched(x: Array, batch: Shape) -> Array:
     return lax.broadcast_in_dim(x, (*batch, *own), range(len(batch) + len(own) - x.ndim, len(batch) + len(own)))
 
 
+@universal
 def matvec(x1: Any, x2: Any, /) -> Array:
     """The products of matrices (last two axes of x1) with vectors (last axis of x2).
 
@@ -134,6 +137,7 @@ def matvec(x1: Any, x2: Any, /) -> Array:
     return lax.squeeze(matmul(x1, lax.expand_dims(x2, [x2.ndim])), [-1])
 
 
+@universal
 def vecmat(x1: Any, x2: Any, /) -> Array:
     """The products of conjugated vectors (last axis of x1) with matrices (last two axes of x2).
 
@@ -218,6 +222,7 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
     return dot(x, y, precision=precision, preferred_element_type=preferred_element_type)
 
 
+@universal
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, preferred_element_type: Any = None) -> Array:
     """The products of vectors along an axis, the other axes broadcast; the first is conjugated.
 

@@ -18,6 +18,7 @@ from nrx.core.shapes import canonical_axes, canonical_axis, show, size
 from nrx.numpy import arithmetic, elementary, logic, reductions
 from nrx.numpy.indexing import take
 from nrx.numpy.mapping import vectorize
+from nrx.numpy.universal import check_options
 from nrx.ops.common import as_arrays
 from nrx.ops.structural import broadcast_to
 from nrx.transforms import eval_shape
@@ -62,8 +63,9 @@ class ufunc:  # noqa: N801  NumPy's name
     def __repr__(self) -> str:
         return f"<nrx.numpy.ufunc {self.__name__!r}>"
 
-    def __call__(self, *args: Any) -> Any:
-        """The function of arrays that broadcast together."""
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """The function of arrays that broadcast together; NumPy's other arguments must have their defaults."""
+        check_options(str(self.__name__), options)
         if len(args) != self.nin:
             raise ArgumentError(f"{self.__name__} takes {self.nin} arrays, got {len(args)}")
         return self._call(*args)

@@ -167,7 +167,7 @@ def computed(value: Value, dtype: np.dtype) -> Any:
     return loops.convert(loops.widen(value), type)
 
 
-def _positions(axes: Sequence[Axis], index: Sequence[Any]) -> list[Any]:
+def positions(axes: Sequence[Axis], index: Sequence[Any]) -> list[Any]:
     """Where in the three arrays an index of some axes is."""
     at: list[Any] = [loops.const(0, "i64")] * 3
     for axis, i in zip(axes, index, strict=True):
@@ -230,8 +230,8 @@ class _Tiled:
         b, around = self.b, self.way.around
         extents = [self.tall, *(axis.extent for axis in around), -(-self.columns // self.width)]
         i, *index, j = loops.unravel(b.parallel(size(tuple(extents))), extents)
-        at, row, column = _positions(around, index), i * self.height, j * self.width
-        width, height = _rest(self.columns, column, self.width), _rest(self.rows, row, self.height)
+        at, row, column = positions(around, index), i * self.height, j * self.width
+        width, height = rest(self.columns, column, self.width), rest(self.rows, row, self.height)
         groups = loops.floordiv(height + (self.block - 1), self.block)
 
         def sums(part: _Part) -> None:
@@ -241,7 +241,7 @@ class _Tiled:
 
             def group(number: Expr) -> None:
                 rows = [loops.clamp(row + number * self.block + r, self.rows - 1) for r in range(self.block)]
-                places = [_sum(here, _positions(self.way.rows, _unravel(r, self.way.rows))) for r in rows]
+                places = [_sum(here, positions(self.way.rows, _unravel(r, self.way.rows))) for r in rows]
                 b.lanes(width, lambda lane: self.compute(places, part, column, lane))
 
             b.loop(groups, [], group)
@@ -252,7 +252,7 @@ class _Tiled:
         else:
             b.loop(self.parts, [], lambda number: sums(self.part(number)))
         tile = min(int(self.rows), self.height) * min(int(self.columns), self.width)
-        b.kernel.cost = _cost(tile * int(_extent(self.way.depth)))
+        b.kernel.cost = cost_of(tile * int(_extent(self.way.depth)))
 
     @property
     def is_parted(self) -> bool:
@@ -270,22 +270,22 @@ class _Tiled:
         if self.is_parted:
             first, piece = loops.unravel(number, (_extent(self.outer), -(-self.inner.extent // self.run)))
             start = piece * self.run
-            return _Part(number, first, start, 1, _rest(self.inner.extent, start, self.run))
+            return _Part(number, first, start, 1, rest(self.inner.extent, start, self.run))
         first = number * self.runs
-        runs = _rest(_extent(self.outer), first, self.runs)
+        runs = rest(_extent(self.outer), first, self.runs)
         return _Part(number, first, loops.const(0, "i64"), runs, self.inner.extent)
 
     def compute(self, places: Sequence[list], part: _Part, column: Any, lane: Expr) -> None:
         """The sums of one column, in a vector lane, and of rows that begin at some places."""
         b, count = self.b, len(types_of(self.way.dtype))
-        of_column = _positions(self.way.columns, _unravel(column + lane, self.way.columns))
+        of_column = positions(self.way.columns, _unravel(column + lane, self.way.columns))
         targets = [place[2] + of_column[2] for place in places]
         inits = [loops.const(0, type) for type in types_of(self.way.dtype)] * self.block
         if self.scratch is not None:  # then they are real, and of the result's type
             inits = [loops.select(loops.eq(part.number, 0), 0, self.out.at(target)) for target in targets]
 
         def one_run(r: Any, *known: Expr) -> list[Expr]:
-            outer = _positions(self.outer, _unravel(part.first + r, self.outer))
+            outer = positions(self.outer, _unravel(part.first + r, self.outer))
 
             def step(k: Expr, *known: Expr) -> list[Expr]:
                 if self.scratch is not None:
@@ -295,7 +295,7 @@ class _Tiled:
                 parts: list[Expr] = []
                 for i, place in enumerate(places):
                     left = self.read(self.x, place[0] + outer[0] + of_column[0] + k * self.inner.x)
-                    parts += _added(known[i * count : (i + 1) * count], left, right)
+                    parts += added(known[i * count : (i + 1) * count], left, right)
                 return parts
 
             return b.loop(part.length, known, step)
@@ -314,7 +314,7 @@ class _Tiled:
         extent = innermost.extent
 
         def one_run(r: Expr) -> None:
-            origin = here + _positions(self.outer, _unravel(part.first + r, self.outer))[1]
+            origin = here + positions(self.outer, _unravel(part.first + r, self.outer))[1]
             target = r * (self.run * self.width)
             if not others:
                 self.copy_piece(scratch, target, origin + column * innermost.y, width, part.length)
@@ -325,7 +325,7 @@ class _Tiled:
                 """Columns along the innermost axis: the others have the number `begin + i`."""
                 start = loops.apply("max", (begin + i) * extent, column)
                 stop = loops.apply("min", (begin + i + 1) * extent, end)
-                place = _positions(others, _unravel(begin + i, others))[1]
+                place = positions(others, _unravel(begin + i, others))[1]
                 source = origin + place + (start - (begin + i) * extent) * innermost.y
                 self.copy_piece(scratch, target + (start - column), source, stop - start, part.length)
 
@@ -365,11 +365,11 @@ class _Streaming:
         wide = -(-self.column.extent // self.width)
         *index, j = loops.unravel(b.parallel(_extent(around) * wide), (*(axis.extent for axis in around), wide))
         first = j * self.width
-        at = _sum(_positions(around, index), [first * stride for stride in self.column[1:]])
+        at = _sum(positions(around, index), [first * stride for stride in self.column[1:]])
         last = loops.const(_extent(self.way.rows) - 1, "i64")  # there may be fewer: it is then computed repeatedly
         rows = [loops.apply("min", last, row) if isinstance(_extent(self.way.rows), Dim) else row for row in self.rows]
-        places = [_sum(at, _positions(self.way.rows, _unravel(row, self.way.rows))) for row in rows]
-        width, depth = _rest(self.column.extent, first, self.width), loops.const(self.inner.extent, "i64")
+        places = [_sum(at, positions(self.way.rows, _unravel(row, self.way.rows))) for row in rows]
+        width, depth = rest(self.column.extent, first, self.width), loops.const(self.inner.extent, "i64")
         blocks = loops.floordiv(depth, _ROWS)
 
         def start(lane: Expr) -> None:
@@ -377,7 +377,7 @@ class _Streaming:
                 b.store(self.scratch, row * self.width + lane, loops.const(0, self.type))
 
         def one_run(number: Expr) -> None:
-            here = [_sum(place, _positions(self.outer, _unravel(number, self.outer))) for place in places]
+            here = [_sum(place, positions(self.outer, _unravel(number, self.outer))) for place in places]
             b.loop(blocks, [], lambda k: self.add(here, width, k * _ROWS, _ROWS))
             b.loop(loops.mod(depth, _ROWS), [], lambda k: self.add(here, width, blocks * _ROWS + k, 1))
 
@@ -390,7 +390,7 @@ class _Streaming:
         b.loop(_extent(self.outer), [], one_run)
         b.lanes(width, finish)
         columns = min(int(self.column.extent), self.width)
-        b.kernel.cost = _cost(len(self.rows) * columns * int(_extent(self.way.depth)))
+        b.kernel.cost = cost_of(len(self.rows) * columns * int(_extent(self.way.depth)))
 
     def add(self, places: Sequence[list], width: Any, first: Any, count: int) -> None:
         """Add the products with `count` rows of y, from the one numbered `first` on."""
@@ -409,12 +409,12 @@ class _Streaming:
         b.lanes(width, column)
 
 
-def _cost(products: Any) -> float:
+def cost_of(products: Any) -> float:
     """Of a task; roughly, to be the same for sizes alike."""
     return 2.0 ** round(math.log2(products / 8))
 
 
-def _added(before: Sequence[Expr], x: Any, y: Any) -> list[Expr]:
+def added(before: Sequence[Expr], x: Any, y: Any) -> list[Expr]:
     """The sum so far and a product."""
     if isinstance(x, Complex):
         real, imag = before
@@ -429,7 +429,7 @@ def _multiply_add(x: Expr, y: Expr, z: Expr) -> Expr:
     return loops.apply("muladd", x, y, z) if loops.is_float(x.type) else x * y + z
 
 
-def _rest(extent: int, start: Any, length: int) -> Any:
+def rest(extent: int, start: Any, length: int) -> Any:
     """How long the piece is that begins at `start`."""
     if not isinstance(extent, Dim) and extent % length == 0:
         return length

@@ -61,6 +61,12 @@ class GatherDimensionNumbers(_DimensionNumbers):
         start_index_map: the axis of the operand that each entry of the indices' last axis starts.
         operand_batching_dims: axes of the operand that run along with batch axes of the indices, ascending.
         start_indices_batching_dims: those batch axes of the indices, in the same order.
+
+    >>> import nrx
+    >>> rows = nrx.lax.GatherDimensionNumbers((1,), collapsed_slice_dims=(0,), start_index_map=(0,))
+    >>> nrx.lax.gather(nrx.numpy.eye(3), nrx.numpy.array([[2], [0]]), rows, (1, 3))
+    Array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
     """
 
     offset_dims: tuple[int, ...]
@@ -101,6 +107,11 @@ class ScatterDimensionNumbers(_DimensionNumbers):
         scatter_dims_to_operand_dims: the axis of the operand that each entry of the indices' last axis starts.
         operand_batching_dims: axes of the operand that run along with batch axes of the indices, ascending.
         scatter_indices_batching_dims: those batch axes of the indices, in the same order.
+
+    >>> import nrx
+    >>> rows = nrx.lax.ScatterDimensionNumbers((), inserted_window_dims=(0,), scatter_dims_to_operand_dims=(0,))
+    >>> nrx.lax.scatter(nrx.numpy.zeros(3), nrx.numpy.array([[1]]), nrx.numpy.array([5.0]), rows)
+    Array([0., 5., 0.], dtype=float32)
     """
 
     update_window_dims: tuple[int, ...]

@@ -43,6 +43,9 @@ class Precision(enum.Enum):
         return cls.__members__.get(value.upper()) if isinstance(value, str) else None
 
 
+PrecisionLike = str | Precision | tuple[str, str] | tuple[Precision, Precision] | None
+"""What names a precision; of a pair, one an operand."""
+
 # Public functions
 
 

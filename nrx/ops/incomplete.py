@@ -6,8 +6,6 @@ Their numerics are in `incomplete_math`, computed in float64 whatever the dtype.
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from nrx.core import dtypes, loops
 from nrx.core.array import Array
 from nrx.core.errors import DifferentiationError
@@ -17,8 +15,8 @@ from nrx.core.shapes import size
 from nrx.ops import accumulation, incomplete_math
 from nrx.ops.arithmetic import add, div, mul, neg, sign, sub
 from nrx.ops.common import FLOATING, as_arrays, elementwise_lower
+from nrx.ops.element_math import LoopMath, array_impl, element
 from nrx.ops.elementary import exp, log, log1p
-from nrx.ops.incomplete_math import ArrayMath, LoopMath
 from nrx.ops.logic import eq, select
 from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, lift_same, nonlinear
 from nrx.ops.special import digamma, lgamma
@@ -111,17 +109,6 @@ def bessel_i1e(x: Any) -> Array:
     return bessel_i1e_p.bind(*as_arrays("bessel_i1e", x))
 
 
-# impl
-
-
-def _impl(function: Callable) -> Callable:
-    def impl(xp: Any, *xs: Any) -> Any:
-        wide = [x.astype(np.float64) for x in xs]
-        return xp.asarray(function(ArrayMath(xp), *wide)).astype(xs[0].dtype)
-
-    return impl
-
-
 # jvp: derivative(tangent, result, *operands)
 
 
@@ -198,28 +185,20 @@ def _looping(function: Callable) -> Callable:
     return lambda *avals: rule
 
 
-def _element(function: Callable) -> Callable:
-    """The element, for the compiler, of a function without loops."""
-
-    def element(x: Expr) -> Expr:
-        return loops.convert(function(LoopMath(), loops.convert(x, "f64")), x.type)
-
-    return elementwise_lower(element, 80)
-
-
 # Registration
 
 
 def _incomplete(name: str, *derivatives: Derivative | None) -> Primitive:
     function = getattr(incomplete_math, name)
-    prim = elementwise(name, _impl(function), FLOATING).define(lower=_looping(function))
+    prim = elementwise(name, array_impl(function), FLOATING).define(lower=_looping(function))
     prim.compiled_from = (0, 1 << 16)
     return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))
 
 
 def _bessel(name: str, derivative: Derivative) -> Primitive:
     function = getattr(incomplete_math, name)
-    prim = elementwise(name, _impl(function), FLOATING).define(lower=_element(function))
+    prim = elementwise(name, array_impl(function), FLOATING)
+    prim.define(lower=elementwise_lower(element(function), 80))
     prim.compiled_from = (0, 1 << 16)
     return nonlinear(prim, elementwise_jvp(prim, add, derivative))
 

@@ -1,21 +1,19 @@
 """The numerics of the incomplete gamma and beta functions, and of the Bessel functions i0 and i1.
 
-Each function takes a `Math`, in whose terms it is written: over whole arrays of float64 (`ArrayMath`), or over one
-element in loop IR (`LoopMath`). There are no branches on values but for the number of rounds of `iterate`: every
-formula is evaluated everywhere and `where` selects. `tests/test_incomplete.py` asserts the bounds in the docstrings.
+Each function takes a `Math`, in whose terms it is written. There are no branches on values but for the number of rounds
+of `iterate`: every formula is evaluated everywhere and `where` selects. `tests/test_incomplete.py` asserts the bounds
+in the docstrings.
 """
 
 import functools
 import math
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-from nrx.core import loops
-from nrx.core.loops import Builder
-from nrx.ops import special_math
+from nrx.ops.element_math import Math
 
 # Chebyshev coefficients, of exp(-x) i0(x) and exp(-x) i1(x)/x in x/4 - 1 and, times sqrt(x), in 16/x - 1.
 # Bernoulli numbers B2, B4, ...
@@ -82,48 +80,6 @@ _LARGE = 10.0  # where Stirling's formula holds
 _LOG_SERIES = tuple(1 / (2 * k + 3) for k in range(19))
 _EULER = 0.5772156649015329
 _LARGEST = sys.float_info.max
-
-
-class ArrayMath:
-    """Functions of arrays of an array module."""
-
-    def __init__(self, xp: Any):
-        self._xp = xp
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._xp, name)
-
-    def lgamma(self, x: Any) -> Any:
-        return special_math.lgamma(self._xp, x)
-
-    def digamma(self, x: Any) -> Any:
-        return special_math.digamma(self._xp, x)
-
-    def iterate(self, state: Sequence[Any], active: Callable, step: Callable) -> Sequence[Any]:
-        """`step(*state)` as long as `active(*state)`, each element by itself."""
-        while (going := active(*state)).any():
-            state = [self._xp.where(going, new, old) for new, old in zip(step(*state), state, strict=True)]
-        return state
-
-
-class LoopMath:
-    """Functions of elements in loop IR."""
-
-    def __init__(self, builder: Builder | None = None):
-        self._builder = builder
-
-    where = staticmethod(loops.select)
-
-    def __getattr__(self, name: str) -> Callable:
-        return lambda x: loops.apply(name, x)
-
-    def iterate(self, state: Sequence[Any], active: Callable, step: Callable) -> Sequence[Any]:
-        """`step(*state)` as long as `active(*state)`."""
-        assert self._builder is not None
-        return self._builder.while_(list(state), active, step)
-
-
-Math = ArrayMath | LoopMath
 
 
 def _polynomial(z: Any, coefficients: Sequence[float]) -> Any:

@@ -1,4 +1,4 @@
-"""Special functions of real arrays: the error function, the gamma function's logarithm and its derivatives, zeta.
+"""Special functions of real arrays: the error function, the logarithm of the gamma function and its derivative.
 
 Their numerics are in `special_math`; derivatives stand beside the primitives, in the table at the end.
 """
@@ -9,13 +9,13 @@ from typing import Any
 
 from nrx.core import loops
 from nrx.core.array import Array
-from nrx.core.errors import DifferentiationError
 from nrx.core.primitive import Primitive
 from nrx.ops import special_math
 from nrx.ops.arithmetic import add, mul, neg, square
 from nrx.ops.common import FLOATING, as_arrays, elementwise_lower
 from nrx.ops.elementary import exp
-from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, lift_same, nonlinear, through_float32
+from nrx.ops.rules import Derivative, elementwise, elementwise_jvp, nonlinear, through_float32
+from nrx.ops.zeta import polygamma
 
 # Public functions
 
@@ -80,53 +80,15 @@ def digamma(x: Any) -> Array:
     return digamma_p.bind(*as_arrays("digamma", x))
 
 
-def polygamma(m: Any, x: Any) -> Array:
-    """The derivative of order m of digamma, elementwise; m holds non-negative integers in x's dtype (else NaN).
-
-    >>> import nrx
-    >>> nrx.lax.polygamma(1.0, nrx.numpy.array([1.0, 2.0])).round(4)
-    Array([1.6449, 0.6449], dtype=float32)
-    """
-    return polygamma_p.bind(*lift_same("polygamma", m, x))
-
-
-def zeta(x: Any, q: Any) -> Array:
-    """The Hurwitz zeta function, the sum of (q + k)^-x over k = 0, 1, 2, …, elementwise: inf at x = 1, NaN below.
-
-    Of floating arrays of one shape and dtype, which the result has.
-
-    >>> import nrx
-    >>> nrx.lax.zeta(2.0, nrx.numpy.array([1.0, 2.0])).round(4)
-    Array([1.6449, 0.6449], dtype=float32)
-    """
-    return zeta_p.bind(*lift_same("zeta", x, q))
-
-
-# jvp: derivative(tangent, result, *operands)
-
-
-def _no_derivative(operand: str) -> Derivative:
-    def derivative(*args: Any) -> Any:
-        raise DifferentiationError(
-            f"the derivative with respect to {operand} is not known in closed form",
-            fix="hold that argument: differentiate with respect to the other one only (argnums=1)",
-        )
-
-    return derivative
-
-
 # Registration
 
 
-def _special(name: str, function: Callable, *derivatives: Derivative, cost: float = 0) -> Primitive:
-    """A primitive; with a cost, the compiler's math library has it."""
+def _special(name: str, function: Callable, derivative: Derivative, cost: float) -> Primitive:
+    """A primitive that the compiler's math library has; `derivative(tangent, result, operand)`."""
     prim = elementwise(name, through_float32(function), FLOATING)
-    if cost:
-        prim.define(lower=elementwise_lower(lambda *xs: loops.apply(name, *xs), cost))
-        prim.compiled_from = (0, 1 << 16)
-    else:
-        prim.refuse(lower="it is rare, and a long sum of powers: the host computes it")
-    return nonlinear(prim, elementwise_jvp(prim, add, *derivatives))
+    prim.define(lower=elementwise_lower(lambda x: loops.apply(name, x), cost))
+    prim.compiled_from = (0, 1 << 16)
+    return nonlinear(prim, elementwise_jvp(prim, add, derivative))
 
 
 _SLOPE = 2 / math.sqrt(math.pi)  # of erf at 0
@@ -138,15 +100,3 @@ erf_inv_p = _special(
 )
 lgamma_p = _special("lgamma", special_math.lgamma, lambda t, out, x: mul(t, digamma(x)), cost=80)
 digamma_p = _special("digamma", special_math.digamma, lambda t, out, x: mul(t, polygamma(1.0, x)), cost=80)
-polygamma_p = _special(
-    "polygamma",
-    special_math.polygamma,
-    _no_derivative("polygamma's order m"),
-    lambda t, out, m, x: mul(t, polygamma(add(m, 1.0), x)),
-)
-zeta_p = _special(
-    "zeta",
-    special_math.zeta,
-    _no_derivative("zeta's exponent x"),
-    lambda t, out, x, q: mul(t, mul(neg(x), zeta(add(x, 1.0), q))),
-)

@@ -69,19 +69,11 @@ _DIGAMMA_TAIL = (
     0.0833333333333288, -0.008333333324038556, 0.003968250794862893, -0.004166247559344269, 0.007547968675167764,
     -0.02005399419388151, 0.060156789876368126, -0.12187734127140076,
 )
-# B(2k)/(2k)!, the Bernoulli numbers
-_EULER_MACLAURIN = (
-    0.08333333333333333, -0.001388888888888889, 3.306878306878307e-05, -8.267195767195768e-07, 2.08767569878681e-08,
-    -5.284190138687493e-10, 1.3382536530684679e-11, -3.3896802963225827e-13, 8.586062056277845e-15,
-    -2.174868698558062e-16, 5.5090028283602295e-18, -1.3954464685812522e-19,
-)
 # fmt: on
 
 _SPLIT = 15 / 32  # between the formulas of erfc: below it erf < 1/2, so that 1 - erf loses no digits
 _LARGE = 28.0  # erfc underflows to zero from 27.3 on
 _PSI_ROOT = (1.4616321449683622, 9.549995429965697e-17)  # the positive zero of digamma, as a sum
-_FACTORIALS = [float(math.factorial(n)) for n in range(171)] + [math.inf]
-_DIRECT_TERMS = 8  # of the zeta series, before the Euler-Maclaurin formula takes over
 
 
 def _polynomial(z: Any, coefficients: Sequence[float]) -> Any:
@@ -245,62 +237,3 @@ def digamma(xp: Any, x: Any) -> Any:
     cotangent = math.pi / xp.tan(math.pi * (x - xp.rint(x)))
     value = value - xp.where(recur, 1 / x, xp.where(reflect, cotangent, 0.0))
     return xp.where(_is_pole(xp, x) & (x < 0), math.nan, value)
-
-
-# --- The Hurwitz zeta function and the polygamma functions ------------------------------------------------------------
-
-
-def _zeta_right(xp: Any, s: Any, q: Any) -> Any:
-    """The zeta function for q > 0, by the Euler-Maclaurin formula."""
-    # Direct terms make the formula converge. Where it does without, they are left out: q + k would be rounded.
-    direct = q < _DIRECT_TERMS + s
-    a = xp.where(direct, q + _DIRECT_TERMS, q)
-    factor = s / a
-    series = 0.5 + factor * _EULER_MACLAURIN[0]
-    for k, coefficient in enumerate(_EULER_MACLAURIN[1:], start=1):
-        factor = factor * ((s + (2 * k - 1)) / a) * ((s + 2 * k) / a)
-        series += factor * coefficient
-    power = a ** (1 - s)
-    total = xp.where(power == 0, 0.0, power * (1 / (s - 1) + series / a))
-    for k in reversed(range(_DIRECT_TERMS)):
-        total = total + xp.where(direct, (q + k) ** -s, 0.0)
-    return total
-
-
-@_in_float64
-def zeta(xp: Any, s: Any, q: Any) -> Any:
-    """The Hurwitz zeta function, the sum of (q + k)^-s over k = 0, 1, 2, …, elementwise.
-
-    s: real, array or scalar; q: float32 or float64; shapes that broadcast. The result has the dtype of q.
-    Domain as in SciPy: inf for s = 1, NaN for s < 1; q <= 0 gives inf at integers, and elsewhere a value for integer s
-    and NaN for others.
-    Accuracy: 3 + s/3 ulp in float64 for q > 0; for q < 0, 4 epsilon of the sum of the absolute terms if s <= 5.
-    Source: the Euler-Maclaurin formula (F. Johansson, "Rigorous high-precision computation of the Hurwitz zeta function
-    and its derivatives", Numer. Algorithms 69, 2015).
-    """
-    # For q < 0 the terms split at the one next to zero: the left ones are a finite sum, a difference of two zetas.
-    right, left = q - xp.floor(q), xp.ceil(q) - q
-    value = _zeta_right(xp, s, xp.where(q > 0, q, right))
-    finite = _zeta_right(xp, s, left) - _zeta_right(xp, s, 1 - q)
-    is_integer = s == xp.floor(s)
-    sign = xp.where(s % 2 == 0, 1.0, -1.0)
-    value = xp.where(q < 0, xp.where(is_integer, value + sign * finite, math.nan), value)
-    value = xp.where(_is_pole(xp, q), math.inf, value)
-    return xp.where(s > 1, value, xp.where(s == 1, math.inf, math.nan))
-
-
-@_in_float64
-def polygamma(xp: Any, n: Any, x: Any) -> Any:
-    """The derivative of order n of digamma, elementwise.
-
-    n: 0, 1, 2, …, array or scalar; x: float32 or float64; shapes that broadcast. The result has the dtype of x.
-    Domain as in SciPy: x < 0 is allowed; the poles 0, -1, -2, … give inf for odd n and -inf for even n > 0; n that is
-    negative or not an integer gives NaN. Orders above 170 overflow.
-    Accuracy: that of `zeta` and 1 ulp in float64; for n = 0 that of `digamma`.
-    Source: (-1)^(n+1) n! zeta(n + 1, x), DLMF 25.11.12.
-    """
-    is_order = (n >= 0) & (n == xp.floor(n))
-    index = xp.where(is_order & (n <= 170), n, 171).astype(int)
-    magnitude = xp.asarray(_FACTORIALS)[index] * zeta(xp, n + 1, x)
-    value = xp.where(n % 2 == 0, -magnitude, magnitude)
-    return xp.where(is_order, xp.where(n == 0, digamma(xp, x), value), math.nan)

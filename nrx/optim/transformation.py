@@ -12,6 +12,11 @@ class GradientTransformation(NamedTuple):
 
     `init(params) -> state`, and `update(updates, state, params=None) -> (updates, state)`, where `updates` are the
     gradients, or what an earlier transformation made of them: a tree of the structure of `params`.
+
+    >>> import nrx
+    >>> init, update = nrx.optim.sgd(0.5)
+    >>> update([1.0], init([3.0]))[0]
+    [-0.5]
     """
 
     init: Callable[[Any], Any]

@@ -76,14 +76,15 @@ def idct(x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str 
 
 
 def dctn(
-    x: Any, type: int = 2, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None
-) -> Array:
+    x: Any, type: int = 2, s: Sequence[int] | int | None = None, axes: Sequence[int] | None = None,
+    norm: str | None = None,
+) -> Array:  # fmt: skip
     """The discrete cosine transform along several axes.
 
     Args:
         x: an array; of complex numbers both parts are transformed.
         type: 2.
-        s: the numbers of points along the axes: x is cut off, or zeros are appended.
+        s: the numbers of points along the axes, or along the only one: x is cut off, or zeros are appended.
         axes: the axes transformed; by default the last len(s), or all.
         norm: as of `dct`.
 
@@ -103,14 +104,15 @@ def dctn(
 
 
 def idctn(
-    x: Any, type: int = 2, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = None
-) -> Array:
+    x: Any, type: int = 2, s: Sequence[int] | int | None = None, axes: Sequence[int] | None = None,
+    norm: str | None = None,
+) -> Array:  # fmt: skip
     """The inverse of `dctn`.
 
     Args:
         x: an array; of complex numbers both parts are transformed.
         type: 2.
-        s: the numbers of points along the axes: x is cut off, or zeros are appended.
+        s: the numbers of points along the axes, or along the only one: x is cut off, or zeros are appended.
         axes: the axes transformed; by default the last len(s), or all.
         norm: as of `dct`.
 
@@ -137,6 +139,7 @@ def _over(
         raise ArgumentError(f"{name}: type is 2, got {type!r}", fix="the other types are not there")
     if norm not in (None, "backward", "ortho", "forward"):
         raise ArgumentError(f"{name}: unknown norm {norm!r}", fix='use "backward", "ortho" or "forward"')
+    s = (s,) if s is not None and np.ndim(s) == 0 else s
     x = _padded(name, as_inexact(name, x), s, axes)
     places = _places(name, x, s, axes)
     if any(x.shape[axis] < 1 for axis in places):

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy as np
 import nrx.numpy as jnp
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
-from nrx.core.errors import ArgumentError, DTypeError, ShapeError
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.pytree import register_pytree_node
 from nrx.core.shapes import show
+from nrx.core.trace import Tracer
 from nrx.numpy.promotion import as_inexact, promote_dtypes
 
 __all__ = ["RegularGridInterpolator"]
@@ -22,7 +23,8 @@ class RegularGridInterpolator:
     """A function of n variables from its values at the points of a grid; a pytree.
 
     Args:
-        points: n vectors, the places along each axis, strictly increasing (that is not checked), each of at least 2.
+        points: n vectors, the places along each axis, strictly increasing (traced ones are not checked), each of at
+            least 2.
         values: the values there, an array whose first n axes have the lengths of the points; further axes make the
             function one with arrays as values.
         method: "linear" or "nearest".
@@ -30,8 +32,9 @@ class RegularGridInterpolator:
         fill_value: the value beyond the grid, NaN by default; None: that of the cells at the edge, continued.
 
     Raises:
-        ArgumentError: another method, or bounds_error.
+        ArgumentError: another method, bounds_error, or points that are not strictly increasing.
         ShapeError: points that do not fit the values.
+        ArgumentTypeError: points are neither a sequence nor an array.
         DTypeError: complex points, or a complex fill_value for real values.
 
     >>> grid = jnp.array([0.0, 1.0, 3.0])
@@ -49,6 +52,8 @@ class RegularGridInterpolator:
         if bounds_error:
             raise ArgumentError("RegularGridInterpolator: bounds_error is not there", fix="give a fill_value")
         self.values = as_inexact("RegularGridInterpolator", asarray(values, "RegularGridInterpolator: values"))
+        if not isinstance(points, Iterable):
+            raise ArgumentTypeError(f"RegularGridInterpolator: points must be a sequence of vectors, got {points!r}")
         self.grid = tuple(as_inexact("RegularGridInterpolator", p) for p in points)
         lengths = self.values.shape[: len(self.grid)]
         if [g.shape for g in self.grid] != [(n,) for n in lengths] or min(lengths, default=0) < 2:
@@ -63,6 +68,9 @@ class RegularGridInterpolator:
             raise DTypeError("RegularGridInterpolator: a complex fill_value for real values")
         if any(dtypes.is_complex(g.dtype) for g in self.grid):
             raise DTypeError("RegularGridInterpolator: points must be real")
+        if not all(isinstance(g, Tracer) or (np.diff(np.asarray(g)) > 0).all() for g in self.grid):
+            raise ArgumentError("RegularGridInterpolator: points must be strictly increasing",
+                                fix="sort them, and the values along their axis")  # fmt: skip
 
     def __call__(self, xi: Any, method: str | None = None) -> Array:
         """The function at places `xi`.
@@ -73,8 +81,8 @@ class RegularGridInterpolator:
             method: another one than that of the object.
 
         Returns:
-            An array of the shape (...) and of the further axes of the values. It has derivatives in the values, and for
-            "linear" in the places and the grid.
+            An array of the shape (...) and of the further axes of the values, NaN where a coordinate is. It has
+            derivatives in the values, and for "linear" in the places and the grid.
 
         Raises:
             ShapeError: the places have another number of coordinates.
@@ -92,11 +100,11 @@ class RegularGridInterpolator:
         else:
             corners = itertools.product(*[((i, 1 - t), (i + 1, t)) for i, t in cells])
             out = sum((self._weighted(corner) for corner in corners), jnp.zeros((), self.values.dtype))
-        if self.fill_value is None:
-            return out
-        beyond = [(x < g[0]) | (x > g[-1]) | jnp.isnan(x) for g, x in zip(self.grid, places, strict=True)]
-        outside = self._spread(jnp.stack(beyond).any(0))
-        return jnp.where(outside, self.fill_value.astype(out.dtype), out)
+        if self.fill_value is not None:
+            beyond = [(x < g[0]) | (x > g[-1]) for g, x in zip(self.grid, places, strict=True)]
+            outside = self._spread(jnp.stack(beyond).any(0))
+            out = jnp.where(outside, self.fill_value.astype(out.dtype), out)
+        return jnp.where(self._spread(jnp.isnan(jnp.stack(places)).any(0)), np.nan, out)
 
     def _coordinates(self, xi: Any) -> list[Array]:
         count = len(self.grid)

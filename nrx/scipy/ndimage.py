@@ -2,14 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import nrx.numpy as jnp
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array, asarray
-from nrx.core.errors import ArgumentError, DTypeError, ShapeError
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.shapes import show
 from nrx.numpy.promotion import as_inexact, convert
 
@@ -40,6 +40,7 @@ def map_coordinates(
         ArgumentError: another order or mode.
         ShapeError: not as many coordinates as the image has axes, or a mode that needs points for an image without any.
         DTypeError: complex coordinates.
+        ArgumentTypeError: coordinates are neither a sequence nor an array.
 
     >>> image = jnp.array([[0.0, 1.0], [2.0, 3.0]])
     >>> nrx.scipy.ndimage.map_coordinates(image, [jnp.array([0.5, 1.0]), jnp.array([0.5, 0.25])], order=1)
@@ -51,7 +52,9 @@ def map_coordinates(
     name = _SAME.get(mode, mode)
     if name not in _FOLDS:
         raise ArgumentError(f"map_coordinates: unknown mode {mode!r}", fix=f"use one of {', '.join(_FOLDS)}")
-    places = [as_inexact("map_coordinates", c) for c in coordinates]
+    if not isinstance(coordinates, Iterable):
+        raise ArgumentTypeError(f"map_coordinates: coordinates must be a sequence of arrays, got {coordinates!r}")
+    places = [_wide(as_inexact("map_coordinates", c)) for c in coordinates]
     if len(places) != image.ndim:
         raise ShapeError(
             f"map_coordinates: {len(places)} coordinates for an image of shape {show(image.shape)}",
@@ -65,10 +68,17 @@ def map_coordinates(
     background = convert("map_coordinates", cval, image.dtype)
     if not image.size:
         image = jnp.full([max(n, 1) for n in image.shape], background)
+    if order == 0:
+        return _values(image, [node for (node,) in nodes], background)
     total = sum((_corner(image, corner, background) for corner in itertools.product(*nodes)), jnp.zeros((), bool))
     if dtypes.is_integer(image.dtype) or dtypes.is_bool(image.dtype):
         total = lax.round(as_inexact("map_coordinates", total))
     return total.astype(image.dtype)
+
+
+def _wide(place: Array) -> Array:
+    """Coordinates in a dtype that tells the points of an image apart."""
+    return place.astype(dtypes.float32) if dtypes.is_narrow(place.dtype) else place
 
 
 class _Node(NamedTuple):
@@ -87,8 +97,8 @@ def _nodes(place: Array, size: int, order: int, mode: str) -> list[_Node]:
         found = [(low, 1 - (place - low)), (low + 1, place - low)]
     nodes = []
     for index, weight in found:
-        whole = index.astype("int32")
-        nodes.append(_Node(_FOLDS[mode](whole, size), weight, (whole >= 0) & (whole < size)))
+        folded = _FOLDS[mode](index, size).astype("int32")
+        nodes.append(_Node(folded, weight, (index >= 0) & (index < size)))
     return [node if mode == "constant" else node._replace(inside=jnp.ones_like(node.inside)) for node in nodes]
 
 
@@ -114,9 +124,13 @@ _FOLDS: dict[str, Callable[[Array, int], Array]] = {
 _SAME = {"grid-constant": "constant", "grid-wrap": "wrap", "grid-mirror": "reflect"}
 
 
-def _corner(image: Array, corner: Sequence[_Node], background: Array) -> Array:
-    """What one of the 2^n points around each place contributes."""
-    values = image[tuple(node.at for node in corner)]
+def _values(image: Array, corner: Sequence[_Node], background: Array) -> Array:
+    """The values at one of the 2^n points around each place."""
     inside = math.prod((node.inside for node in corner), start=jnp.asarray(True))
+    return jnp.where(inside, image[tuple(node.at for node in corner)], background)
+
+
+def _corner(image: Array, corner: Sequence[_Node], background: Array) -> Array:
+    """What that point contributes."""
     weight = math.prod((node.weight for node in corner), start=jnp.asarray(1.0))
-    return jnp.where(inside, values, background) * weight
+    return _values(image, corner, background) * weight

@@ -42,6 +42,11 @@ class OptimizeResults(NamedTuple):
         hess_inv: the estimate of the inverse Hessian (BFGS), or None. For complex x it is that of 2 n real variables,
             first the real and then the imaginary parts.
         nfev, njev, nit: how many evaluations of the function, of its gradient, and iterations it took.
+
+    >>> import nrx
+    >>> found = nrx.scipy.optimize.minimize(lambda x: ((x - 1) ** 2).sum(), nrx.numpy.zeros(2), method="BFGS")
+    >>> bool(found.success), found.x.round(3)
+    (True, Array([1., 1.], dtype=float32))
     """
 
     x: Array
@@ -86,7 +91,7 @@ def minimize(
 
     Raises:
         ArgumentError: an unknown method or option.
-        ArgumentTypeError: args is not a tuple.
+        ArgumentTypeError: args is not a tuple, or options are not a mapping.
         ShapeError: x0 is not a vector or is empty, or fun does not give a scalar.
 
     >>> def rosenbrock(x):
@@ -98,12 +103,14 @@ def minimize(
     check_function("minimize", fun)
     if not isinstance(args, tuple):
         raise ArgumentTypeError(f"minimize: args must be a tuple, got {describe(args)}", fix="write args=(a,)")
+    if not isinstance(options, Mapping | None):
+        raise ArgumentTypeError(f"minimize: options must be a mapping, got {describe(options)}")
     start = as_inexact("minimize", asarray(x0, "minimize: x0"))
     if start.ndim != 1 or not start.size:
         raise ShapeError(f"minimize: x0 must be a vector of at least 1 element, got shape {show(start.shape)}",
                          fix="ravel it, and reshape inside the function")  # fmt: skip
     start = start.astype(start.dtype)  # a strong type, which the loops keep
-    name = method.lower()
+    name = str(method).lower()
     if name != "bfgs" and name not in _LBFGS:
         raise ArgumentError(f"minimize: unknown method {method!r}", fix='use "BFGS" or "L-BFGS"')
     settings = _settings("BFGS" if name == "bfgs" else "L-BFGS", start.size, tol, dict(options or {}))
@@ -284,7 +291,7 @@ def _descend(
 
 
 def _is_small(gradient: Array, settings: dict[str, Any]) -> Array:
-    return jnp.linalg.norm(gradient, settings["norm"]) < settings["gtol"]
+    return jnp.linalg.norm(gradient, settings["norm"]) <= settings["gtol"]
 
 
 def _status(state: _State, search: _Search, settings: dict[str, Any]) -> Array:

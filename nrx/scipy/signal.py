@@ -15,7 +15,7 @@ import nrx.numpy as jnp
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
-from nrx.core.errors import ArgumentError, DTypeError, ShapeError, user_source
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError, user_source
 from nrx.core.shapes import Shape, broadcast_shapes, canonical_axes, canonical_axis, show, without
 from nrx.numpy import fft
 from nrx.numpy.promotion import as_inexact, convert, promote_dtypes
@@ -263,7 +263,7 @@ def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0, overwr
     Args:
         data: an array.
         axis: the axis along which the data run.
-        type: "constant": the mean is taken away; "linear": the line.
+        type: "constant" or "c": the mean is taken away; "linear" or "l": the line.
         bp: for "linear" the indices at which another line begins: an int or several.
         overwrite_data: means nothing here: arrays are immutable.
 
@@ -279,9 +279,9 @@ def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0, overwr
     """
     x = as_inexact("detrend", data)
     axis = canonical_axis(axis, x.ndim)
-    if type not in ("constant", "linear"):
+    if type not in ("constant", "c", "linear", "l"):
         raise ArgumentError(f"detrend: unknown type {type!r}", fix="use constant or linear")
-    if type == "constant":
+    if type in ("constant", "c"):
         return x - jnp.mean(x, axis=axis, keepdims=True)
     size = x.shape[axis]
     borders = np.unique(np.r_[0, np.asarray(bp, np.int64).ravel(), size])
@@ -327,6 +327,7 @@ def stft(
         the last that of times.
 
     Raises:
+        ArgumentTypeError: lengths that are not integers.
         ArgumentError: lengths that do not fit each other or the signal, or an unknown window or boundary.
         AxisError: an axis that x does not have.
 
@@ -366,6 +367,7 @@ def csd(
         segment where SciPy and nrx take 256 points.
 
     Raises:
+        ArgumentTypeError: lengths that are not integers.
         ArgumentError: lengths that do not fit each other or the signals, an unknown window, scaling or average.
         ShapeError: signals that do not broadcast.
         AxisError: an axis that x does not have.
@@ -374,21 +376,10 @@ def csd(
     >>> density.shape, density.dtype
     ((5,), dtype('complex64'))
     """
-    if average not in ("mean", "median"):
-        raise ArgumentError(f"csd: unknown average {average!r}", fix="use mean or median")
     frequencies, _, power = _spectral(
         "csd", x, y, fs, window, nperseg, noverlap, nfft, detrend, return_onesided, scaling, axis, None, False
     )
-    if not power.size:
-        return frequencies, power
-    if average == "mean" or power.shape[-1] == 1:
-        return frequencies, jnp.mean(power, axis=-1)
-    even = 2 * np.arange(1, (power.shape[-1] - 1) // 2 + 1)
-    bias = float(1 + np.sum(1 / (even + 1) - 1 / even))  # of the median of exponentially distributed numbers
-    middle = jnp.median(jnp.real(power), axis=-1)
-    if dtypes.is_complex(power.dtype):
-        middle = lax.complex(middle, jnp.median(jnp.imag(power), axis=-1))
-    return frequencies, middle / bias
+    return frequencies, _averaged("csd", power, average)
 
 
 def welch(
@@ -404,6 +395,7 @@ def welch(
         (frequencies, density): a vector and a real array. In the precision of x.
 
     Raises:
+        ArgumentTypeError: lengths that are not integers.
         ArgumentError: lengths that do not fit each other or the signal, an unknown window, scaling or average.
         AxisError: an axis that x does not have.
 
@@ -411,9 +403,10 @@ def welch(
     >>> frequencies
     Array([0.   , 0.125, 0.25 , 0.375, 0.5  ], dtype=float32)
     """
-    return csd(
-        x, None, fs, window, nperseg, noverlap, nfft, detrend, return_onesided, scaling, axis, average
-    )  # fmt: skip
+    frequencies, _, power = _spectral(
+        "welch", x, None, fs, window, nperseg, noverlap, nfft, detrend, return_onesided, scaling, axis, None, False
+    )
+    return frequencies, _averaged("welch", power, average)
 
 
 def istft(
@@ -440,6 +433,7 @@ def istft(
         The signal has the precision of Zxx, and runs along `time_axis`, as in SciPy.
 
     Raises:
+        ArgumentTypeError: lengths that are not integers.
         ArgumentError: lengths that do not fit each other, or an unknown window.
         ShapeError: fewer than 2 axes.
         AxisError: an axis that Zxx does not have, or twice the same.
@@ -454,9 +448,9 @@ def istft(
     time_axis, freq_axis = canonical_axes((time_axis, freq_axis), z.ndim, "time_axis and freq_axis")
     z = jnp.moveaxis(z.astype(dtypes.complex_dtype(z.dtype)), (freq_axis, time_axis), (-1, -2))
     likely = 2 * (z.shape[-1] - 1) if input_onesided else z.shape[-1]
-    size = index(likely if nperseg is None else nperseg)
-    points = likely + (input_onesided and size == likely + 1) if nfft is None else index(nfft)
-    shared = _overlap("istft", size, size // 2 if noverlap is None else index(noverlap), points)
+    size = likely if nperseg is None else _whole("istft", "nperseg", nperseg)
+    points = likely + (input_onesided and size == likely + 1) if nfft is None else _whole("istft", "nfft", nfft)
+    shared = _overlap("istft", size, noverlap, points)
     weights = _weights("istft", window, size, dtypes.real_part_dtype(z.dtype))
     segments = (fft.irfft if input_onesided else fft.ifft)(z, points)[..., :size] * (weights * jnp.sum(weights))
     signal = _overlapped(segments, size - shared)
@@ -482,12 +476,13 @@ def _spectral(
     signals = _side_by_side(name, signals, axis)
     dtype = dtypes.real_part_dtype(dtypes.complex_dtype(signals[0].dtype))
     if not all(signal.size for signal in signals):
-        shape = broadcast_shapes(*(signal.shape for signal in signals))
+        *shape, length = broadcast_shapes(*(signal.shape for signal in signals))
+        shape.insert(axis, length)
         empty = jnp.zeros(shape, dtype if y is None and not transforms else dtypes.complex_dtype(dtype))
-        return jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), jnp.moveaxis(empty, -1, axis)
+        return jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), empty
     size = _segment_length(name, window, nperseg, signals[0].shape[-1])
-    points = size if nfft is None else index(nfft)
-    shared = _overlap(name, size, size // 2 if noverlap is None else index(noverlap), points)
+    points = size if nfft is None else _whole(name, "nfft", nfft)
+    shared = _overlap(name, size, noverlap, points)
     weights = _weights(name, window, size, dtype)
     signals = [_extended(name, signal, boundary, size, size - shared, padded) for signal in signals]
     if onesided and dtypes.is_complex(signals[0].dtype):
@@ -505,6 +500,22 @@ def _spectral(
         times = times - (size / 2) / fs
     frequencies = (fft.rfftfreq if onesided else fft.fftfreq)(points, 1 / fs, dtype=dtype)
     return frequencies, times, jnp.moveaxis(result, -1, axis)
+
+
+def _averaged(name: str, power: Array, average: str) -> Array:
+    """The mean or the median over the segments."""
+    if average not in ("mean", "median"):
+        raise ArgumentError(f"{name}: unknown average {average!r}", fix="use mean or median")
+    if not power.size:
+        return power
+    if average == "mean" or power.shape[-1] == 1:
+        return jnp.mean(power, axis=-1)
+    even = 2 * np.arange(1, (power.shape[-1] - 1) // 2 + 1)
+    bias = float(1 + np.sum(1 / (even + 1) - 1 / even))  # of the median of exponentially distributed numbers
+    middle = jnp.median(jnp.real(power), axis=-1)
+    if dtypes.is_complex(power.dtype):
+        middle = lax.complex(middle, jnp.median(jnp.imag(power), axis=-1))
+    return middle / bias
 
 
 def _power(spectra: Sequence[Array], scale: Array, onesided: bool, points: int) -> Array:
@@ -539,20 +550,28 @@ def _zeros_appended(x: Array, count: int) -> Array:
 
 def _segment_length(name: str, window: Any, nperseg: int | None, available: int) -> int:
     if isinstance(window, str | tuple):
-        size = 256 if nperseg is None else index(nperseg)
+        size = 256 if nperseg is None else _whole(name, "nperseg", nperseg)
         if size > available:
             if nperseg is not None and name != "stft":
                 warnings.warn(f"{name}: nperseg {size} is shortened to the signal's {available}", stacklevel=4)
             size = available
     else:
-        size = np.shape(window)[0] if np.ndim(window) and nperseg is None else index(1 if nperseg is None else nperseg)
+        whole = np.shape(window)[0] if np.ndim(window) else 1
+        size = whole if nperseg is None else _whole(name, "nperseg", nperseg)
         if size > available:
             raise ArgumentError(f"{name}: the window, of length {size}, is longer than the signal, of {available}")
     return size
 
 
-def _overlap(name: str, size: int, shared: int, points: int) -> int:
+def _whole(name: str, argument: str, value: Any) -> int:
+    if not hasattr(value, "__index__"):
+        raise ArgumentTypeError(f"{name}: {argument} must be an integer, got {value!r}")
+    return index(value)
+
+
+def _overlap(name: str, size: int, noverlap: int | None, points: int) -> int:
     """The checked number of elements that neighbours share."""
+    shared = size // 2 if noverlap is None else _whole(name, "noverlap", noverlap)
     if size < 1:
         raise ArgumentError(f"{name}: nperseg, the length of a segment, must be positive, got {size}")
     if points < size:
@@ -635,17 +654,15 @@ def _weights(name: str, window: Any, size: int, dtype: np.dtype) -> Array:
         if dtypes.is_complex(given.dtype):
             raise DTypeError(f"{name}: the window must be real, got {given.aval}")
         return given.astype(dtype)
-    kind, *parameters = (window,) if isinstance(window, str) else window
+    kind, *parameters = (window,) if isinstance(window, str) else window or (None,)
     x = np.arange(size) * (2 / size) - 1
-    if size == 1:
-        values = np.ones(1)
-    elif kind in _COSINES and not parameters:
+    if kind in _COSINES and not parameters:
         values = sum(c * np.cos(k * np.pi * x) for k, c in enumerate(_COSINES[kind]))
     elif kind == "bartlett" and not parameters:
         values = 1 - np.abs(x)
-    elif kind in _OTHERS and len(parameters) == 1:
+    elif kind in _OTHERS and len(parameters) == 1 and isinstance(parameters[0], int | float | np.number):
         values = _OTHERS[kind](x, size, float(parameters[0]))
     else:
         known = ", ".join([*_COSINES, "bartlett", *(f"({k!r}, parameter)" for k in _OTHERS)])
         raise ArgumentError(f"{name}: unknown window {window!r}", fix=f"pass a vector, or one of {known}")
-    return lax.convert_element_type(np.asarray(values), dtype)
+    return lax.convert_element_type(np.asarray(values) if size > 1 else np.ones(size), dtype)

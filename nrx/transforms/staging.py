@@ -169,6 +169,10 @@ class ShapeDtypeStruct:
         shape: an int or a tuple of ints.
         dtype: anything that names a dtype.
         weak_type: whether it stands for Python scalars.
+
+    >>> import nrx
+    >>> nrx.eval_shape(nrx.numpy.sum, nrx.ShapeDtypeStruct((3, 2), "float32"))
+    ShapeDtypeStruct(shape=(), dtype=float32)
     """
 
     __slots__ = ("aval",)

@@ -1,6 +1,9 @@
 """Decompositions with the arguments of SciPy. `overwrite_*`, `check_finite` and `lwork` are without effect."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from nrx.core.array import Array
 from nrx.core.dtypes import complex_dtype, finfo, is_complex, real_part_dtype
@@ -251,7 +254,7 @@ def eigh_tridiagonal(
         default float.
 
     Raises:
-        ArgumentError: another select.
+        ArgumentError: another select, or select_range is not such a pair.
         ShapeError: the lengths do not go together.
 
     >>> nrx.scipy.linalg.eigh_tridiagonal(jnp.array([2.0, 2.0]), jnp.array([1.0]), eigvals_only=True)
@@ -262,12 +265,20 @@ def eigh_tridiagonal(
     diagonal, beside = promote_dtypes("eigh_tridiagonal", d, e, inexact=True)
     if diagonal.ndim != 1 or beside.shape != (max(diagonal.shape[0] - 1, 0),):
         raise ShapeError(f"eigh_tridiagonal: shapes {show(diagonal.shape)} and {show(beside.shape)} do not go together")
+    if select == "i" and not _is_range(select_range, diagonal.shape[0]):
+        raise ArgumentError(f"eigh_tridiagonal: select_range must be two ints from 0 to {diagonal.shape[0] - 1}, the "
+                            f"second not less than the first, got {select_range!r}")  # fmt: skip
     matrix = diag(diagonal) + diag(beside, -1) + diag(beside, 1)
     chosen = slice(None) if select == "a" else slice(select_range[0], select_range[1] + 1)
     if eigvals_only:
         return np_linalg.eigvalsh(matrix)[chosen]
     values, vectors = np_linalg.eigh(matrix)
     return values[chosen], vectors[:, chosen]
+
+
+def _is_range(given: Any, size: int) -> bool:
+    is_pair = isinstance(given, Sequence | np.ndarray) and len(given) == 2
+    return is_pair and all(hasattr(i, "__index__") for i in given) and 0 <= given[0] <= given[1] < size
 
 
 def schur(a: Any, output: str = "real") -> tuple[Array, Array]:
@@ -367,7 +378,7 @@ def hessenberg(a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check
         return form
     n = packed.shape[-1]
     q = identity(packed, n)
-    if n > 2:
+    if n > 1:
         inner = linalg.householder_product(packed[..., 1:, :-1], taus)
         q = q.at[..., 1:, 1:].set(inner)
     return form, q

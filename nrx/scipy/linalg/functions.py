@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from nrx.core.array import Array
+from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.shapes import show
 from nrx.lax import ceil, fori_loop
@@ -15,6 +15,7 @@ from nrx.numpy.promotion import as_inexact, promote_dtypes
 from nrx.ops import linalg
 from nrx.ops.linalg.common import check_square, identity
 from nrx.transforms import jvp
+from nrx.transforms.flatten import check_function
 
 #: Padé's approximation of degree 13, and the norm up to which it is exact, by the precision (Higham, 2005).
 _PADE = (
@@ -125,13 +126,15 @@ def funm(A: Any, func: Callable[[Array], Array], disp: bool = True) -> Any:
 
     Raises:
         ArgumentError: func changes the shape.
+        ArgumentTypeError: func is not a function.
 
     >>> nrx.scipy.linalg.funm(jnp.array([[4.0, 0.0], [0.0, 9.0]]), jnp.sqrt).real
     Array([[2., 0.],
            [0., 3.]], dtype=float32)
     """
+    check_function("funm", func)
     values, vectors = np_linalg.eig(A)
-    images = func(values)
+    images = asarray(func(values), "funm: the value of func")
     if images.shape != values.shape:
         raise ArgumentError(f"funm: func must keep the shape {show(values.shape)}, it gives {show(images.shape)}")
     inverse = np_linalg.inv(vectors)

@@ -1,5 +1,6 @@
 """Matrices of a special form."""
 
+import itertools
 import math
 from collections.abc import Callable
 from operator import index
@@ -9,11 +10,12 @@ import numpy as np
 
 from nrx.core import dtypes
 from nrx.core.array import Array
-from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
 from nrx.core.shapes import show
 from nrx.numpy.creation import zeros
 from nrx.numpy.data import asarray
 from nrx.numpy.joining import concatenate
+from nrx.numpy.manipulation import atleast_1d
 from nrx.numpy.padding import pad
 from nrx.numpy.promotion import promote_dtypes
 from nrx.ops.common import as_arrays
@@ -63,7 +65,7 @@ def toeplitz(c: Any, r: Any = None) -> Array:
            [3, 2, 1]], dtype=int32)
     """
     (column,) = as_arrays("toeplitz", c)
-    column, row = promote_dtypes("toeplitz", column, column.conj() if r is None else r)
+    column, row = map(atleast_1d, promote_dtypes("toeplitz", column, column.conj() if r is None else r))
     rows, columns = column.shape[-1], row.shape[-1]
     places = np.subtract.outer(np.arange(rows), np.arange(columns)) + columns - 1
     return concatenate([row[..., :0:-1], column], -1)[..., places]
@@ -85,7 +87,7 @@ def hankel(c: Any, r: Any = None) -> Array:
            [3, 0, 0]], dtype=int32)
     """
     (column,) = as_arrays("hankel", c)
-    column, row = promote_dtypes("hankel", column, column * 0 if r is None else r)
+    column, row = map(atleast_1d, promote_dtypes("hankel", column, column * 0 if r is None else r))
     places = np.add.outer(np.arange(column.shape[-1]), np.arange(row.shape[-1]))
     return concatenate([column, row[..., 1:]], -1)[..., places]
 
@@ -104,7 +106,7 @@ def circulant(c: Any) -> Array:
            [2, 1, 3],
            [3, 2, 1]], dtype=int32)
     """
-    (x,) = as_arrays("circulant", c)
+    x = atleast_1d(*as_arrays("circulant", c))
     n = x.shape[-1]
     return x[..., np.subtract.outer(np.arange(n), np.arange(n)) % max(n, 1)]
 
@@ -147,7 +149,7 @@ def fiedler(a: Any) -> Array:
     Array([[0, 3],
            [3, 0]], dtype=int32)
     """
-    (x,) = as_arrays("fiedler", a)
+    x = atleast_1d(*as_arrays("fiedler", a))
     return abs(x[..., :, None] - x[..., None, :])
 
 
@@ -195,6 +197,7 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
 
     Raises:
         ArgumentError: another mode, or n is less than 1.
+        ArgumentTypeError: n is not an integer.
         ShapeError: `a` has no element.
 
     >>> nrx.scipy.linalg.convolution_matrix(jnp.array([1, 2]), 2)
@@ -203,7 +206,7 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Array:
            [0, 2]], dtype=int32)
     """
     (x,) = as_arrays("convolution_matrix", a)
-    n = index(n)
+    n = _size("convolution_matrix", n)
     if mode not in ("full", "same", "valid"):
         raise ArgumentError(f"convolution_matrix: unknown mode {mode!r}", fix='use "full", "same" or "valid"')
     if n < 1:
@@ -254,7 +257,8 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
         An n x n matrix.
 
     Raises:
-        ArgumentError: another scale.
+        ArgumentError: another scale, or n is negative.
+        ArgumentTypeError: n is not an integer.
 
     >>> nrx.scipy.linalg.dft(2).real
     Array([[ 1.,  1.],
@@ -262,6 +266,7 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Array:
     """
     if scale not in (None, "sqrtn", "n"):
         raise ArgumentError(f"dft: unknown scale {scale!r}", fix='use None, "sqrtn" or "n"')
+    n = _size("dft", n)
     places = np.outer(np.arange(n), np.arange(n)) % max(n, 1)
     divisor = {None: 1, "sqrtn": math.sqrt(n), "n": n}[scale]
     return _made(np.exp(-2j * np.pi * places / max(n, 1)) / divisor, complex, dtype)
@@ -279,11 +284,13 @@ def hadamard(n: int, dtype: Any = int) -> Array:
 
     Raises:
         ArgumentError: n is no power of 2.
+        ArgumentTypeError: n is not an integer.
 
     >>> nrx.scipy.linalg.hadamard(2)
     Array([[ 1,  1],
            [ 1, -1]], dtype=int32)
     """
+    n = _size("hadamard", n)
     if n < 1 or n & (n - 1):
         raise ArgumentError(f"hadamard: n must be a power of 2, got {n}")
     out = np.ones((1, 1))
@@ -301,10 +308,15 @@ def hilbert(n: int) -> Array:
     Returns:
         An n x n matrix of the default float.
 
+    Raises:
+        ArgumentError: n is negative.
+        ArgumentTypeError: n is not an integer.
+
     >>> nrx.scipy.linalg.hilbert(2).round(2)
     Array([[1.  , 0.5 ],
            [0.5 , 0.33]], dtype=float32)
     """
+    n = _size("hilbert", n)
     return _made(1 / (np.add.outer(np.arange(n), np.arange(n)) + 1.0), float, None)
 
 
@@ -317,11 +329,15 @@ def invhilbert(n: int) -> Array:
     Returns:
         An n x n matrix.
 
+    Raises:
+        ArgumentError: n is negative.
+        ArgumentTypeError: n is not an integer.
+
     >>> nrx.scipy.linalg.invhilbert(2)
     Array([[ 4., -6.],
            [-6., 12.]], dtype=float32)
     """
-    comb = math.comb
+    n, comb = _size("invhilbert", n), math.comb
 
     def element(i: int, j: int) -> int:
         size = (i + j + 1) * comb(n + i, n - j - 1) * comb(n + j, n - i - 1) * comb(i + j, i) ** 2
@@ -342,10 +358,12 @@ def helmert(n: int, full: bool = False) -> Array:
 
     Raises:
         ArgumentError: n is less than 1.
+        ArgumentTypeError: n is not an integer.
 
     >>> nrx.scipy.linalg.helmert(2).round(3)
     Array([[ 0.707, -0.707]], dtype=float32)
     """
+    n = _size("helmert", n)
     if n < 1:
         raise ArgumentError(f"helmert: n is {n}", fix="give at least one column")
     rows = np.tril(np.ones((n, n)), -1) - np.diag(np.arange(n))
@@ -364,7 +382,8 @@ def invpascal(n: int, kind: str | None = None) -> Array:
         An n x n matrix.
 
     Raises:
-        ArgumentError: another kind.
+        ArgumentError: another kind, or n is negative.
+        ArgumentTypeError: n is not an integer.
 
     >>> nrx.scipy.linalg.invpascal(3, "lower")
     Array([[ 1.,  0.,  0.],
@@ -373,6 +392,7 @@ def invpascal(n: int, kind: str | None = None) -> Array:
     """
     if kind not in (None, "symmetric", "lower", "upper"):
         raise ArgumentError(f"invpascal: unknown kind {kind!r}", fix='use "symmetric", "lower" or "upper"')
+    n = _size("invpascal", n)
 
     def lower(i: int, j: int) -> int:
         return (-1) ** (i + j) * math.comb(i, j)
@@ -395,7 +415,8 @@ def pascal(n: int, kind: str | None = None) -> Array:
         An n x n matrix of the default float.
 
     Raises:
-        ArgumentError: another kind.
+        ArgumentError: another kind, or n is negative.
+        ArgumentTypeError: n is not an integer.
 
     >>> nrx.scipy.linalg.pascal(3, "lower")
     Array([[1., 0., 0.],
@@ -404,16 +425,38 @@ def pascal(n: int, kind: str | None = None) -> Array:
     """
     if kind not in (None, "symmetric", "lower", "upper"):
         raise ArgumentError(f"pascal: unknown kind {kind!r}", fix='use "symmetric", "lower" or "upper"')
-    lower = np.array([[math.comb(i, j) for j in range(n)] for i in range(n)], float).reshape(n, n)
-    return _made({"lower": lower, "upper": lower.T}.get(kind or "", lower @ lower.T), float, None)
+    n = _size("pascal", n)
+    if kind in ("lower", "upper"):
+        lower = _filled(n, math.comb)
+        return _made(lower if kind == "lower" else lower.T, float, None)
+    with np.errstate(over="ignore"):
+        rows = list(itertools.accumulate(range(n - 1), lambda row, _: np.cumsum(row), initial=np.ones(n)))
+    return _made(np.array(rows[:n]).reshape(n, n), float, None)
+
+
+def _size(name: str, n: int) -> int:
+    """The checked size of a matrix."""
+    if not hasattr(n, "__index__"):
+        raise ArgumentTypeError(f"{name}: n must be an integer, got {n!r}")
+    if index(n) < 0:
+        raise ArgumentError(f"{name}: n must not be negative, got {n}")
+    return index(n)
 
 
 def _filled(n: int, element: Callable[[int, int], int]) -> np.ndarray:
     """The n x n matrix of the integers `element(i, j)`, each rounded once."""
-    return np.array([[float(element(i, j)) for j in range(n)] for i in range(n)]).reshape(n, n)
+    return np.array([[_rounded(element(i, j)) for j in range(n)] for i in range(n)]).reshape(n, n)
+
+
+def _rounded(integer: int) -> float:
+    try:
+        return float(integer)
+    except OverflowError:
+        return math.inf if integer > 0 else -math.inf
 
 
 def _made(values: np.ndarray, kind: type, dtype: Any) -> Array:
     """An array of host values, in the dtype wanted or the default one."""
     wanted = dtypes.scalar_dtype(kind) if dtype is None else dtypes.canonical_dtype(dtype)
-    return asarray(values.astype(wanted))
+    with np.errstate(over="ignore"):
+        return asarray(values.astype(wanted))

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from nrx.core.array import Array
-from nrx.core.errors import ArgumentError
+from nrx.core.array import Array, asarray
+from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.shapes import show
 from nrx.numpy import linalg as np_linalg
 from nrx.numpy.linear_systems import solved
 from nrx.numpy.promotion import promote_dtypes
@@ -119,13 +120,17 @@ def lu_solve(
 
     Raises:
         ArgumentError: another trans.
+        ShapeError: the pivots do not go with the factors.
 
     >>> factors = nrx.scipy.linalg.lu_factor(jnp.array([[0.0, 2.0], [1.0, 0.0]]))
     >>> nrx.scipy.linalg.lu_solve(factors, jnp.array([4.0, 3.0]))
     Array([3., 2.], dtype=float32)
     """
-    packed, pivots = lu_and_piv
+    packed, pivots = lu_and_piv[0], asarray(lu_and_piv[1], "lu_solve: pivots")
     packed, y = promote_dtypes("lu_solve", packed, b, inexact=True)
+    if pivots.shape != packed.shape[:-1]:
+        raise ShapeError(f"lu_solve: pivots of shape {show(pivots.shape)} for factors of shape {show(packed.shape)}",
+                         fix="pass what lu_factor returns")  # fmt: skip
     transpose, _ = _operation("lu_solve", trans)
     order = permutation_matrix(linalg.lu_pivots_to_permutation(pivots, packed.shape[-1]), packed.dtype)
     if not transpose:

@@ -157,24 +157,28 @@ class _Problem:
 
         def solver(x0: Any, inverse: Callable) -> Callable:
             def solve(matvec: Callable, b: Any) -> tuple[Any, Array]:
-                task, unravel = self._task(matvec, inverse, b, x0)
+                task, scale, unravel = self._task(matvec, inverse, b, x0)
                 x, info = method(task, **settings)
-                return unravel(x), info
+                return unravel(x * scale), info
 
             return solve
 
         there, back = solver(self.x0, self.inverse), solver(zeros, self.transposed_inverse)
         return lax.custom_linear_solve(self.matvec, self.b, there, back, symmetric=symmetric, has_aux=True)
 
-    def _task(self, matvec: Callable, inverse: Callable, b: Any, x0: Any) -> tuple[_Task, Callable]:
+    def _task(self, matvec: Callable, inverse: Callable, b: Any, x0: Any) -> tuple[_Task, Array, Callable]:
+        """The equation divided by a scale, so that squares neither overflow nor vanish; x is to be multiplied by it."""
         right, unravel = ravel_pytree(b)
-        limit = jnp.maximum(self.tol * _norm(right), self.atol)
+        start = ravel_pytree(x0)[0].astype(right.dtype)
+        start = jnp.where((right == 0).all(), 0, start)
+        scale = _power_of_two(jnp.abs(jnp.concatenate([right, start])).max(initial=0))
+        right, start = right / scale, start / scale
+        limit = jnp.maximum(self.tol * _norm(right), self.atol / scale)
 
         def flat(function: Callable) -> Callable:
             return lambda v: ravel_pytree(function(unravel(v)))[0].astype(right.dtype)
 
-        start = ravel_pytree(x0)[0].astype(right.dtype)
-        return _Task(flat(matvec), flat(inverse), right, start, limit, self.maxiter), unravel
+        return _Task(flat(matvec), flat(inverse), right, start, limit, self.maxiter), scale, unravel
 
 
 def _vectors(name: str, A: Any, b: Any, x0: Any) -> tuple[Any, Any]:
@@ -205,6 +209,12 @@ def _operator(name: str, letter: str, given: Any) -> Callable:
     if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ShapeError(f"{name}: {letter} must be a square matrix, got shape {show(matrix.shape)}")
     return lambda x: matrix @ x
+
+
+def _power_of_two(x: Array) -> Array:
+    """One next to `x`, a number not less than 0; 1 for 0 and for what is not finite."""
+    is_regular = (x >= jnp.finfo(x.dtype).tiny) & jnp.isfinite(x)
+    return jnp.ldexp(jnp.ones_like(x), jnp.where(is_regular, jnp.frexp(x)[1] - 1, 0))
 
 
 def _norm(x: Array) -> Array:

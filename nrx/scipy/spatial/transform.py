@@ -16,9 +16,11 @@ import numpy as np
 import nrx.numpy as jnp
 from nrx import random
 from nrx.core.array import Array
-from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
+from nrx.core.dtypes import is_complex
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.pytree import register_pytree_node_class
 from nrx.core.shapes import show
+from nrx.core.trace import Tracer
 from nrx.numpy.promotion import as_inexact, promote_dtypes
 
 __all__ = ["Rotation", "Slerp"]
@@ -47,6 +49,8 @@ class Rotation:
     @classmethod
     def concatenate(cls, rotations: Sequence["Rotation"]) -> "Rotation":
         """The rotations of all, single ones or vectors of them, in one vector."""
+        if not all(isinstance(rotation, Rotation) for rotation in rotations):
+            raise ArgumentTypeError("concatenate takes a sequence of Rotations")
         return cls(jnp.concatenate([jnp.atleast_2d(rotation.quat) for rotation in rotations]))
 
     @classmethod
@@ -156,6 +160,8 @@ class Rotation:
 
     def __mul__(self, other: "Rotation") -> "Rotation":
         """First `other`, then this one."""
+        if not isinstance(other, Rotation):
+            return NotImplemented
         return Rotation.from_quat(_product(self.quat, other.quat))
 
     def __repr__(self) -> str:
@@ -191,7 +197,7 @@ class Rotation:
         """
         axes, is_intrinsic = _axes(seq, (3,))
         angles = jnp.stack(_euler_angles(self.quat, axes, is_intrinsic), -1)
-        angles = (angles + np.pi) % (2 * np.pi) - np.pi
+        angles = jnp.where(jnp.abs(angles) > np.pi, angles - 2 * np.pi * jnp.sign(angles), angles)
         return jnp.rad2deg(angles) if degrees else angles
 
     def as_matrix(self) -> Array:
@@ -211,7 +217,7 @@ class Rotation:
 
     def as_rotvec(self, degrees: bool = False) -> Array:
         """Vectors of shape (..., 3) along the axes, as long as the angle, which is at most pi."""
-        quat = _with_positive_w(self.quat)
+        quat = self.as_quat(canonical=True)
         v, w = quat[..., :3], quat[..., 3:]
         square = (v * v).sum(-1, keepdims=True)
         is_small = square < _SMALL
@@ -279,11 +285,12 @@ class Slerp:
     """Rotations between given ones, by turning at an even speed (spherical linear interpolation); a pytree.
 
     Args:
-        times: a vector of at least 2 times, strictly increasing (that is not checked).
+        times: a vector of at least 2 times, strictly increasing (traced ones are not checked).
         rotations: the rotations at these times.
 
     Raises:
         ArgumentTypeError: not a Rotation.
+        ArgumentError: times that are not strictly increasing.
         ShapeError: not as many rotations as times, or fewer than 2.
 
     >>> turns = nrx.scipy.spatial.transform.Rotation.from_euler("z", jnp.array([[0], [90], [80]]), degrees=True)
@@ -303,6 +310,8 @@ class Slerp:
                 f"Slerp: times of shape {show(at.shape)} for rotations of shape {show(rotations.quat.shape[:-1])}",
                 fix="pass vectors of one length, at least 2",
             )
+        if not isinstance(at, Tracer) and not (np.diff(np.asarray(at)) > 0).all():
+            raise ArgumentError("Slerp: times must be strictly increasing", fix="sort them, and the rotations")
         self.times, self.timedelta = at, jnp.diff(at)
         self.rotations = rotations[:-1]
         self.rotvecs = (self.rotations.inv() * rotations[1:]).as_rotvec()
@@ -336,6 +345,8 @@ class Slerp:
 def _checked(name: str, x: Any, ending: tuple[int, ...]) -> Array:
     """The argument of a method, whose shape must end so."""
     array = as_inexact(name, x)
+    if is_complex(array.dtype):
+        raise DTypeError(f"{name} takes real numbers, got {array.aval}")
     if array.shape[-len(ending) :] != ending:
         raise ShapeError(
             f"{name} takes an array of shape (..., {str(ending)[1:-1].rstrip(',')}), got {show(array.shape)}"
@@ -345,7 +356,7 @@ def _checked(name: str, x: Any, ending: tuple[int, ...]) -> Array:
 
 def _axes(seq: str, lengths: tuple[int, ...]) -> tuple[list[int], bool]:
     """The numbers of the axes, and whether they are those of the body."""
-    is_valid = len(seq) in lengths and re.fullmatch("[xyz]*|[XYZ]*", seq)
+    is_valid = isinstance(seq, str) and len(seq) in lengths and re.fullmatch("[xyz]*|[XYZ]*", seq)
     if not is_valid or any(a == b for a, b in itertools.pairwise(seq)):
         raise ArgumentError(
             f"not a sequence of axes: {seq!r}",

@@ -221,10 +221,13 @@ class GumbelLeft(GumbelRight):
 class Pareto(Invertible):
     """The Pareto distribution with exponent b: the density is b / x**(b + 1) for x >= 1."""
 
-    shapes = ("b",)
+    shapes, _safe = ("b",), (1.0,)
 
     def _support(self, b: Array) -> tuple[Any, Any]:
         return 1, _INF
+
+    def _inner(self, b: Array) -> Any:
+        return 1.5
 
     def _logpdf(self, y: Array, b: Array) -> Array:
         return jnp.log(b) - (b + 1) * jnp.log(y)
@@ -251,7 +254,7 @@ class Pareto(Invertible):
 class Gamma(Continuous):
     """The gamma distribution with shape a: the density is x**(a - 1) * exp(-x) / gamma(a) for x >= 0."""
 
-    shapes = ("a",)
+    shapes, _safe = ("a",), (1.0,)
 
     def _support(self, a: Array) -> tuple[Any, Any]:
         return 0, _INF
@@ -269,7 +272,7 @@ class Gamma(Continuous):
 class ChiSquared(Continuous):
     """The chi-squared distribution with df degrees of freedom: that of a sum of df squares of normal numbers."""
 
-    shapes = ("df",)
+    shapes, _safe = ("df",), (1.0,)
 
     def _support(self, df: Array) -> tuple[Any, Any]:
         return 0, _INF
@@ -287,7 +290,7 @@ class ChiSquared(Continuous):
 class Beta(Continuous):
     """The beta distribution: the density is proportional to x**(a - 1) * (1 - x)**(b - 1) for 0 <= x <= 1."""
 
-    shapes = ("a", "b")
+    shapes, _safe = ("a", "b"), (1.0, 1.0)
 
     def _support(self, a: Array, b: Array) -> tuple[Any, Any]:
         return 0, 1
@@ -299,57 +302,73 @@ class Beta(Continuous):
         return betainc(a, b, y)
 
     def _sf(self, y: Array, a: Array, b: Array) -> Array:
-        return betainc(b, a, 1 - y)
+        below, above = betainc(a, b, y), betainc(b, a, 1 - y)
+        return jnp.where(below < 0.9, 1 - below, above)  # 1 - y loses the digits of a small y
 
 
-class StudentT(Continuous):
+class Symmetric(Continuous):
+    """A distribution around 0 that knows the probability of more than y for y > 0, in `_tail`."""
+
+    def _tail(self, *args: Any, **kwargs: Any) -> Array:
+        raise NotImplementedError
+
+    def _cdf(self, y: Array, *shapes: Array) -> Array:
+        middle = y == 0  # where the formulas for the tail have no derivative
+        tail = self._tail(jnp.where(middle, 1, jnp.abs(y)), *shapes)
+        near = 0.5 + y * jnp.exp(self._logpdf(jnp.zeros_like(y), *shapes))
+        return jnp.where(middle, near, jnp.where(y < 0, tail, 1 - tail))
+
+    def _sf(self, y: Array, *shapes: Array) -> Array:
+        return self._cdf(-y, *shapes)
+
+
+class StudentT(Symmetric):
     """Student's t distribution with df degrees of freedom: the density goes with (1 + x**2 / df)**(-(df + 1) / 2).
 
     With infinitely many it is the normal distribution.
     """
 
-    shapes = ("df",)
+    shapes, _safe = ("df",), (1.0,)
 
     def _logpdf(self, y: Array, df: Array) -> Array:
+        finite, few = _finite(df)
+        power = jnp.where(finite, (few + 1) / 2 * lax.log1p(y * y / few), 0.5 * y * y)
+        return _log_student(df) - power
+
+    def _tail(self, y: Array, df: Array) -> Array:
         finite, df = _finite(df)
-        factor = -betaln(df / 2, jnp.full_like(df, 0.5)) - 0.5 * jnp.log(df)
-        return jnp.where(finite, factor - (df + 1) / 2 * lax.log1p(y * y / df), norm._logpdf(y))
-
-    def _cdf(self, y: Array, df: Array) -> Array:
-        finite, df = _finite(df)
-        tail = 0.5 * betainc(df / 2, jnp.full_like(df, 0.5), df / (df + y * y))
-        return jnp.where(finite, jnp.where(y < 0, tail, 1 - tail), ndtr(y))
-
-    def _sf(self, y: Array, df: Array) -> Array:
-        return self._cdf(-y, df)
+        square, half = y * y, jnp.full_like(df, 0.5)
+        tail, centre = betainc(df / 2, half, df / (df + square)), betainc(half, df / 2, square / (df + square))
+        # The first argument is near 1 with many degrees of freedom, and loses more digits than the difference.
+        tail = 0.5 * jnp.where((1 - centre) * df > 2, 1 - centre, tail)
+        return jnp.where(finite, tail, ndtr(-y))
 
 
-class GeneralizedNormal(Continuous):
+class GeneralizedNormal(Symmetric):
     """The generalised normal distribution: the density is proportional to exp(-|x|**beta)."""
 
-    shapes = ("beta",)
+    shapes, _safe = ("beta",), (2.0,)
 
     def _logpdf(self, y: Array, beta: Array) -> Array:
         return jnp.log(beta / 2) - gammaln(1 / beta) - jnp.abs(y) ** beta
 
-    def _cdf(self, y: Array, beta: Array) -> Array:
-        tail = 0.5 * gammaincc(1 / beta, jnp.abs(y) ** beta)
-        return jnp.where(y < 0, tail, 1 - tail)
-
-    def _sf(self, y: Array, beta: Array) -> Array:
-        return self._cdf(-y, beta)
+    def _tail(self, y: Array, beta: Array) -> Array:
+        return 0.5 * gammaincc(1 / beta, y**beta)
 
 
 class TruncatedNormal(Continuous):
     """The normal distribution, given that the number lies between a and b."""
 
-    shapes = ("a", "b")
+    shapes, _safe = ("a", "b"), (0.0, 1.0)
 
     def _proper(self, a: Array, b: Array) -> Any:
         return a < b
 
     def _support(self, a: Array, b: Array) -> tuple[Any, Any]:
         return a, b
+
+    def _inner(self, a: Array, b: Array) -> Any:
+        return (jnp.maximum(a, jnp.minimum(b, 0) - 1) + jnp.minimum(b, jnp.maximum(a, 0) + 1)) / 2
 
     def _logpdf(self, y: Array, a: Array, b: Array) -> Array:
         return -0.5 * (y * y + _LOG_2PI) - _log_mass(a, b)
@@ -370,19 +389,19 @@ class TruncatedNormal(Continuous):
 class VonMises(Density):
     """The von Mises distribution on a circle: the density is proportional to exp(kappa * cos(x))."""
 
-    shapes = ("kappa",)
+    shapes, _safe = ("kappa",), (1.0,)
 
     def _proper(self, kappa: Array) -> Any:
         return kappa >= 0
 
     def _logpdf(self, y: Array, kappa: Array) -> Array:
-        return kappa * (jnp.cos(y) - 1) - jnp.log(2 * math.pi * i0e(kappa))
+        return -2 * kappa * jnp.square(jnp.sin(y / 2)) - jnp.log(2 * math.pi * i0e(kappa))
 
 
 class WrappedCauchy(Density):
     """The Cauchy distribution wrapped around a circle, for 0 < c < 1 and 0 <= x <= 2 * pi."""
 
-    shapes = ("c",)
+    shapes, _safe = ("c",), (0.5,)
 
     def _proper(self, c: Array) -> Any:
         return (c > 0) & (c < 1)
@@ -391,13 +410,24 @@ class WrappedCauchy(Density):
         return 0, 2 * math.pi
 
     def _logpdf(self, y: Array, c: Array) -> Array:
-        return jnp.log((1 - c * c) / (2 * math.pi * (1 + c * c - 2 * c * jnp.cos(y))))
+        distance = jnp.square(1 - c) + 4 * c * jnp.square(jnp.sin(y / 2))  # 1 + c**2 - 2 * c * cos(y)
+        return jnp.log((1 - c) * (1 + c) / (2 * math.pi * distance))
 
 
 def _finite(x: Array) -> tuple[Array, Array]:
     """Where x is not infinite, and x with something finite in the place of what is."""
     finite = x < _INF
     return finite, jnp.where(finite, x, 1)
+
+
+def _log_student(df: Array) -> Array:
+    """The logarithm of the density of Student's t at 0; for large df by a series, as the functions cancel."""
+    near = df < 30
+    few, inverse = jnp.where(near, df, 1), 2 / jnp.where(near, 30, df)
+    exact = gammaln((few + 1) / 2) - gammaln(few / 2) - 0.5 * jnp.log(math.pi * few)
+    square = inverse * inverse
+    series = 1 / 8 - square * (1 / 192 - square * (1 / 640 - square * (17 / 14336 - square * 31 / 18432)))
+    return jnp.where(near, exact, -0.5 * _LOG_2PI - inverse * series)
 
 
 def _log1mexp(y: Array) -> Array:

@@ -16,7 +16,7 @@ _INF = math.inf
 class Bernoulli(Countable):
     """One trial that succeeds with probability p: 1 or 0."""
 
-    shapes = ("p",)
+    shapes, _safe = ("p",), (0.5,)
 
     def _proper(self, p: Array) -> Any:
         return (p >= 0) & (p <= 1)
@@ -37,14 +37,14 @@ class Bernoulli(Countable):
         Array([0., 1.], dtype=float32)
         """
         q, p, loc = self._operands("ppf", q, args, kwargs)
-        value = loc + jnp.where(q <= 1 - p, 0, 1)
-        return self._defined(jnp.where((q >= 0) & (q <= 1), value, jnp.nan), [p])
+        proper, (p,) = self._guarded([p])
+        return jnp.where(proper & (q >= 0) & (q <= 1), loc + jnp.where(q <= 1 - p, 0, 1), jnp.nan)
 
 
 class Binomial(Discrete):
     """How many of n trials succeed, when each does with probability p."""
 
-    shapes = ("n", "p")
+    shapes, _safe = ("n", "p"), (1.0, 0.5)
 
     def _proper(self, n: Array, p: Array) -> Any:
         return _is_count(n) & (p >= 0) & (p <= 1)
@@ -59,7 +59,7 @@ class Binomial(Discrete):
 class BetaBinomial(Discrete):
     """How many of n trials succeed, when the probability itself is beta distributed with parameters a and b."""
 
-    shapes = ("n", "a", "b")
+    shapes, _safe = ("n", "a", "b"), (1.0, 1.0, 1.0)
 
     def _proper(self, n: Array, a: Array, b: Array) -> Any:
         return _is_count(n) & (a > 0) & (b > 0)
@@ -74,7 +74,7 @@ class BetaBinomial(Discrete):
 class NegativeBinomial(Discrete):
     """How many trials fail before n have succeeded, when each does with probability p."""
 
-    shapes = ("n", "p")
+    shapes, _safe = ("n", "p"), (1.0, 0.5)
 
     def _proper(self, n: Array, p: Array) -> Any:
         return (n > 0) & (p > 0) & (p <= 1)
@@ -86,7 +86,7 @@ class NegativeBinomial(Discrete):
 class Geometric(Discrete):
     """How many trials it takes until one succeeds, when each does with probability p."""
 
-    shapes = ("p",)
+    shapes, _safe = ("p",), (0.5,)
 
     def _proper(self, p: Array) -> Any:
         return (p > 0) & (p <= 1)
@@ -101,7 +101,7 @@ class Geometric(Discrete):
 class Poisson(Countable):
     """How many events happen, when mu are expected."""
 
-    shapes = ("mu",)
+    shapes, _safe = ("mu",), (1.0,)
 
     def _proper(self, mu: Array) -> Any:
         return mu >= 0

@@ -2,7 +2,10 @@
 
 A distribution says in methods with an underscore what it knows of the standard case (location 0, scale 1), inside of
 its support; what it does not say follows from the rest. Their arguments are `*args` here, so that each may name its
-own. Parameters that describe no distribution give NaN, as SciPy's.
+own.
+
+Parameters that describe no distribution give NaN, as SciPy's. The formulas then see others that do (`_safe`) and a
+number inside of the support (`_inner`), so that nothing infinite gets into the derivatives of the elements beside them.
 """
 
 import functools
@@ -27,6 +30,7 @@ class Distribution:
     """
 
     shapes: tuple[str, ...] = ()
+    _safe: tuple[float, ...] = ()
     _further: dict[str, float]
 
     def __init__(self, name: str) -> None:
@@ -40,7 +44,20 @@ class Distribution:
 
     def _proper(self, *args: Any, **kwargs: Any) -> Any:
         """Where the shape parameters describe a distribution: here, where all are positive."""
-        return functools.reduce(operator.and_, (shape > 0 for shape in args), True)
+        return functools.reduce(operator.and_, (shape > 0 for shape in args))
+
+    def _inner(self, *args: Any, **kwargs: Any) -> Any:
+        """A number inside of the support."""
+        return 0.5
+
+    def _guarded(self, shapes: list[Array], *scales: Array) -> tuple[Any, ...]:
+        """Where the parameters describe a distribution; and shapes and scale, with safe ones put in elsewhere."""
+        conditions = [scale > 0 for scale in scales]
+        if shapes:
+            conditions.append(self._proper(*shapes))
+        proper = functools.reduce(operator.and_, conditions)
+        shapes = [jnp.where(proper, shape, safe) for shape, safe in zip(shapes, self._safe, strict=True)]
+        return proper, shapes, *(jnp.where(proper, scale, 1) for scale in scales)
 
     def _operands(self, method: str, x: Any, args: tuple, kwargs: dict[str, Any]) -> list[Array]:
         """The first operand and all parameters, floating and of one shape."""
@@ -82,10 +99,14 @@ class Density(Distribution):
         >>> nrx.scipy.stats.norm.logpdf(jnp.array([0.0, 1.0])).round(3)
         Array([-0.919, -1.419], dtype=float32)
         """
-        y, shapes, _, scale = self._standard("logpdf", x, args, kwargs)
-        low, high = self._support(*shapes)
-        inside = self._logpdf(y, *shapes) - jnp.log(scale)
-        return self._defined(jnp.where((y < low) | (y > high), -jnp.inf, inside), shapes, scale)
+        proper, y, shapes, scale = self._standard("logpdf", x, args, kwargs)
+        support = self._support(*shapes)
+        if support is _INFINITE:
+            return jnp.where(proper, self._logpdf(y, *shapes) - jnp.log(scale), jnp.nan)
+        outside = (y < support[0]) | (y > support[1])
+        y = jnp.where(outside | ~proper, self._inner(*shapes), y)
+        value = self._logpdf(y, *shapes) - jnp.log(scale)
+        return jnp.where(proper, jnp.where(outside, -jnp.inf, value), jnp.nan)
 
     def pdf(self, x: Any, *args: Any, **kwargs: Any) -> Array:
         """The density; arguments, result and errors as for `logpdf`.
@@ -95,15 +116,11 @@ class Density(Distribution):
         """
         return jnp.exp(self.logpdf(x, *args, **kwargs))
 
-    def _standard(
-        self, method: str, x: Any, args: tuple, kwargs: dict[str, Any]
-    ) -> tuple[Array, list[Array], Array, Array]:
-        """(x - loc) / scale, the shape parameters, loc and scale."""
+    def _standard(self, method: str, x: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Where the parameters are proper, (x - loc) / scale, and safe shapes and scale."""
         x, *shapes, loc, scale = self._operands(method, x, args, kwargs)
-        return (x - loc) / scale, shapes, loc, scale
-
-    def _defined(self, value: Array, shapes: list[Array], scale: Array) -> Array:
-        return jnp.where(self._proper(*shapes) & (scale > 0), value, jnp.nan)
+        proper, shapes, scale = self._guarded(shapes, scale)
+        return proper, (x - loc) / scale, shapes, scale
 
 
 class Continuous(Density):
@@ -116,10 +133,10 @@ class Continuous(Density):
         return 1 - self._cdf(*args)
 
     def _logcdf(self, *args: Any, **kwargs: Any) -> Array:
-        return jnp.log(self._cdf(*args))
+        return _log(self._cdf(*args), self._sf(*args))
 
     def _logsf(self, *args: Any, **kwargs: Any) -> Array:
-        return jnp.log(self._sf(*args))
+        return _log(self._sf(*args), self._cdf(*args))
 
     def cdf(self, x: Any, *args: Any, **kwargs: Any) -> Array:
         """The probability of at most x; arguments, result and errors as for `logpdf`.
@@ -155,10 +172,13 @@ class Continuous(Density):
 
     def _between(self, method: str, function: Any, below: float, above: float, x: Any, args: Any, kwargs: Any) -> Array:
         """A function that is constant beyond the ends of the support."""
-        y, shapes, _, scale = self._standard(method, x, args, kwargs)
-        low, high = self._support(*shapes)
-        value = jnp.where(y <= low, below, jnp.where(y >= high, above, function(y, *shapes)))
-        return self._defined(value, shapes, scale)
+        proper, y, shapes, _ = self._standard(method, x, args, kwargs)
+        support = self._support(*shapes)
+        under, over = y <= support[0], y >= support[1]
+        if support is not _INFINITE:
+            y = jnp.where(under | over | ~proper, self._inner(*shapes), y)
+        value = jnp.where(under, below, jnp.where(over, above, function(y, *shapes)))
+        return jnp.where(proper, value, jnp.nan)
 
 
 class Invertible(Continuous):
@@ -188,8 +208,9 @@ class Invertible(Continuous):
 
     def _inverse(self, method: str, function: Any, q: Any, args: Any, kwargs: Any) -> Array:
         q, *shapes, loc, scale = self._operands(method, q, args, kwargs)
-        value = loc + scale * function(q, *shapes)
-        return self._defined(jnp.where((q < 0) | (q > 1), jnp.nan, value), shapes, scale)
+        proper, shapes, scale = self._guarded(shapes, scale)
+        proper = proper & (q >= 0) & (q <= 1)
+        return jnp.where(proper, loc + scale * function(jnp.where(proper, q, 0.5), *shapes), jnp.nan)
 
 
 class Discrete(Distribution):
@@ -222,13 +243,11 @@ class Discrete(Distribution):
         Array([-2.   , -1.307], dtype=float32, weak_type=True)
         """
         k, *shapes, loc = self._operands("logpmf", k, args, kwargs)
-        k = k - loc
-        low, high = self._support(*shapes)
+        proper, shapes = self._guarded(shapes)
+        k, (low, high) = k - loc, self._support(*shapes)
         impossible = (k < low) | (k > high) | (k > lax.floor(k))  # NaN is none of these
-        return self._defined(jnp.where(impossible, -jnp.inf, self._logpmf(k, *shapes)), shapes)
-
-    def _defined(self, value: Array, shapes: list[Array]) -> Array:
-        return jnp.where(self._proper(*shapes), value, jnp.nan)
+        value = self._logpmf(jnp.where(impossible | ~proper, low, k), *shapes)
+        return jnp.where(proper, jnp.where(impossible, -jnp.inf, value), jnp.nan)
 
     def pmf(self, k: Any, *args: Any, **kwargs: Any) -> Array:
         """The probability; arguments, result and errors as for `logpmf`.
@@ -252,6 +271,14 @@ class Countable(Discrete):
         Array([0.  , 0.75, 1.  ], dtype=float32, weak_type=True)
         """
         k, *shapes, loc = self._operands("cdf", k, args, kwargs)
-        k = lax.floor(k - loc)
-        low, high = self._support(*shapes)
-        return self._defined(jnp.where(k < low, 0, jnp.where(k >= high, 1, self._cdf(k, *shapes))), shapes)
+        proper, shapes = self._guarded(shapes)
+        k, (low, high) = lax.floor(k - loc), self._support(*shapes)
+        under, over = k < low, k >= high
+        value = self._cdf(jnp.where(under | over | ~proper, low, k), *shapes)
+        return jnp.where(proper, jnp.where(under, 0, jnp.where(over, 1, value)), jnp.nan)
+
+
+def _log(share: Array, rest: Array) -> Array:
+    """The logarithm of a probability: of one that is nearly 1, from the probability of the rest."""
+    likely = rest < 0.5
+    return jnp.where(likely, lax.log1p(-jnp.where(likely, rest, 0)), jnp.log(share))

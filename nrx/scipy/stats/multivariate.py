@@ -33,7 +33,7 @@ class Dirichlet(_Named):
 
         Returns:
             An array of shape (...), of a floating dtype; minus infinity where the numbers are not positive or do not
-            sum to 1.
+            sum to 1, and NaN if a concentration is not positive.
 
         Raises:
             ShapeError: the shapes do not fit.
@@ -49,10 +49,12 @@ class Dirichlet(_Named):
             )
         if x.shape[0] < alpha.shape[0]:
             x = jnp.concatenate([x, 1 - jnp.sum(x, 0, keepdims=True)], 0)
+        proper = jnp.all(alpha > 0)
+        alpha = jnp.where(proper, alpha, 1)
         along = alpha.reshape(-1, *(1 for _ in x.shape[1:]))
         value = jnp.sum(xlogy(along - 1, x), 0) + gammaln(jnp.sum(alpha)) - jnp.sum(gammaln(alpha))
         inside = jnp.all(x > 0, 0) & (jnp.abs(jnp.sum(x, 0) - 1) < 1e-6)
-        return jnp.where(inside, value, -jnp.inf)
+        return jnp.where(proper, jnp.where(inside, value, -jnp.inf), jnp.nan)
 
     def pdf(self, x: Any, alpha: Any) -> Array:
         """The density; arguments, result and errors as for `logpdf`.
@@ -75,15 +77,18 @@ class Multinomial(_Named):
             p: the probabilities of the outcomes, an array of shape (..., outcomes).
 
         Returns:
-            An array of shape (...), of a floating dtype; minus infinity where `x` does not sum to `n`.
+            An array of shape (...), of a floating dtype; minus infinity where `x` does not sum to `n`, and NaN
+            where `n` is negative or a probability not in [0, 1].
 
         >>> nrx.scipy.stats.multinomial.logpmf(jnp.array([1.0, 1.0]), 2, jnp.array([0.5, 0.5])).round(3)
         Array(-0.693, dtype=float32)
         """
         x, n, p = _real("multinomial.logpmf", x, n, p)
+        proper = (n >= 0) & jnp.all((p >= 0) & (p <= 1), -1)
+        n, p = jnp.where(proper, n, 1), jnp.where(proper[..., None], p, 0.5)
         value = gammaln(n + 1) + jnp.sum(xlogy(x, p) - gammaln(x + 1), -1)
         possible = (jnp.sum(x, -1) == n) & jnp.all((x >= 0) & (x == jnp.floor(x)), -1)
-        return jnp.where(possible, value, -jnp.inf)
+        return jnp.where(proper, jnp.where(possible, value, -jnp.inf), jnp.nan)
 
     def pmf(self, x: Any, n: Any, p: Any) -> Array:
         """The probability; arguments and result as for `logpmf`.

@@ -253,7 +253,6 @@ NOT_COMPARED: dict[str, str] = {
 _DEPRECATED = "JAX refuses any value but the default"
 _NUMPYS = "NumPy's"
 _NEEDED = "there is nothing to do without it"
-_DTYPE_FOLLOWS = "the dtype follows from the operands"
 _POOLING = "the same layout, by its name"
 SIGNATURES: dict[str, dict[str, str]] = {
     "jax.checkpoint": {
@@ -289,17 +288,16 @@ SIGNATURES: dict[str, dict[str, str]] = {
     "jax.lax.linalg.eig": {
         "enable_eigvec_derivs=False is True": "derivatives of eigenvectors are there without asking"
     },
-    "jax.nn.standardize": {"no argument algorithm": "one algorithm"},
-    "jax.numpy.argsort": {"no argument dtype": _DTYPE_FOLLOWS},
+    **dict.fromkeys(
+        ("jax.nn.standardize", "jax.example_libraries.stax.standardize"), {"no argument algorithm": "one algorithm"}
+    ),
     "jax.numpy.array": {"*args": "JAX refuses them: arguments that were by place"},
     "jax.numpy.astype": {"copy=False is True": _NUMPYS},
-    "jax.numpy.ravel_multi_index": {"no argument dtype": _DTYPE_FOLLOWS},
     "jax.numpy.einsum": {"no argument _dot_general": "private"},
     "jax.numpy.gradient": {"edge_order=None is 1": _NUMPYS},
     **{f"jax.numpy.{name}": {"no argument out": "arrays are immutable"} for name in ("isneginf", "isposinf")},
     "jax.numpy.load": dict.fromkeys(("*args", "**kwargs"), "the arguments of NumPy's have names here"),
     "jax.numpy.save": {"allow_pickle=True is False": "files hold numbers: a pickle runs what is in it"},
-    "jax.numpy.trim_zeros": {"no argument axis": "for arrays of one axis"},
     "jax.random.weibull_min": {"shape=() is None": "each element gets a number of its own; JAX draws one for all"},
     "jax.test_util.check_grads": {
         "atol=None is 1e-06": "numbers are shown",

@@ -289,7 +289,7 @@ def reached(x: np.ndarray, kernel: np.ndarray, padding: tuple[int, int], broken:
     ("size", "taps", "outputs", "dtype"),
     [
         (1, 4, 1, "float32"), (6, 3, 3, "complex128"), (5, 9, 1, "float64"), (70, 66, 9, "float32"),
-        (150, 7, 1, "complex64"), (130, 200, 2, "float32"),
+        (150, 7, 1, "complex64"), (130, 200, 2, "float32"), (300, 260, 1, "float32"), (70, 301, 1, "complex128"),
     ],
 )  # fmt: skip
 def test_the_padding_of_vectors_has_no_products(size: int, taps: int, outputs: int, dtype: str) -> None:

@@ -251,6 +251,15 @@ def test_other_dtypes(key: Key, real: str, integer: str, units: float) -> None:
     assert bool(found) == bool(reason), found or f"no difference any more: {reason}"
 
 
+def test_every_known_difference_is_of_a_case() -> None:
+    """One of no case, or of a case that is not compared in its dtype, would never be seen to be gone."""
+    cases = {f"{module}.{name}: {case}" for module, name, case in CASES}
+    for table, entries in DIFFERENTIAL.items():
+        assert set(entries) - cases == set(), table
+        if table not in ("leaves", "derivatives", "batched"):
+            assert set(entries) & set(DIFFERENTIAL["leaves"]) == set(), table
+
+
 #: The modules that have JAX's names.
 MODULES = [
     "numpy", "numpy.linalg", "numpy.fft", "lax", "lax.linalg", "nn", "nn.initializers", "random", "ops",

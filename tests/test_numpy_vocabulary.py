@@ -89,12 +89,14 @@ TRACED = [
     "spacing(f)", "packbits(m, 0)", "packbits(m, bitorder='little')", "unpackbits(xp.packbits(m), count=-3)",
     "unpackbits(xp.packbits(m, 0), 0, 10, 'little')", "isin(k, l)", "isin(k, l, invert=True)",
 ]  # fmt: skip
+ROWS = [[0, 0, 0, 0], [0, 1, 2, 0], [0, 0, 0, 0]]
 #: Expressions whose shapes depend on values: eager only.
 KNOWN = [
     *(f"{f}(k, l)" for f in ("union1d", "intersect1d", "setdiff1d", "setxor1d")), "unique(k, True, True, True)[2]",
     "unique(m, axis=0)", "unique_all(n)[0]", "unique_counts(k)[1]", "unique_inverse(k)[1]",
     "bincount(k)", "bincount(k, minlength=9)", "bincount(k, np.arange(20.0))", "histogram(v, 'auto')[1]",
-    "trim_zeros(k)", "extract(v > 0, v)", "compress(np.array([True, False]), a, 1)",
+    "trim_zeros(k)", *(f"trim_zeros(np.array({ROWS}), {rest})" for rest in ("'fb'", "'f'", "'b', 0", "axis=(1,)")),
+    "trim_zeros(np.zeros((2, 3)), 'f')", "extract(v > 0, v)", "compress(np.array([True, False]), a, 1)",
     "intersect1d(k, l, False, True)[1]",
     "delete(k, np.array([True] * 3 + [False] * 17))", "ix_(np.array([0, 1]), np.array([True, False, True]))[1]",
     "mask_indices(3, xp.triu, 1)[0]", "mgrid[0:1:5j]", "ogrid[0:3, 1:5:2][1]", "bartlett(7)", "blackman(7)",
@@ -325,7 +327,7 @@ MISTAKES = [
     ("block([v, [w]])", errors.ArgumentError), ("partition(v, 7)", errors.IndexingError),
     ("gcd(v, w)", errors.DTypeError), ("packbits(v)", errors.DTypeError),
     ("nanquantile(v, 0.5, method='x')", errors.ArgumentError), ("cumulative_sum(a)", errors.ArgumentError),
-    ("trim_zeros(a)", errors.ShapeError),
+    ("trim_zeros(a, axis=2)", errors.AxisError), ("argsort(a, dtype=float)", errors.DTypeError),
     ("r_['x', v]", errors.ArgumentError), ("ldexp(v, v)", errors.DTypeError),
     ("put_along_axis(a, i, 0, 1, inplace=False)", errors.ShapeError),
     ("piecewise(v, [v > 0], [])", errors.ArgumentError),

@@ -10,7 +10,7 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, ImmutableError, IndexingError, ShapeError
-from nrx.core.shapes import canonical_axis, canonical_shape, show
+from nrx.core.shapes import canonical_axes, canonical_axis, canonical_shape, show
 from nrx.core.shapes import size as size_of
 from nrx.numpy.arithmetic import clip, remainder
 from nrx.numpy.data import from_data
@@ -155,31 +155,32 @@ def resize(a: Any, new_shape: Any) -> Array:
     return tile(x.reshape(-1), -(-size_of(shape) // x.size))[: size_of(shape)].reshape(shape)
 
 
-def trim_zeros(filt: Any, trim: str = "fb") -> Array:
-    """A vector without the zeros at its ends.
+def trim_zeros(filt: Any, trim: str = "fb", axis: int | Sequence[int] | None = None) -> Array:
+    """An array without the slices at its ends that are all zeros.
 
     Args:
-        filt: a vector, known.
+        filt: an array, known.
         trim: "f" for the front, "b" for the back, "fb" for both.
+        axis: the axis or axes that are made shorter; None means all.
 
     Returns:
-        A vector of the dtype of filt.
+        An array of the dtype of filt.
 
     Raises:
-        ArgumentTypeError: the vector is traced.
-        ShapeError: not a vector.
+        ArgumentTypeError: the array is traced.
+        AxisError: there is no such axis.
 
     >>> jnp.trim_zeros(jnp.array([0, 1, 0, 2, 0]))
     Array([1, 0, 2], dtype=int32)
     """
     (x,) = as_arrays("trim_zeros", filt)
-    if x.ndim != 1:
-        raise ShapeError(f"trim_zeros takes a vector, got shape {show(x.shape)}")
-    held = np.flatnonzero(constant("trim_zeros", x))
-    if not held.size:
-        return x[:0]
-    start = int(held[0]) if "f" in trim.lower() else 0
-    return x[start : int(held[-1]) + 1 if "b" in trim.lower() else x.size]
+    axes, nonzero_at = canonical_axes(axis, x.ndim), np.nonzero(np.atleast_1d(constant("trim_zeros", x)))
+    ends = [slice(None)] * x.ndim
+    for i in axes if "f" in trim.lower() or "b" in trim.lower() else ():
+        held = nonzero_at[i]
+        start, stop = (int(held.min()), int(held.max()) + 1) if held.size else (0, 0)
+        ends[i] = slice(start if "f" in trim.lower() else 0, stop if "b" in trim.lower() or not stop else None)
+    return x[tuple(ends)]
 
 
 # Choosing

@@ -271,14 +271,18 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Array, ...]:
     return tuple(reversed(out))
 
 
-def ravel_multi_index(multi_index: Sequence[Any], dims: Any, mode: Any = "raise", order: str = "C") -> Array:
+def ravel_multi_index(
+    multi_index: Sequence[Any], dims: Any, mode: Any = "raise", order: str = "C", *, dtype: Any = None
+) -> Array:
     """The positions in the flat array of positions along each axis.
 
     Args:
         multi_index: integer arrays that broadcast together, one an axis.
         dims: the shape of the array.
-        mode: what happens out of bounds: "raise", "wrap" or "clip"; or one an axis. "raise" needs known indices.
+        mode: what happens out of bounds: "raise", "wrap", "clip" or "ignore"; or one an axis. "raise" needs known
+            indices.
         order: "C": the last axis runs fastest; "F": the first.
+        dtype: the dtype of the result, in which positions are counted; by default that of the indices.
 
     Returns:
         An integer array.
@@ -301,6 +305,8 @@ def ravel_multi_index(multi_index: Sequence[Any], dims: Any, mode: Any = "raise"
     if not dtypes.is_integer(places[0].dtype):
         raise IndexingError(f"ravel_multi_index: the indices must be integers, got {places[0].aval}")
     bounded = [_bounded(p, n, m) for p, n, m in zip(places, shape, modes, strict=True)]
+    if dtype is not None:
+        bounded = [place.astype(dtype) for place in bounded]
     pairs = list(zip(bounded, shape, strict=True))
     flat, _ = (pairs := pairs if order == "C" else pairs[::-1])[0]
     for place, n in pairs[1:]:
@@ -314,8 +320,10 @@ def _bounded(place: Array, n: int, mode: str) -> Array:
         return clip(place, 0, n - 1)
     if mode == "wrap":
         return remainder(place, n)
+    if mode == "ignore":
+        return place
     if mode != "raise":
-        raise ArgumentError(f"ravel_multi_index: mode is 'raise', 'wrap' or 'clip', got {mode!r}")
+        raise ArgumentError(f"ravel_multi_index: mode is 'raise', 'wrap', 'clip' or 'ignore', got {mode!r}")
     if isinstance(place, Tracer):
         raise ArgumentTypeError(
             'ravel_multi_index: mode "raise" needs indices that are known, and these are traced',

@@ -431,6 +431,7 @@ def isinf(x: Any, /) -> Array:
     return _test("isinf", x, _is_inf, lax.bitwise_or, False)
 
 
+@universal
 def isposinf(x: Any, /) -> Array:
     """Whether x is inf, elementwise.
 
@@ -446,6 +447,7 @@ def isposinf(x: Any, /) -> Array:
     return _signed_infinity("isposinf", x, np.inf)
 
 
+@universal
 def isneginf(x: Any, /) -> Array:
     """Whether x is -inf, elementwise.
 

@@ -7,7 +7,7 @@ import numpy as np
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array, wrap
-from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
+from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, show
 from nrx.core.trace import Tracer
 from nrx.numpy.indexing import take
@@ -54,6 +54,7 @@ def argsort(
     order: None = None,
     stable: bool = True,
     descending: bool = False,
+    dtype: Any = None,
 ) -> Array:
     """The positions along an axis that sort the elements.
 
@@ -64,15 +65,22 @@ def argsort(
         order: must be None.
         stable: whether equal elements keep their order.
         descending: whether the largest comes first.
+        dtype: the dtype of the positions; by default the default integer.
 
     Returns:
-        An array of the default integer.
+        An array of integers.
+
+    Raises:
+        DTypeError: the dtype is not one of integers.
 
     >>> jnp.argsort(jnp.array([3.0, 1.0, 2.0]))
     Array([1, 2, 0], dtype=int32)
     """
     x, at = _along("argsort", a, axis, kind, order)
-    positions = lax.broadcasted_iota(dtypes.scalar_dtype(int), x.shape, at)
+    target = dtypes.canonical_dtype(int if dtype is None else dtype)
+    if not dtypes.is_integer(target):
+        raise DTypeError(f"argsort: positions are integers, got dtype={target}", fix="convert them afterwards")
+    positions = lax.broadcasted_iota(target, x.shape, at)
     if not descending:
         return lax.sort_key_val(x, positions, at, stable)[1]
     # Reversed before and after, so that equal elements keep their order.

@@ -81,6 +81,7 @@ _SHAPES = table(
      "a, np.array([[0], [2]]), b[:2], lax.ScatterDimensionNumbers((1,), (0,), (0,)), unique_indices=True"),
     ("scatter_add scatter_sub scatter_max scatter_min",
      "a, n[:, None] % 3, xp.stack([v, w, v, w, v, w]), lax.ScatterDimensionNumbers((1,), (0,), (0,))"),
+    ("scatter_apply", "a, n[:, None] % 3, xp.sin, lax.ScatterDimensionNumbers((1,), (0,), (0,)), update_shape=(6, 4)"),
     ("padtype_to_pads", "(5, 6), (3, 2), (1, 2), 'SAME'"),
 )  # fmt: skip
 
@@ -124,6 +125,8 @@ _PRODUCTS = table(
     ("dot_general", "t, k, (([2], [1]), ([0], [0]))", "a, b, (([0, 1], [0, 1]), ([], []))",
      "a, m, (([1], [0]), ([], [])), preferred_element_type='float32'", "i, j, (([0], [0]), ([], []))"),
     ("ragged_dot", "a, m.reshape(2, 2, 4).repeat(2, axis=1), xp.array([1, 2], 'int32')"),
+    ("ragged_dot_general RaggedDotDimensionNumbers",
+     "a, b, xp.array([1, 2], 'int32'), lax.RaggedDotDimensionNumbers((([0], [0]), ([], [])), [0], [])"),
     ("conv", "image, kernel, (1, 1), 'VALID'", "image, kernel, (2, 1), 'SAME'"),
     ("conv_with_general_padding", "image, kernel, (1, 1), ((1, 0), (0, 2)), None, None",
      "image, kernel, (1, 2), ((0, 0), (0, 0)), None, (2, 1)"),
@@ -136,6 +139,7 @@ _PRODUCTS = table(
     ("conv_transpose", "image.transpose(0, 2, 3, 1), kernel.transpose(2, 3, 1, 0), (2, 2), 'SAME'",
      "image.transpose(0, 2, 3, 1), kernel.transpose(2, 3, 1, 0), (1, 2), 'VALID'"),
     ("conv_shape_tuple", "(2, 3, 6, 5), (4, 3, 3, 2), (1, 1), ((0, 0), (1, 1))"),
+    ("conv_transpose_shape_tuple", "(2, 3, 6, 5), (4, 3, 3, 2), (1, 2), 'SAME', ('NCHW', 'OIHW', 'NCHW')"),
     ("conv_general_shape_tuple", "(2, 3, 6, 5), (4, 3, 3, 2), (1, 1), 'SAME', ('NCHW', 'OIHW', 'NCHW')"),
     ("conv_dimension_numbers", "tuple(f((2, 3, 6, 5), (4, 3, 3, 2), ('NCHW', 'OIHW', 'NHWC')))"),
 )  # fmt: skip

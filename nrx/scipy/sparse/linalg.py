@@ -136,7 +136,8 @@ class _Task(NamedTuple):
         return self.b - self.matvec(x)
 
     def info(self, residual: Array, iterations: Array) -> Array:
-        return jnp.where(_norm(residual) <= self.limit, 0, jnp.maximum(iterations, 1))
+        norm = _norm(residual)
+        return jnp.where((norm <= self.limit) & jnp.isfinite(norm), 0, jnp.maximum(iterations, 1))
 
 
 class _Problem:
@@ -213,8 +214,9 @@ def _operator(name: str, letter: str, given: Any) -> Callable:
 
 def _power_of_two(x: Array) -> Array:
     """One next to `x`, a number not less than 0; 1 for 0 and for what is not finite."""
-    is_regular = (x >= jnp.finfo(x.dtype).tiny) & jnp.isfinite(x)
-    return jnp.ldexp(jnp.ones_like(x), jnp.where(is_regular, jnp.frexp(x)[1] - 1, 0))
+    half, info = x / 2, jnp.finfo(x.dtype)
+    is_regular = (half >= info.tiny) & (half < np.inf)
+    return jnp.where(is_regular, lax.reduce_precision(half, info.nexp, 0), 1)
 
 
 def _norm(x: Array) -> Array:

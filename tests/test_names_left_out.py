@@ -11,7 +11,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+import nrx
 
 STORED = Path(__file__).parent / "jax_names.txt"
 TABLE = Path(__file__).parent.parent / "docs" / "api" / "left-out.md"
@@ -101,6 +104,15 @@ def test_no_name_that_is_left_out_exists(module: str, pattern: str) -> None:
     meant = [name for name in stored()[module] if fnmatchcase(name, pattern)]
     assert meant
     assert not [name for name in meant if has(module, name)]
+
+
+def test_every_attribute_of_arrays_is_here_or_left_out() -> None:
+    jax = pytest.importorskip("jax")
+    text = TABLE.read_text().partition("## Attributes of arrays")[2]
+    theirs = {name for kind in (jax.numpy.zeros(2), np.zeros(2)) for name in dir(kind) if not name.startswith("_")}
+    absent = {name for name in theirs if not hasattr(nrx.numpy.zeros((2, 2)), name)}
+    named = set(text.replace("`", " ").replace(",", " ").replace(".", " ").split())
+    assert absent <= named
 
 
 def test_the_stored_names_are_those_of_jax() -> None:

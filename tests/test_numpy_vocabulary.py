@@ -357,3 +357,14 @@ def test_array_api() -> None:
     assert info.default_device() in info.devices()
     with pytest.raises(errors.ArgumentError, match="unknown kind"):
         info.dtypes(kind="text")
+
+
+def test_dtypes_of_positions() -> None:
+    x, at = np.array([3.0, 1.0, 2.0]), (np.array([100, 1], "int8"), np.array([3, 50], "int8"))
+    for dtype in ("int64", "uint8"):
+        got = jnp.argsort(x, dtype=dtype, descending=True)
+        assert (got.dtype, got.tolist()) == (dtype, [0, 2, 1])
+    wide = jnp.ravel_multi_index(at, (200, 60), dtype="int64")
+    assert (wide.dtype, wide.tolist()) == ("int64", np.ravel_multi_index(at, (200, 60)).tolist())
+    ignoring = nrx.jit(lambda *i: jnp.ravel_multi_index(i, (200, 60), "ignore", dtype="int32"))
+    assert ignoring(*at).tolist() == wide.tolist()

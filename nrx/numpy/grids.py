@@ -304,9 +304,9 @@ def ravel_multi_index(
     places = broadcast(promote_dtypes("ravel_multi_index", *multi_index))
     if not dtypes.is_integer(places[0].dtype):
         raise IndexingError(f"ravel_multi_index: the indices must be integers, got {places[0].aval}")
-    bounded = [_bounded(p, n, m) for p, n, m in zip(places, shape, modes, strict=True)]
     if dtype is not None:
-        bounded = [place.astype(dtype) for place in bounded]
+        places = [place.astype(dtype) for place in places]
+    bounded = [_bounded(p, n, m) for p, n, m in zip(places, shape, modes, strict=True)]
     pairs = list(zip(bounded, shape, strict=True))
     flat, _ = (pairs := pairs if order == "C" else pairs[::-1])[0]
     for place, n in pairs[1:]:

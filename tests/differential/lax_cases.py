@@ -125,7 +125,7 @@ _PRODUCTS = table(
     ("dot_general", "t, k, (([2], [1]), ([0], [0]))", "a, b, (([0, 1], [0, 1]), ([], []))",
      "a, m, (([1], [0]), ([], [])), preferred_element_type='float32'", "i, j, (([0], [0]), ([], []))"),
     ("ragged_dot", "a, m.reshape(2, 2, 4).repeat(2, axis=1), xp.array([1, 2], 'int32')"),
-    ("ragged_dot_general RaggedDotDimensionNumbers",
+    ("ragged_dot_general",
      "a, b, xp.array([1, 2], 'int32'), lax.RaggedDotDimensionNumbers((([0], [0]), ([], [])), [0], [])"),
     ("conv", "image, kernel, (1, 1), 'VALID'", "image, kernel, (2, 1), 'SAME'"),
     ("conv_with_general_padding", "image, kernel, (1, 1), ((1, 0), (0, 2)), None, None",
@@ -162,6 +162,7 @@ _NAMES = table(
     ("Precision RoundingMethod", "[mode.name for mode in f]"),
     ("ConvDimensionNumbers", "f((0, 1), (1, 0), (0, 1))"),
     ("GatherDimensionNumbers", "f((1,), (0,), (0,)).offset_dims"),
+    ("RaggedDotDimensionNumbers", "f((([0], [0]), ([], [])), [0], []).lhs_ragged_dimensions"),
     ("ScatterDimensionNumbers", "f((1,), (0,), (0,)).update_window_dims"),
 )  # fmt: skip
 

@@ -94,7 +94,7 @@ _REDUCTIONS = table(
      "x", "n, size=8, fill_value=9", "v"),
     ("unique_all unique_counts unique_inverse unique_values", "i", "n, size=3", "a"),
     ("union1d setdiff1d setxor1d intersect1d", "i, n", "n, i, size=4", "v, w"),
-    ("intersect1d", "xp.arange(3), xp.array([1, 2, 5]), return_indices=True"),
+    ("intersect1d", "xp.arange(3), xp.array([1, 2, 5]), return_indices=True", "v, v[1:]"),
 )  # fmt: skip
 
 _SHAPES = table(

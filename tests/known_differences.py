@@ -261,7 +261,6 @@ _POOLING = "the same layout, by its name"
 SIGNATURES: dict[str, dict[str, str]] = {
     "jax.checkpoint": {
         "no argument concrete": _DEPRECATED,
-        "no argument static_argnames": "static arguments are passed by place",
     },
     "jax.remat": {"no argument concrete": _DEPRECATED},
     **{f"jax.{name}": {"no argument reduce_axes": _DEPRECATED} for name in ("grad", "value_and_grad", "vjp")},

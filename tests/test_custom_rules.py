@@ -264,6 +264,29 @@ def test_an_argument_shared_by_the_batch_gets_the_sum() -> None:
     assert_same(both, (np.broadcast_to(X, (2, 4)), 100 * np.asarray(ROWS).sum(0)))
 
 
+@pytest.mark.parametrize("kind", [nrx.custom_jvp, nrx.custom_vjp])
+def test_arguments_that_are_not_differentiated_by_name(kind: Any) -> None:
+    f = kind(fun=lambda x, mode, y: x * y if mode == "times" else x, nondiff_argnames=["mode"])
+    if kind is nrx.custom_jvp:
+        f.defjvp(lambda mode, p, t: (f(p[0], mode, p[1]), 5 * t[0]))
+    else:
+        f.defvjp(lambda x, mode, y: (f(x, mode, y), None), lambda mode, _, ct: (5 * ct, None))
+    assert_same(nrx.grad(lambda x: f(x, "times", y=3.0))(2.0), 5.0)
+    assert_same(nrx.jit(lambda x: f(x, mode="times", y=3.0))(2.0), 6.0)
+    with pytest.raises(nrx.errors.StaticArgumentError, match="no parameter 'z'"):
+        kind(lambda x: x, nondiff_argnames="z")
+
+
+def test_static_arguments_of_checkpoint_by_name() -> None:
+    f = nrx.checkpoint(lambda x, mode, y=1.0: x * x * y if mode == "times" else x, static_argnames="mode")
+    for slope in (
+        nrx.grad(f)(3.0, "times"),
+        nrx.grad(f)(3.0, mode="times"),
+        nrx.jit(nrx.grad(lambda x: f(x, "times", y=1)))(3.0),
+    ):
+        assert_same(slope, 6.0)
+
+
 def test_defjvps() -> None:
     f = nrx.custom_jvp(lambda x, y, n: x * y * n)
     f.defjvps(lambda t, out, x, y, n: 2 * t * y, lambda t, out, x, y, n: 3 * t * out, None)
@@ -290,18 +313,52 @@ def test_a_rule_may_close_over_arrays() -> None:
         assert_same(nrx.grad(call)(X), 5 * Y)
 
 
-@pytest.mark.parametrize(
-    ("outside", "wrap"),
-    [(nrx.grad, lambda f: f), (nrx.grad, nrx.jit), (nrx.vmap, nrx.jit), (nrx.jit, nrx.jit)],
-)
-def test_a_rule_must_not_close_over_tracers(outside: Any, wrap: Any) -> None:
-    def loss(x: Any) -> Any:
-        f = nrx.custom_jvp(lambda y: y * x)
-        f.defjvp(lambda p, t: (p[0] * x, t[0] * x))
-        return wrap(f)(2.0 * x)
+def scaled(kind: str, w: Any) -> Any:
+    """sin(x) * w, with the slope 2 * w in x."""
+    if kind == "jvp":
+        f = nrx.custom_jvp(lambda x: jnp.sin(x) * w)
+        f.defjvp(lambda p, t: (f(p[0]), 2 * w * t[0]))
+        return f
+    g = nrx.custom_vjp(lambda x: jnp.sin(x) * w)
+    g.defvjp(lambda x: (g(x), None), lambda _, ct: (2 * w * ct,))
+    return g
 
-    with pytest.raises((LeakedTracerError, nrx.errors.DifferentiationError), match=r"closes over|ended"):
-        outside(loss)(jnp.asarray(2.0) if outside is not nrx.vmap else X)
+
+@pytest.mark.parametrize("kind", ["jvp", "vjp"])
+def test_a_rule_may_close_over_values_that_are_staged(kind: str) -> None:
+    """Derivatives are taken before the call is staged."""
+    call, slope = (lambda w, x: scaled(kind, w)(x)), (lambda w, x: nrx.grad(scaled(kind, w))(x))
+    for mapped in (lambda f: nrx.jit(nrx.vmap(f)), lambda f: nrx.vmap(nrx.jit(f))):
+        assert_same(mapped(call)(X, Y), np.sin(Y) * X)
+        assert_same(mapped(slope)(X, Y), 2 * X)
+    assert_same(nrx.jit(nrx.vmap(slope, (None, 0)))(np.float64(3.0), Y), np.full(4, 6.0))
+    total = lambda w, x: nrx.grad(lambda x: nrx.vmap(scaled(kind, w))(x).sum())(x)
+    assert_same(nrx.jit(total)(np.float64(3.0), Y), np.full(4, 6.0))
+    steps = lax.scan(lambda c, x: (c + call(c, x), slope(c, x)), np.float64(1.0), Y)
+    c, slopes = 1.0, []
+    for y in Y:
+        slopes.append(2 * c)
+        c += np.sin(y) * c
+    assert_same(steps, (c, np.array(slopes)))
+    assert_same(
+        nrx.jit(lambda w, x: lax.cond(x > 0, lambda x: call(w, x), lambda x: x, x))(X[0], X[0]), X[0] * np.sin(X[0])
+    )
+
+
+@pytest.mark.parametrize("kind", ["jvp", "vjp"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda f: nrx.grad(f),  # of what the function closes over
+        lambda f: nrx.grad(lambda w: nrx.jit(f)(w)),
+        lambda f: nrx.grad(lambda w: lax.cond(w > 0, f, lambda w: w, w)),
+        lambda f: nrx.grad(lambda w: nrx.vmap(f)(w * X).sum()),
+        lambda f: nrx.jit(nrx.grad(nrx.checkpoint(f))),
+    ],
+)
+def test_a_rule_must_not_close_over_what_is_differentiated(kind: str, loss: Any) -> None:
+    with pytest.raises((LeakedTracerError, nrx.errors.DifferentiationError), match=r"closes over|ended|does not see"):
+        loss(lambda w: scaled(kind, w)(2.0 * w))(2.0)
 
 
 # stop_gradient

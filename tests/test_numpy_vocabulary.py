@@ -364,6 +364,7 @@ def test_dtypes_of_positions() -> None:
     for dtype in ("int64", "uint8"):
         got = jnp.argsort(x, dtype=dtype, descending=True)
         assert (got.dtype, got.tolist()) == (dtype, [0, 2, 1])
+    assert jnp.ravel_multi_index(at, (200, 60)).tolist() == np.ravel_multi_index(at, (200, 60)).tolist()
     wide = jnp.ravel_multi_index(at, (200, 60), dtype="int64")
     assert (wide.dtype, wide.tolist()) == ("int64", np.ravel_multi_index(at, (200, 60)).tolist())
     ignoring = nrx.jit(lambda *i: jnp.ravel_multi_index(i, (200, 60), "ignore", dtype="int32"))

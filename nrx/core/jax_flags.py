@@ -41,6 +41,7 @@ _NEVER = re.findall(
     jax_oneapi_visible_devices jax_optimization_level jax_pjrt_client_create_options jax_pprint_use_color
     jax_rocm_visible_devices jax_source_url_schema jax_thread_guard jax_traceback_filtering
     jax_traceback_in_locations_limit jax_tracer_error_num_traceback_frames jax_xla_backend jax_xla_profile_version
+    check_vma eager_constant_folding mock_num_gpu_processes
     jax2tf_associative_scan_reductions jax2tf_default_native_serialization jax_allow_f16_reductions jax_auto_pcast
     jax_bcoo_cusparse_lowering jax_captured_constants_report_frames jax_captured_constants_warn_bytes
     jax_check_static_indices jax_compilation_cache_check_contents jax_compilation_cache_include_metadata_in_key

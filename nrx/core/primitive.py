@@ -16,7 +16,7 @@ A primitive with `multiple_results` gives and takes lists where the above says "
 Three more slots serve primitives whose parameters hold Python functions or Programs:
 
     eager(args, params)                    runs on Arrays instead of `impl`
-    stage(args, params)                    the params to record in a Program
+    stage(args, params)                    the args and params to record in a Program
     linearize(primals, tangents, **params) the jvp rule under `linearize`, where the results must not be computed by an
                                            operation that also takes tangents (see `transforms.linearize`)
 """

@@ -304,6 +304,8 @@ def ravel_multi_index(
     places = broadcast(promote_dtypes("ravel_multi_index", *multi_index))
     if not dtypes.is_integer(places[0].dtype):
         raise IndexingError(f"ravel_multi_index: the indices must be integers, got {places[0].aval}")
+    if dtype is None and size(shape) > np.iinfo(places[0].dtype).max:
+        dtype = dtypes.promote_types((places[0].dtype, False), (dtypes.scalar_dtype(int), False))[0]
     if dtype is not None:
         places = [place.astype(dtype) for place in places]
     bounded = [_bounded(p, n, m) for p, n, m in zip(places, shape, modes, strict=True)]

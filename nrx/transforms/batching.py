@@ -31,7 +31,7 @@ from nrx.transforms.flatten import (
     leaf_paths,
     prefix_leaves,
 )
-from nrx.transforms.staging import stage
+from nrx.transforms.staging import StagingTrace, stage
 
 _NUMBERS = frozenset((bool, int, float, complex))
 
@@ -88,12 +88,14 @@ class BatchTrace(Trace):
         return name is not None and (prim.higher_order or name in params.get("axis_name", ()))
 
     def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
+        if prim.eager is not None:  # what its function closes over may be values of this trace
+            if is_ground(self.parent):
+                return prim.eager(args, params)
+            if _is_staged(self.parent):
+                args, params = prim.stage(args, params)
         pairs = [self.split(arg) for arg in args]
         values = [value for value, _ in pairs]
         dims = [dim for _, dim in pairs]
-        if prim.eager is not None and is_ground(self.parent):
-            # Nobody takes a derivative from outside: the function itself, which may close over this trace's values.
-            return prim.eager(args, params)
         if all(dim is None for dim in dims) and not self.may_use_name(prim, params):
             return bind_with(self.parent, prim, values, params)
         with use_trace(self.parent):
@@ -101,6 +103,13 @@ class BatchTrace(Trace):
         if prim.multiple_results:
             return [self.join(v, d) for v, d in zip(out, out_dim, strict=True)]
         return self.join(out, out_dim)
+
+
+def _is_staged(trace: Trace) -> bool:
+    """Whether operations are recorded, and nobody takes a derivative before."""
+    while isinstance(trace, BatchTrace):
+        trace = trace.parent
+    return isinstance(trace, StagingTrace)
 
 
 def batch_flat(

@@ -6,7 +6,7 @@ again.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from nrx.core.array import Array
@@ -15,7 +15,7 @@ from nrx.core.pytree import tree_unflatten
 from nrx.ops.common import MOVABLE, NOT_YET_LOWERED
 from nrx.ops.rules import elementwise, nonlinear
 from nrx.transforms.calls import call_primitive, present_tangents, rerun
-from nrx.transforms.flatten import argnums_tuple, check_function, fix_arguments, flatten_call
+from nrx.transforms.flatten import check_function, fix_arguments, flatten_call, named_parameters
 from nrx.transforms.forward import with_zeros
 from nrx.transforms.linearize import linearize_program
 from nrx.transforms.stages import jit_p
@@ -147,6 +147,7 @@ def checkpoint(
     prevent_cse: bool = True,
     policy: Policy | None = None,
     static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Iterable[str] = (),
 ) -> Callable:
     """`fun` with less memory in reverse mode: it is computed again instead of its intermediate values being kept.
 
@@ -156,6 +157,7 @@ def checkpoint(
         policy: what is kept beside the inputs: one of `checkpoint_policies`, or a function of the same kind. By default
             nothing is.
         static_argnums: positional arguments that are passed on as they are.
+        static_argnames: names of arguments that are passed on as they are.
 
     Returns:
         A function with the same values and derivatives. Also called `remat`.
@@ -165,12 +167,16 @@ def checkpoint(
     Array(1., dtype=float32, weak_type=True)
     """
 
-    @functools.wraps(check_function("checkpoint", fun))
+    check_function("checkpoint", fun)
+    static, static_names = named_parameters("checkpoint", fun, "static", static_argnums, static_argnames)
+
+    @functools.wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        static = argnums_tuple(static_argnums, len(args), "static_argnums")
         dynamic = [i for i in range(len(args)) if i not in static]
-        partial = fix_arguments(fun, args, dynamic)
-        leaves, in_tree = flatten_call(fun, tuple(args[i] for i in dynamic), kwargs, dynamic)
+        fixed = {name: value for name, value in kwargs.items() if name in static_names}
+        partial = fix_arguments(fun, args, dynamic, fixed)
+        varying = {name: value for name, value in kwargs.items() if name not in static_names}
+        leaves, in_tree = flatten_call(fun, tuple(args[i] for i in dynamic), varying, dynamic)
         program, out_tree = stage_call(partial, [leaf.aval for leaf in leaves], in_tree, "checkpoint", dynamic)
         closed, consts = prune(program).closed()
         params = {} if policy is None else {"policy": policy}

@@ -30,6 +30,7 @@ from nrx.transforms.flatten import (
     fix_arguments,
     flatten_arrays,
     flatten_call,
+    named_parameters,
     positional_name,
     prefix_leaves,
 )  # fmt: skip
@@ -50,16 +51,30 @@ def _eager(args: Sequence[Array], params: dict[str, Any]) -> list[Array]:
     return params["call"](*args)
 
 
-def _stage(args: Sequence[Array], params: dict[str, Any]) -> dict[str, Any]:
+def _stage(args: Sequence[Array], params: dict[str, Any]) -> tuple[Sequence[Array], dict[str, Any]]:
+    """The call with a Program. Traced arrays that the function closes over become operands, of which the rule knows
+    nothing: it serves derivatives that are taken before the call is staged, as by `jit` of `grad`, not after."""
     if isinstance(params["call"], Program):
-        return params
+        return args, params
     program = stage(params["call"], [a.aval for a in args], params["name"], "custom derivative")
-    if any(isinstance(const, Tracer) for const in program.consts):
+    if not any(isinstance(const, Tracer) for const in program.consts):
+        return args, {**params, "call": program}
+    opened, closed_over = program.closed()
+    rule = "rule" if "rule" in params else "forward"
+    return (*closed_over, *args), {**params, "call": opened, rule: _UnknownRule(params["name"])}
+
+
+class _UnknownRule:
+    """The rule of a staged function that closes over traced arrays."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __call__(self, *args: Any) -> Any:
         raise DifferentiationError(
-            f"{params['name']} has a custom derivative and closes over a traced array, of which the rule knows nothing",
+            f"{self.name} has a custom derivative and closes over a traced array, of which the rule knows nothing",
             fix="pass the array as an argument",
         )
-    return {**params, "call": program}
 
 
 def _impl(runner: Runner, *raws: Raw, call: Program, **params: Any) -> list[Raw]:
@@ -237,10 +252,12 @@ class _Call(NamedTuple):
 class _CustomFunction:
     """What custom_jvp and custom_vjp objects have in common: the split into static and differentiable arguments."""
 
-    def __init__(self, function: Callable, nondiff_argnums: int | Sequence[int] = ()):
-        functools.update_wrapper(self, check_function(type(self).__name__, function))
-        self._function = function
-        self._nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+    def __init__(
+        self, fun: Callable, nondiff_argnums: int | Sequence[int] = (), nondiff_argnames: str | Sequence[str] = ()
+    ):
+        functools.update_wrapper(self, check_function(type(self).__name__, fun))
+        self._function = fun
+        self._nondiff, _ = named_parameters(type(self).__name__, fun, "nondiff", nondiff_argnums, nondiff_argnames)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
@@ -290,8 +307,9 @@ class custom_jvp(_CustomFunction):  # noqa: N801 - a decorator
     """A decorator that gives a function a derivative rule for forward mode, from which reverse mode follows.
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         nondiff_argnums: positions of arguments that are passed on as they are (functions, settings).
+        nondiff_argnames: the names of such arguments.
 
     The rule is defined with `defjvp`: `rule(*nondiff_args, primals, tangents)` returns `(value, tangent)`, the tangent
     linear in `tangents`. It is ordinary code: transformed and differentiated again like any other.
@@ -308,8 +326,10 @@ class custom_jvp(_CustomFunction):  # noqa: N801 - a decorator
     True
     """
 
-    def __init__(self, function: Callable, nondiff_argnums: int | Sequence[int] = ()):
-        super().__init__(function, nondiff_argnums)
+    def __init__(
+        self, fun: Callable, nondiff_argnums: int | Sequence[int] = (), nondiff_argnames: str | Sequence[str] = ()
+    ):
+        super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self._rule: Callable | None = None
 
     def defjvp(self, rule: Callable, symbolic_zeros: bool = False) -> Callable:
@@ -371,8 +391,9 @@ class custom_vjp(_CustomFunction):  # noqa: N801 - a decorator
     """A decorator that gives a function a derivative rule for reverse mode.
 
     Args:
-        function: a function of pytrees of arrays.
+        fun: a function of pytrees of arrays.
         nondiff_argnums: positions of arguments that are passed on as they are (functions, settings).
+        nondiff_argnames: the names of such arguments.
 
     The rule is defined with `defvjp(fwd, bwd)`: `fwd(*args)` returns `(value, residuals)`, and
     `bwd(*nondiff_args, residuals, ct)` a tuple of cotangents, one for each differentiable argument (None for zero).
@@ -386,8 +407,10 @@ class custom_vjp(_CustomFunction):  # noqa: N801 - a decorator
     Array(1., dtype=float32, weak_type=True)
     """
 
-    def __init__(self, function: Callable, nondiff_argnums: int | Sequence[int] = ()):
-        super().__init__(function, nondiff_argnums)
+    def __init__(
+        self, fun: Callable, nondiff_argnums: int | Sequence[int] = (), nondiff_argnames: str | Sequence[str] = ()
+    ):
+        super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self._rules: tuple[Callable, Callable] | None = None
 
     def defvjp(self, fwd: Callable, bwd: Callable, symbolic_zeros: bool = False, optimize_remat: bool = False) -> None:

@@ -1,7 +1,8 @@
 """Between functions of pytrees, as users write them, and flat functions of arrays, as transformations need them."""
 
 import inspect
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,3 +185,39 @@ def fix_arguments(
     partial.__name__ = name_of(function)
     partial.__wrapped__ = function  # type: ignore[attr-defined]  # messages name its parameters
     return partial
+
+
+def named_parameters(
+    caller: str,
+    function: Callable,
+    what: str,
+    argnums: int | Sequence[int] | None,
+    argnames: str | Iterable[str] | None,
+) -> tuple[tuple[int, ...], frozenset[str]]:
+    """Positions and names of the parameters meant, each completed from the other by the signature."""
+    numbers = () if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    names = () if argnames is None else (argnames,) if isinstance(argnames, str) else tuple(argnames)
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return numbers, frozenset(names)
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for number in numbers:
+        if not -len(positional) <= number < (math.inf if open_ended else len(positional)):
+            raise StaticArgumentError(
+                f"{caller} of {name_of(function)}: {what}_argnums={argnums!r}, but it takes {len(positional)} "
+                f"positional argument{'s' * (len(positional) != 1)}" + " and more of no fixed number" * open_ended,
+                fix="number them from 0",
+            )
+    for name in names:
+        if not takes_any and name not in {p.name for p in parameters}:
+            raise StaticArgumentError(
+                f"{caller} of {name_of(function)}: {what}_argnames={argnames!r}, but it has no parameter {name!r}",
+                fix=f"its parameters are {', '.join(p.name for p in parameters)}",
+            )
+    counted = [n + len(positional) if n < 0 else n for n in numbers]
+    all_names = {*names, *(positional[n] for n in counted if n < len(positional))}
+    all_numbers = {*counted, *(positional.index(n) for n in names if n in positional)}
+    return tuple(sorted(all_numbers)), frozenset(all_names)

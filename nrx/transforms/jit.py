@@ -1,8 +1,6 @@
 """`jit`: a function is traced once for each kind of arguments; later calls run the recorded Program."""
 
 import functools
-import inspect
-import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakSet
@@ -17,7 +15,7 @@ from nrx.core.pytree import PyTreeDef, tree_flatten
 from nrx.core.trace import Tracer, describe_caller, name_of, named_axes
 from nrx.transforms.dispatch import Static
 from nrx.transforms.explain import Key, report, why
-from nrx.transforms.flatten import arrays_of_call, check_function, positional_name
+from nrx.transforms.flatten import arrays_of_call, check_function, named_parameters, positional_name
 from nrx.transforms.stages import Caller, Lowered, Traced
 from nrx.transforms.staging import abstract_leaves, stage_call
 
@@ -78,8 +76,8 @@ class JitFunction(Caller):
     ):
         functools.update_wrapper(self, function)
         self._function = function
-        self._static = _named_parameters(function, "static", static_argnums, static_argnames)
-        self._donated = _named_parameters(function, "donate", donate_argnums, donate_argnames)
+        self._static = named_parameters("jit", function, "static", static_argnums, static_argnames)
+        self._donated = named_parameters("jit", function, "donate", donate_argnums, donate_argnames)
         both = {positional_name(function, i) for i in {*self._static[0]} & {*self._donated[0]}}
         both |= self._static[1] & self._donated[1]
         if both:
@@ -214,38 +212,6 @@ class JitFunction(Caller):
             return self._function(*full, **kwargs, **{n: v for n, v in fixed.items() if isinstance(n, str)})
 
         return partial
-
-
-def _named_parameters(
-    function: Callable, what: str, argnums: int | Sequence[int] | None, argnames: str | Iterable[str] | None
-) -> tuple[tuple[int, ...], frozenset[str]]:
-    """Positions and names of the parameters meant, each completed from the other by the signature."""
-    numbers = () if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    names = () if argnames is None else (argnames,) if isinstance(argnames, str) else tuple(argnames)
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return numbers, frozenset(names)
-    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    for number in numbers:
-        if not -len(positional) <= number < (math.inf if open_ended else len(positional)):
-            raise StaticArgumentError(
-                f"jit of {name_of(function)}: {what}_argnums={argnums!r}, but it takes {len(positional)} positional "
-                f"argument{'s' * (len(positional) != 1)}" + " and more of no fixed number" * open_ended,
-                fix="number them from 0",
-            )
-    for name in names:
-        if not takes_any and name not in {p.name for p in parameters}:
-            raise StaticArgumentError(
-                f"jit of {name_of(function)}: {what}_argnames={argnames!r}, but it has no parameter {name!r}",
-                fix=f"its parameters are {', '.join(p.name for p in parameters)}",
-            )
-    counted = [n + len(positional) if n < 0 else n for n in numbers]
-    all_names = {*names, *(positional[n] for n in counted if n < len(positional))}
-    all_numbers = {*counted, *(positional.index(n) for n in names if n in positional)}
-    return tuple(sorted(all_numbers)), frozenset(all_names)
 
 
 def jit(

@@ -93,9 +93,9 @@ class StagingTrace(Trace):
         return self.constants[id(value)][0]
 
     def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
-        inputs = [self.atom(arg) for arg in args]
         if prim.stage is not None:
-            params = prim.stage(args, params)
+            args, params = prim.stage(args, params)
+        inputs = [self.atom(arg) for arg in args]
         out_avals = prim.infer(tuple([atom.aval for atom in inputs]), params)
         source = user_source()
         outs = [Var(aval) for aval in (out_avals if prim.multiple_results else (out_avals,))]

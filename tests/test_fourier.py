@@ -1,5 +1,6 @@
 """Fourier transforms in native code, beside their definition in extended precision; see also test_fft.py."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -153,18 +154,54 @@ def test_no_less_exact_than_numpy() -> None:
     assert ours <= 2 * theirs
 
 
-def test_native_or_host() -> None:
-    def is_native(kind: str, length: int, shape: tuple[int, ...] | None = None) -> bool:
+def test_lengths_of_all_kinds_are_native() -> None:
+    def program(kind: str, length: int, shape: tuple[int, ...] | None = None) -> Any:
         aval = Aval(shape or (length,), np.dtype("float32" if kind == "rfft" else "complex64"))
-        return fft_p.lower(aval, kind=kind, lengths=(length,), axes=(0,), norm="backward") is not None
+        return fft_p.lower(aval, kind=kind, lengths=(length,), axes=(0,), norm="backward")
 
-    assert all(is_native("fft", n) for n in (1, 2, 13, 360, 1 << 20, 1 << 24))
-    assert not any(is_native("fft", n) for n in (17, 34, 1009))
-    assert is_native("rfft", 10)
-    assert is_native("irfft", 10, (6,))
-    assert not is_native("rfft", 9)
-    assert not is_native("irfft", 9, (5,))
-    assert not is_native("fft", 4, (4, 0))
+    def is_direct(*args: Any) -> bool:
+        return {eqn.prim.name for eqn in program(*args).eqns} == {"fft_step"}
+
+    assert all(is_direct("fft", n) for n in (1, 2, 13, 31, 34, 360, 1 << 20, 1 << 24))
+    assert not any(is_direct("fft", n) for n in (37, 1009))
+    assert is_direct("rfft", 10)
+    assert is_direct("irfft", 10, (6,))
+    assert not is_direct("rfft", 9)
+    assert not is_direct("irfft", 9, (5,))
+    assert program("fft", 4, (4, 0)) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", REAL)
+def test_large_prime_factors(kind: str, dtype: str) -> None:
+    """Beside NumPy's in double precision; in double precision as exact as that."""
+    for shape, axis in (((1009,), 0), ((3, 10007), 1), ((962, 4), 0), ((2, 1369, 3), 1)):
+        length = shape[axis]
+        x = np.moveaxis(drawn(kind, dtype, *np.delete(shape, axis), length), -1, axis)
+        options = {"n": length} if kind == "irfft" else {}
+        wide = x.astype("complex128" if kind != "rfft" else "float64")
+        check(
+            nrx.jit(transform(kind, length, axis))(x), getattr(np.fft, kind)(wide, axis=axis, **options), length, dtype
+        )
+    for length in (962, 1009):
+        x = drawn(kind, "float64", 4, length)
+        errors = [np.asarray(f(x)) - defined(kind, x, length) for f in (
+            nrx.jit(transform(kind, length)), functools.partial(getattr(np.fft, kind), n=length),
+        )]  # fmt: skip
+        ours, theirs = (np.linalg.norm(e.astype("complex128")) for e in errors)
+        assert ours <= 2 * theirs
+
+
+@pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
+def test_over_axes_of_any_length(norm: str) -> None:
+    x = drawn("rfft", "float64", 37, 3, 41)
+    for kind in ("fftn", "ifftn", "rfftn"):
+        for axes in ((0, 2), (2, 0), (0, 1, 2)):
+            ours = nrx.jit(functools.partial(getattr(jnp.fft, kind), axes=axes, norm=norm))(x)
+            np.testing.assert_allclose(ours, getattr(np.fft, kind)(x, axes=axes, norm=norm), atol=1e-10)
+    half = np.fft.rfftn(x, axes=(2, 0), norm=norm)
+    back = nrx.jit(lambda h: jnp.fft.irfftn(h, s=(41, 37), axes=(2, 0), norm=norm))(half)
+    np.testing.assert_allclose(back, x, atol=1e-12)
 
 
 @pytest.mark.parametrize("length", [256, 1 << 14])

@@ -127,6 +127,16 @@ def transforms() -> Iterator[Case]:
     for shape, label in (((1 << 10,), "2¹⁰"), ((1 << 16,), "2¹⁶"), ((1 << 20,), "2²⁰"), ((1000, 1024), "1000 × 2¹⁰")):
         yield Case(f"rfft, {label}", normal(shape), lambda lib, x: lib.numpy.fft.rfft(x), np.fft.rfft)
         yield Case(f"fft, {label}", normal(shape), lambda lib, x: lib.numpy.fft.fft(x), np.fft.fft)
+    for shape, label in (((100, 1000), "100 × 1000"), ((100, 999), "100 × 999"), ((100, 1009), "100 × 1009 (prime)")):
+        yield Case(f"rfft, {label}", normal(shape), lambda lib, x: lib.numpy.fft.rfft(x), np.fft.rfft)
+        yield Case(f"fft, {label}", normal(shape), lambda lib, x: lib.numpy.fft.fft(x), np.fft.fft)
+        yield Case(f"irfft, {label}", normal(shape), lambda lib, x: lib.numpy.fft.irfft(x, x.shape[1]), _numpy_irfft)
+    yield Case("fft2, 512×512", normal((512, 512)), lambda lib, x: lib.numpy.fft.fft2(x), np.fft.fft2)
+    yield Case("ifft2, 512×512", normal((512, 512)), lambda lib, x: lib.numpy.fft.ifft2(x), np.fft.ifft2)
+
+
+def _numpy_irfft(x: np.ndarray) -> np.ndarray:
+    return np.fft.irfft(x, x.shape[1])
 
 
 def ordering() -> Iterator[Case]:

@@ -1,7 +1,7 @@
 """Discrete Fourier transforms: one primitive for all four kinds, over any axes.
 
 Eagerly, NumPy's pocketfft and CuPy's cuFFT do the work. Compiled code and large arrays on the CPU have loops of their
-own (`nrx.ops.fourier`), and call the host for lengths that these do not take.
+own (`nrx.ops.fourier`).
 """
 
 import math
@@ -21,6 +21,7 @@ from nrx.core.shapes import Shape, canonical_shape, show
 from nrx.ops.arithmetic import conj, mul
 from nrx.ops.common import COMPLEX, NOT_YET_LOWERED, as_arrays, check_dtype
 from nrx.ops.fourier import fourier_program
+from nrx.ops.fourier_lengths import indirect_program
 from nrx.ops.structural import broadcast_in_dim, convert_element_type, linear_jvp
 
 fft_p = Primitive("fft")
@@ -163,7 +164,8 @@ def _fft_lower(x: Aval, *, kind: str, lengths: Shape, axes: tuple[int, ...], nor
     out = _fft_abstract(x, kind=kind, lengths=lengths, axes=axes, norm=norm)
     points, direction = math.prod(map(int, lengths)), "forward" if kind in ("fft", "rfft") else "backward"
     scale = 1 / math.sqrt(points) if norm == "ortho" else 1 / points if norm == direction else 1.0
-    return fourier_program(x, out, kind, lengths, axes, scale)
+    direct = fourier_program(x, out, kind, lengths, axes, scale)
+    return direct or indirect_program(fft_p, x, kind, tuple(map(int, lengths)), axes, norm, scale)
 
 
 # Registration

@@ -14,9 +14,9 @@ from nrx.core.shapes import Shape, size
 SCRATCH_BYTES = 1 << 16
 """Of each of the two buffers between which a step goes."""
 LINE_BYTES = 64
-_LARGEST_PRIME = 13
+_LARGEST_PRIME = 31
 _TABLES = 16
-_CIRCLE = 2 * np.longdouble("3.14159265358979323846264338327950288")
+CIRCLE = 2 * np.longdouble("3.14159265358979323846264338327950288")
 
 
 class Step(NamedTuple):
@@ -209,7 +209,7 @@ def _table(step: Step, width: int, dtype: np.dtype) -> Array:
         turns.append(_turns(np.arange(step.rest), k, whole))
     if step.halves or step.joins:
         turns.append(k / np.longdouble(2 * step.length))
-    angles = np.concatenate([x.ravel() for x in turns[1:] + turns[:1]]) * _CIRCLE
+    angles = np.concatenate([x.ravel() for x in turns[1:] + turns[:1]]) * CIRCLE
     return wrap(np.stack([np.cos(angles), -np.sin(angles)]).astype(dtype))
 
 

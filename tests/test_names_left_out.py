@@ -5,6 +5,7 @@ The names of JAX stand in jax_names.txt, a module a paragraph, and the public mo
 """
 
 import importlib
+import re
 import textwrap
 import warnings
 from fnmatch import fnmatchcase
@@ -104,6 +105,14 @@ def test_no_name_that_is_left_out_exists(module: str, pattern: str) -> None:
     meant = [name for name in stored()[module] if fnmatchcase(name, pattern)]
     assert meant
     assert not [name for name in meant if has(module, name)]
+
+
+def test_every_name_of_numpy_is_here_or_left_out() -> None:
+    named = set(re.findall(r"`([\w.]+)`", TABLE.read_text().partition("## Names of NumPy")[2]))
+    absent = {name for name in np.__all__ if not hasattr(nrx.numpy, name)} - {"__version__"}
+    absent |= {f"linalg.{name}" for name in np.linalg.__all__ if not hasattr(nrx.numpy.linalg, name)}
+    absent |= {f"fft.{name}" for name in np.fft.__all__ if not hasattr(nrx.numpy.fft, name)}
+    assert absent <= named
 
 
 def test_every_attribute_of_arrays_is_here_or_left_out() -> None:

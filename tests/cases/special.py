@@ -8,7 +8,7 @@ import numpy as np
 
 from cases.base import FLOATS32_64, FP8, REALS, Arg, Case, arg, label, values
 from cases.precise import precise
-from nrx.ops import incomplete
+from nrx.ops import incomplete, zeta
 from nrx.ops import special as ops
 
 INF, NAN = np.inf, np.nan
@@ -66,18 +66,18 @@ CASES = [
     at("digamma", (0.0, -0.0, -1.0, INF, NAN), (-INF, INF, NAN, INF, NAN), jax=""),
     Case("digamma_negative", "digamma", ops.digamma, [values(-0.25, -1.75, -2.25, 0.25)], precise(mp.digamma), REALS,
          ulp=16, tolerance=1e-5, jax="lax.digamma"),
-    *(Case(f"polygamma_{label(s)}", "polygamma", ops.polygamma,
+    *(Case(f"polygamma_{label(s)}", "polygamma", zeta.polygamma,
            [whole(*s, low=0, high=4), arg(*s, low=2, high=6)], precise(lambda m, x: mp.polygamma(int(m), x)), d, ulp=16,
            jax="lax.polygamma")
       for s, d in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))),
-    Case("polygamma_edges", "polygamma", ops.polygamma,
+    Case("polygamma_edges", "polygamma", zeta.polygamma,
          [values(1, 1, 2, 1.5, -1, 1, 0), values(0.0, INF, -1.0, 2.0, 2.0, NAN, 1.0)],
          lambda m, x: np.array([INF, 0, -INF, NAN, NAN, NAN, float(mp.digamma(1))]), FLOATS32_64, order=0),
-    *(Case(f"zeta_{label(s)}", "zeta", ops.zeta,
+    *(Case(f"zeta_{label(s)}", "zeta", zeta.zeta,
            [arg(*s, low=1.5, high=6, differentiable=False), arg(*s, low=0.3, high=4)], precise(mp.zeta), d, ulp=16,
            jax="lax.zeta", jax_gradient=False)
       for s, d in (((), FLOATS32_64), ((3, 4), REALS), ((0, 2), ("float32",)))),
-    Case("zeta_edges", "zeta", ops.zeta, [values(1.0, 0.5, 2.0, 2.0, NAN), values(2.0, 2.0, 0.0, INF, 1.0)],
+    Case("zeta_edges", "zeta", zeta.zeta, [values(1.0, 0.5, 2.0, 2.0, NAN), values(2.0, 2.0, 0.0, INF, 1.0)],
          lambda x, q: np.array([INF, NAN, INF, 0, NAN]), FLOATS32_64, order=0),
     *_incomplete("igamma", lambda a, x: mp.gammainc(a, 0, x, regularized=True), (1, 4), (0.5, 5)),
     *_incomplete("igammac", lambda a, x: mp.gammainc(a, x, regularized=True), (1, 4), (0.5, 5)),

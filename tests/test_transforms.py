@@ -142,6 +142,12 @@ def test_the_linear_function_works_under_transformations() -> None:
     assert_same(nrx.grad(lambda t: jnp.sum(f_jvp(t) ** 2))(Y), 2 * slope**2 * Y)
 
 
+def test_what_linear_transpose_returns_is_a_pytree() -> None:
+    transposed = nrx.jit(lambda a: nrx.linear_transpose(lambda x: {"y": a * x}, X))(Y)
+    assert_same(transposed({"y": X}), (X * Y,))
+    assert_same(nrx.jit(lambda f, ct: f(ct))(transposed, {"y": X}), (X * Y,))
+
+
 def test_what_linearize_returns_is_a_pytree() -> None:
     value, f_jvp = nrx.jit(lambda x: nrx.linearize(lambda x: {"y": jnp.sin(x) * x}, x))(X)
     assert_same(value["y"], np.sin(X) * X)

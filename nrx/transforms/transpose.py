@@ -7,8 +7,15 @@ from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.errors import TreeError, blame
 from nrx.core.program import Atom, Literal, Program, Var
-from nrx.core.pytree import keystr, structure_difference, tree_flatten, tree_flatten_with_path, tree_unflatten
-from nrx.core.trace import describe_caller, name_of
+from nrx.core.pytree import (
+    Partial,
+    keystr,
+    structure_difference,
+    tree_flatten,
+    tree_flatten_with_path,
+    tree_unflatten,
+)
+from nrx.core.trace import name_of
 from nrx.ops.arithmetic import add
 from nrx.transforms.flatten import check_function
 from nrx.transforms.forward import checked_tangent, public_tangent, with_zeros
@@ -127,7 +134,8 @@ def linear_transpose(fun: Callable, *primals: Any) -> Callable:
         *primals: arguments, or `ShapeDtypeStruct`s; only shapes and dtypes matter.
 
     Returns:
-        A function from a cotangent of the result to a tuple of cotangents, one for each argument.
+        A function from a cotangent of the result to a tuple of cotangents, one for each argument. It is a pytree of the
+        values that it keeps: a jitted function may return it.
 
     Raises:
         MissingRuleError: `fun` is not linear; the message names the operation.
@@ -139,12 +147,11 @@ def linear_transpose(fun: Callable, *primals: Any) -> Callable:
     """
     avals, in_tree = abstract_leaves(check_function("linear_transpose", fun), primals, {})
     program, out_tree = stage_call(fun, avals, in_tree, "linear_transpose")
-    what = describe_caller("linear_transpose", fun)
+    closed, consts = program.closed()
 
-    def transposed(ct: Any) -> Any:
-        cts = flatten_cotangents(ct, out_tree, program.out_avals, name_of(fun))
-        pulled = backward(program, [Linear(a) for a in avals], cts)
+    def transposed(consts: Sequence[Array], ct: Any) -> Any:
+        cts = flatten_cotangents(ct, out_tree, closed.out_avals, name_of(fun))
+        pulled = backward(closed, [*consts, *map(Linear, avals)], cts)[len(consts) :]
         return tree_unflatten(in_tree, [public_tangent(p) for p in pulled])[0]
 
-    transposed.__name__ = what
-    return transposed
+    return Partial(transposed, consts)

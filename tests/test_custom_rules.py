@@ -346,6 +346,46 @@ def test_a_rule_may_close_over_values_that_are_staged(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["jvp", "vjp"])
+def test_a_rule_may_close_over_values_that_are_mapped(kind: str) -> None:
+    """Under derivatives of the vmap and under further ones."""
+    call = lambda w, x: scaled(kind, w)(x)
+    total = lambda x: nrx.vmap(call, (0, None))(X, x).sum()
+    inner = lambda x: nrx.vmap(lambda w: nrx.vmap(lambda y: scaled(kind, w * y)(x))(Y))(X).sum()
+    both = 2 * np.sum(X) * np.sum(Y)
+    for mode in (lambda f: f, nrx.jit):
+        assert_same(mode(nrx.grad(total))(np.float64(2.0)), 2 * X.sum())
+        assert_same(mode(nrx.grad(lambda x: nrx.vmap(call)(X, x).sum()))(Y), 2 * X)
+        assert_same(mode(nrx.vmap(nrx.vmap(call, (None, 0)), (0, None)))(X, Y), np.outer(X, np.sin(Y)))
+        assert_same(mode(nrx.grad(inner))(np.float64(2.0)), both)
+        assert_same(
+            mode(nrx.grad(lambda x: nrx.vmap(lambda w: call(w, x) ** 2)(X).sum()))(np.float64(1.5)),
+            4 * np.sin(1.5) * X @ X,
+        )
+        assert_same(mode(nrx.vmap(lambda w: nrx.grad(lambda x: total(x) * w)(np.float64(2.0))))(Y), 2 * X.sum() * Y)
+    curved = nrx.grad(nrx.grad(lambda x: nrx.vmap(lambda w: call(w, x) ** 2)(X).sum()))
+    assert_same(curved(np.float64(1.5)), 8 * X @ X)
+
+
+@pytest.mark.parametrize("kind", ["jvp", "vjp"])
+def test_what_no_mapped_value_reaches_stays_unmapped(kind: str) -> None:
+    f = lambda y: nrx.vmap(lambda w: (w, scaled(kind, 2.0)(y)), out_axes=(0, None))(X)[1]
+    assert_same(f(np.float64(1.5)), 2 * np.sin(1.5))
+    assert_same(nrx.jit(f)(np.float64(1.5)), 2 * np.sin(1.5))
+    assert_same(nrx.grad(f)(np.float64(1.5)), 4.0)
+    assert_same(nrx.grad(nrx.jit(f))(np.float64(1.5)), 4.0)
+
+
+def test_a_rule_that_alone_closes_over_a_mapped_value_is_refused() -> None:
+    def f(w: Any, x: Any) -> Any:
+        g = nrx.custom_vjp(lambda x: 3 * x)
+        g.defvjp(lambda x: (3 * x, None), lambda _, ct: (w * ct,))
+        return g(x)
+
+    with pytest.raises(nrx.errors.DifferentiationError, match="closes over a value that a vmap maps"):
+        nrx.grad(lambda x: nrx.vmap(f, (0, None))(X, x).sum())(np.float64(2.0))
+
+
+@pytest.mark.parametrize("kind", ["jvp", "vjp"])
 @pytest.mark.parametrize(
     "loss",
     [

@@ -31,13 +31,17 @@ from nrx.transforms.flatten import (
     leaf_paths,
     prefix_leaves,
 )
-from nrx.transforms.staging import StagingTrace, stage
+from nrx.transforms.staging import stage
 
 _NUMBERS = frozenset((bool, int, float, complex))
 
 
 class Axis(NamedTuple):
-    """The axis being mapped over: its name (None if it has none) and size."""
+    """The axis being mapped over: its name (None if it has none) and size.
+
+    The object itself tells one mapping from another: a function that runs again under the same one (the rule of a
+    custom derivative) finds the values it closed over mapped.
+    """
 
     name: Any
     size: int
@@ -47,6 +51,7 @@ class BatchTracer(Tracer):
     """A value with a batch axis, which its aval does not show."""
 
     __slots__ = ("aval", "dim", "value")
+    _trace: "BatchTrace"
 
     def __init__(self, trace: "BatchTrace", value: Array, dim: int):
         self._trace = trace
@@ -74,7 +79,7 @@ class BatchTrace(Trace):
 
     def split(self, value: Array) -> tuple[Array, int | None]:
         """The value and where its batch axis is: None if it has none."""
-        if isinstance(value, BatchTracer) and value._trace is self:
+        if isinstance(value, BatchTracer) and value._trace.axis is self.axis:
             return value.value, value.dim
         return value, None
 
@@ -82,34 +87,26 @@ class BatchTrace(Trace):
         """A value with a batch axis at `dim`."""
         return value if dim is None else BatchTracer(self, value, dim)
 
-    def may_use_name(self, prim: Any, params: dict[str, Any]) -> bool:
-        """Whether the operation speaks of the axis by its name, so that its result varies though no operand does."""
+    def may_vary(self, prim: Any, params: dict[str, Any]) -> bool:
+        """Whether the result may have the axis though no operand does: the operation speaks of it by its name, or runs
+        a Python function, which may close over values of this trace."""
         name = self.axis.name
-        return name is not None and (prim.higher_order or name in params.get("axis_name", ()))
+        by_name = name is not None and (prim.higher_order or name in params.get("axis_name", ()))
+        return by_name or prim.eager is not None
 
     def process(self, prim: Any, args: tuple, params: dict[str, Any]) -> Any:
-        if prim.eager is not None:  # what its function closes over may be values of this trace
-            if is_ground(self.parent):
-                return prim.eager(args, params)
-            if _is_staged(self.parent):
-                args, params = prim.stage(args, params)
+        if prim.eager is not None and is_ground(self.parent):
+            return prim.eager(args, params)
         pairs = [self.split(arg) for arg in args]
         values = [value for value, _ in pairs]
         dims = [dim for _, dim in pairs]
-        if all(dim is None for dim in dims) and not self.may_use_name(prim, params):
+        if all(dim is None for dim in dims) and not self.may_vary(prim, params):
             return bind_with(self.parent, prim, values, params)
         with use_trace(self.parent):
             out, out_dim = prim.batch(self.axis, values, dims, **params)
         if prim.multiple_results:
             return [self.join(v, d) for v, d in zip(out, out_dim, strict=True)]
         return self.join(out, out_dim)
-
-
-def _is_staged(trace: Trace) -> bool:
-    """Whether operations are recorded, and nobody takes a derivative before."""
-    while isinstance(trace, BatchTrace):
-        trace = trace.parent
-    return isinstance(trace, StagingTrace)
 
 
 def batch_flat(

@@ -20,8 +20,8 @@ from nrx.core.pytree import PyTreeDef, structure_difference, tree_flatten, tree_
 from nrx.core.trace import Tracer, name_of
 from nrx.ops.common import MOVABLE, NOT_YET_LOWERED
 from nrx.ops.rules import discrete, elementwise
-from nrx.ops.structural import instantiate, move_axis, reduce_sum
-from nrx.transforms.batching import Axis, vmap_flat
+from nrx.ops.structural import instantiate, move_axis, reduce_sum, spread
+from nrx.transforms.batching import Axis, batch_flat
 from nrx.transforms.flatten import (
     FlatFunction,
     argnums_tuple,
@@ -92,9 +92,47 @@ def _custom_jvp_jvp(
         return rule(primals, [t if t.aval.dtype == float0 else instantiate(t) for t in tangents])
 
 
+class _Mapped:
+    """A function over one more axis. It and its rules run under the same mapping, so that they find mapped what they
+    close over; all their results have the axis in front, or none does: as the first run finds.
+
+    Args:
+        axis: the axis.
+        dims: where it is in the arguments.
+    """
+
+    def __init__(self, axis: Axis, dims: Sequence[int | None], name: str):
+        self.axis, self.dims, self.name = axis, tuple(dims), name
+        self.varies = True if any(dim is not None for dim in dims) else None
+
+    @property
+    def dim(self) -> int | None:
+        """Where the axis is in the results."""
+        return 0 if self.varies else None
+
+    def settle(self, values: Sequence[Array], dims: Sequence[int | None]) -> list[Array]:
+        """Results of a run, with the axis at `dim`."""
+        if self.varies is None:
+            self.varies = any(dim is not None for dim in dims)
+        if self.varies:
+            return [spread(value, dim, self.axis.size) for value, dim in zip(values, dims, strict=True)]
+        if any(dim is not None for dim in dims):
+            raise DifferentiationError(
+                f"a rule of {self.name} closes over a value that a vmap maps, and {self.name} itself does not",
+                fix="pass the value as an argument",
+            )
+        return list(values)
+
+    def call(self, function: Callable) -> Callable:
+        """The function of the arguments with the axis."""
+        return lambda *values: self.settle(*batch_flat(function, self.axis, values, self.dims))
+
+
 def _custom_jvp_batch(
     axis: Axis, args: Sequence[Array], dims: Sequence[int | None], *, call: Any, rule: Callable, name: str
-) -> tuple[list[Array], list[int]]:
+) -> tuple[list[Array], list[int | None]]:
+    mapped = _Mapped(axis, dims, name)
+
     def batched_rule(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[list[Array], list[Any]]:
         present = [not isinstance(t, Zero) for t in tangents]
         frame: list[Any] = []
@@ -109,18 +147,14 @@ def _custom_jvp_batch(
 
         tangent_dims = [d for d, some in zip(dims, present, strict=True) if some]
         values = [*primals, *(t for t in tangents if not isinstance(t, Zero))]
-        results = vmap_flat(flat, values, [*dims, *tangent_dims], axis)
+        results = mapped.settle(*batch_flat(flat, axis, values, [*dims, *tangent_dims]))
         count, zeros = frame
         rest = iter(results[count:])
         outs = results[:count]
         return outs, [Zero(o.aval.tangent) if zero else next(rest) for o, zero in zip(outs, zeros, strict=True)]
 
-    outs = custom_jvp_p.bind(*args, call=_batched_call(call, axis, dims), rule=batched_rule, name=name)
-    return outs, [0] * len(outs)
-
-
-def _batched_call(call: Callable, axis: Axis, dims: Sequence[int | None]) -> Callable:
-    return lambda *values: vmap_flat(call, values, dims, axis)
+    outs = custom_jvp_p.bind(*args, call=mapped.call(call), rule=batched_rule, name=name)
+    return outs, [mapped.dim] * len(outs)
 
 
 # Custom reverse rules. Params: `call` as above; `forward(*args)` gives the flat results, the residuals and a function
@@ -157,7 +191,9 @@ def _custom_vjp_linearize(
 
 def _custom_vjp_batch(
     axis: Axis, args: Sequence[Array], dims: Sequence[int | None], *, call: Any, forward: Callable, name: str
-) -> tuple[list[Array], list[int]]:
+) -> tuple[list[Array], list[int | None]]:
+    mapped = _Mapped(axis, dims, name)
+
     def batched_forward(*values: Array) -> tuple[list[Array], list[Array], Callable]:
         frame: list[Any] = []
 
@@ -166,33 +202,36 @@ def _custom_vjp_batch(
             frame[:] = [len(outs), pull]
             return [*outs, *residuals]
 
-        results = vmap_flat(flat, values, dims, axis)
+        results, found = batch_flat(flat, axis, values, dims)
         count, pull = frame
-        return results[:count], results[count:], functools.partial(_batched_pull, pull, axis, tuple(dims))
+        outs = mapped.settle(results[:count], found[:count])
+        return outs, results[count:], functools.partial(_batched_pull, pull, mapped, found[count:])
 
-    outs = custom_vjp_p.bind(*args, call=_batched_call(call, axis, dims), forward=batched_forward, name=name)
-    return outs, [0] * len(outs)
+    outs = custom_vjp_p.bind(*args, call=mapped.call(call), forward=batched_forward, name=name)
+    return outs, [mapped.dim] * len(outs)
 
 
 def _batched_pull(
-    pull: Callable, axis: Axis, dims: Sequence[int | None], residuals: Sequence[Array], cts: Sequence[Any]
+    pull: Callable, mapped: _Mapped, residual_dims: Sequence[int | None], residuals: Sequence[Array], cts: Sequence[Any]
 ) -> list[Any]:
     """`pull` over the batch; the cotangent of an argument that was not batched is the sum."""
     varying: list[bool] = []
     present = [ct for ct in cts if not isinstance(ct, Zero)]
+    unbatched = [ct.aval.update(shape=ct.aval.shape[1:]) if mapped.varies else ct.aval for ct in cts]
 
     def flat(*values: Array) -> list[Array]:
         rest = iter(values[len(residuals) :])
-        given = [Zero(ct.aval.update(shape=ct.aval.shape[1:])) if isinstance(ct, Zero) else next(rest) for ct in cts]
+        given = [Zero(a) if isinstance(ct, Zero) else next(rest) for ct, a in zip(cts, unbatched, strict=True)]
         pulled = pull(values[: len(residuals)], given)
         varying[:] = [not isinstance(ct, Zero) for ct in pulled]
         return [ct for ct in pulled if not isinstance(ct, Zero)]
 
-    results = iter(vmap_flat(flat, [*residuals, *present], [0] * (len(residuals) + len(present)), axis))
+    dims = [*residual_dims, *([mapped.dim] * len(present))]
+    results = iter(mapped.settle(*batch_flat(flat, mapped.axis, [*residuals, *present], dims)))
     pulled: list[Any] = []
-    for dim, varies in zip(dims, varying, strict=True):
+    for dim, varies in zip(mapped.dims, varying, strict=True):
         ct = next(results) if varies else None
-        if ct is not None:
+        if ct is not None and mapped.varies:
             ct = reduce_sum(ct, [0]) if dim is None else move_axis(ct, 0, dim)
         pulled.append(ct)
     return pulled

@@ -22,7 +22,18 @@ from benchmarks.cpu.report import Row, figures, microseconds, missed, summary, t
 from benchmarks.cpu.results import Law, Ratio, Timing, growths, ratio, verdicts
 from benchmarks.cpu.rounds import Plan, measure, rotated
 from benchmarks.cpu.worker import Timed, prepared
-from benchmarks.cpu.workloads import chain, dispatch, elementwise, lorenz, matrices, mlp, rows, start
+from benchmarks.cpu.workloads import (
+    chain,
+    derivatives,
+    dispatch,
+    elementwise,
+    lorenz,
+    matrices,
+    mlp,
+    movement,
+    rows,
+    start,
+)
 
 PLAN = Plan(rounds=3, burst=0.001, pause=0.0, allowance=1.0, limit=60.0)
 
@@ -332,6 +343,8 @@ SMALL = [
     *lorenz.cases(20),
     *matrices.cases(50),
     *mlp.cases(),
+    *movement.cases((8, 33), (50, 7), 20, 1000),
+    *derivatives.cases((12, 8, 5), (6, 5, 4), 4),
     *dispatch.cases((1, 4, 23)),
     *start.cases(),
     *chain.cases((40, 80)),
@@ -383,6 +396,15 @@ def test_chains_have_their_length_and_stay_comparable() -> None:
     assert first == next(chain.chains(5, 800))
     x = np.random.default_rng(0).normal(size=100)
     assert error(chain.program(first, np, x.astype(np.float32)), chain.program(first, np, x)) < 1e-5
+
+
+def test_moments_tell_normal_numbers_from_others() -> None:
+    rng, draws = np.random.default_rng(4), movement.of_draws(10_000)
+    right, x = draws.reference(np.int32(0)), rng.normal(size=10_000)
+    assert error(movement.moments(x), right) <= draws.tolerance
+    evenly, sharply = rng.uniform(-(3**0.5), 3**0.5, x.size), rng.laplace(0, 0.5**0.5, x.size)
+    for wrong in (x + 0.3, 1.2 * x, np.sort(x), evenly, sharply):
+        assert error(movement.moments(wrong), right) > draws.tolerance
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------

@@ -1,9 +1,20 @@
 """All workloads, in the order of the report."""
 
 from benchmarks.cpu.case import Case
-from benchmarks.cpu.workloads import chain, dispatch, elementwise, lorenz, matrices, mlp, rows, start
+from benchmarks.cpu.workloads import (
+    chain,
+    derivatives,
+    dispatch,
+    elementwise,
+    lorenz,
+    matrices,
+    mlp,
+    movement,
+    rows,
+    start,
+)
 
-MODULES = (elementwise, rows, lorenz, matrices, mlp, dispatch, start, chain)
+MODULES = (elementwise, rows, lorenz, matrices, mlp, movement, derivatives, dispatch, start, chain)
 
 
 def all_cases() -> dict[str, Case]:

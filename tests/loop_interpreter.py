@@ -270,18 +270,24 @@ class Interpreter:
             return self.block(s.then, {}, s.then_values)
         return self.block(s.otherwise, {}, s.otherwise_values)
 
-    def matrix(self, where: tuple, rows: int, columns: int) -> np.ndarray:
-        """The part of a buffer that is a matrix, as a view."""
-        buffer, position, leading, transposed = where
-        start, step = int(self.evaluate(position)), int(self.evaluate(leading))
-        if transposed:
-            rows, columns = columns, rows
-        data = self.elements(buffer)
-        assert step >= columns
-        assert 0 <= start <= len(data) - (rows - 1) * step - columns
-        strides = (step * data.itemsize, data.itemsize)
-        found = np.lib.stride_tricks.as_strided(data[start:], (rows, columns), strides)
-        return found.T if transposed else found
+    def _matrix(self, m: loops.Matrix, rows: int, columns: int) -> np.ndarray:
+        """The elements of a matrix, as a view."""
+        position, row_step = (int(self.evaluate(x)) if isinstance(x, Expr) else x for x in (m.position, m.row_step))
+        data = self.elements(m.buffer)
+        assert 0 <= position <= position + (rows - 1) * row_step + (columns - 1) * m.step < len(data), m
+        strides = (row_step * data.itemsize, m.step * data.itemsize)
+        return np.lib.stride_tricks.as_strided(data[position:], (rows, columns), strides)
+
+    def _products(self, s: loops.Products) -> None:
+        depth = int(self.evaluate(s.depth))
+        assert depth > 0
+        sums = self._matrix(s.sums, s.rows, s.columns)
+        left, right = self._matrix(s.left, s.rows, depth), self._matrix(s.right, depth, s.columns)
+        with np.errstate(all="ignore"):
+            total = np.zeros_like(sums) if self.evaluate(s.fresh) else sums.copy()
+            for k in range(depth):
+                total += left[:, k, None] * right[k]
+        sums[...] = total
 
     def _transpose(self, s: loops.Transpose) -> None:
         rows, columns = int(self.evaluate(s.rows)), int(self.evaluate(s.columns))

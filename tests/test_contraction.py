@@ -19,17 +19,26 @@ from test_dot import contractions
 from nrx.core import dtypes, loops
 from nrx.core.array import asarray
 from nrx.core.aval import Aval
-from nrx.core.loops import Builder
+from nrx.core.loops import Builder, Registers
 from nrx.core.primitive import Primitive
-from nrx.ops import contraction, dot
+from nrx.ops import contraction, dot, packed_products
 from nrx.ops.convolution import conv_general_dilated, conv_general_dilated_p
 from nrx.ops.dot import dot_general, dot_general_p
 from nrx.transforms import jit, vjp
 
 #: How the work is cut: as in tiny caches, so that few elements make many tiles.
 SMALL: dict[str, Any] = {
-    "_ROWS": 2, "_HEIGHT": 4, "_WIDTH": 3, "_SHORT": 3, "_MOST_STREAMED": 2, "_STREAM_WIDTH": 2, "_NEAR": 4,
-    "_COPIED_BYTES": 96,
+    "_ROWS": 2,
+    "_HEIGHT": 4,
+    "_WIDTH": 3,
+    "_SHORT": 3,
+    "_MOST_STREAMED": 2,
+    "_STREAM_WIDTH": 2,
+    "_NEAR": 4,
+}
+SMALL_PACKS: dict[str, Any] = {
+    "_WIDTH": 6, "_NARROW": 4, "_HEIGHT_BYTES": 16, "_HEIGHTS": 2, "_RIGHT_BYTES": 300, "_LEFT_BYTES": 200,
+    "_FEWEST_TASKS": 3,
 }  # fmt: skip
 
 RUNS = [
@@ -38,11 +47,14 @@ RUNS = [
 ]
 
 
-@pytest.fixture(params=[1, 10**9], ids=["copied", "in place"])
+@pytest.fixture(params=["packed", "packed, few places", "in place"])
 def small_tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SMALL.items():
-        monkeypatch.setattr(contraction, name, value)
-    monkeypatch.setattr(contraction.Contraction, "fewest_rows", request.param)
+    for module, values in ((contraction, SMALL), (packed_products, SMALL_PACKS)):
+        for name, value in values.items():
+            monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(contraction, "_fewest_rows", lambda way: 10**9 if request.param == "in place" else 1)
+    monkeypatch.setattr(packed_products, "_FEWEST_PLACES", 10**9 if request.param == "packed" else 1)
+    monkeypatch.setattr(Builder.__init__, "__defaults__", (Registers(128, 8),))
     monkeypatch.setattr(dot, "_FEW_PRODUCTS", 0)
     monkeypatch.setattr(dot, "_SHORT_DEPTH", 0)
     monkeypatch.setattr(dot, "_FEW_ROWS", 0)

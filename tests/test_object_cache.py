@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nrx.compiler import cache, llvm
@@ -145,6 +145,7 @@ assert cache.status().damaged == 0 and not cache.status().reason, cache.status()
     assert len(files(disk)) == 30
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=99), st.sampled_from(["replaced", "appended", "flipped", "truncated"]), st.integers(0, 10**6))
 def test_damaged_entries_are_made_again(tmp_path_factory: Any, noise: bytes, how: str, at: int) -> None:
     disk = DiskCache(tmp_path_factory.mktemp("damaged"))

@@ -21,6 +21,7 @@ from nrx.core.loops import (
     Lanes,
     Let,
     Loop,
+    Products,
     Store,
     Transpose,
     While,
@@ -218,3 +219,17 @@ class _Checker:
         for x in (s.target_step, s.source_step, s.rows, s.columns):
             self.position(x)
         self.need(s.target.type == s.source.type, "a transposition from {} to {}", s.source.type, s.target.type)
+
+    def _products(self, s: Products) -> None:
+        matrices = (s.sums, s.left, s.right)
+        self.need(not s.sums.buffer.readonly, "sums of products in the readonly buffer {}", s.sums.buffer)
+        types = {self.access(m.buffer, m.position) for m in matrices}
+        is_real = not {m.buffer.type for m in matrices} & set(loops.REAL_TYPE)
+        self.need(len(types) == 1 and is_real, "products of {}", types)
+        self.position(s.sums.row_step)
+        self.position(s.depth)
+        self.need(self.expression(s.fresh) == "bool", "{} is not a bool", s.fresh)
+        self.need(
+            (s.sums.step, s.right.step) == (1, 1), "columns of products are {} apart", (s.sums.step, s.right.step)
+        )
+        self.need(s.rows > 0 and s.columns > 0, "a tile of {} x {}", s.rows, s.columns)

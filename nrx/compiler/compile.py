@@ -14,7 +14,7 @@ from nrx.compiler.targets import Target
 from nrx.core.backend import Constant, Donated, Passed, place_outputs
 from nrx.core.config import config
 from nrx.core.dims import Symbols
-from nrx.core.loops import Kernel, Repeat
+from nrx.core.loops import Kernel, Registers, Repeat
 from nrx.core.program import Literal, Program, Var
 
 
@@ -30,7 +30,7 @@ def compile_program(
         symbols: those of the Program's Dims.
     """
     dump = Dump(program.name)
-    shared = Shared(dump, symbols)
+    shared = Shared(dump, symbols, Registers(target.vector_bits, target.registers))
     simple = shared.simplified(program)
     outputs: list[Output | None] = [_without_computing(simple, out, donated) for out in simple.outs]
     computed = [out for out, known in zip(simple.outs, outputs, strict=True) if known is None]

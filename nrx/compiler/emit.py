@@ -8,14 +8,15 @@ The arguments are words: the runtime's table, one pointer per buffer, one number
 from nrx.compiler.code import MEMORY_BITS, Code, memory_types
 from nrx.compiler.lanes import LaneLoops
 from nrx.compiler.memory import element_type
+from nrx.compiler.products import function_name, products
 from nrx.compiler.scopes import Value, whole
 from nrx.compiler.targets import Target
 from nrx.compiler.transposition import MOST_JOINED, joining, lanes, parting, transposition
 from nrx.core import loops
 from nrx.core.dims import identity
-from nrx.core.loops import Buffer, Copy, Expr, Kernel, Transpose
+from nrx.core.loops import Buffer, Copy, Expr, Kernel, Products, Transpose
 
-MAX_SCRATCH = 128 * 1024
+MAX_SCRATCH = 512 * 1024
 """Bytes of scratch memory a kernel may have."""
 
 
@@ -34,6 +35,7 @@ class _Emitter(LaneLoops):
         self.kernel, self.name = kernel, name
         self.statements[Copy] = self._copy
         self.statements[Transpose] = self._transpose
+        self.statements[Products] = self._products
         self.allocations: list[str] = []
         self._scratch_bytes = 0
 
@@ -105,6 +107,14 @@ class _Emitter(LaneLoops):
         self.functions.setdefault(name, text)
         arguments = ", ".join(f"i64 {self.value(x).text}" for x in numbers)
         self.here().lines.append(f"call void @{name}(ptr {target}, ptr {source}, {arguments})")
+
+    def _products(self, s: Products) -> None:
+        name = function_name(s)
+        if name not in self.functions:
+            self.functions[name] = products(s, self.code)
+        pointers = ", ".join(f"ptr {self._at(m.buffer, m.position)}" for m in (s.sums, s.left, s.right))
+        step, depth, fresh = (self.value(x).text for x in (s.sums.row_step, s.depth, s.fresh))
+        self.here().lines.append(f"call void @{name}({pointers}, i64 {step}, i64 {depth}, i1 {fresh})")
 
     def _transposition(self, s: Transpose, bits: int) -> tuple[str, str, tuple[Expr, ...]]:
         """The function for a Transpose, its text and arguments."""

@@ -6,7 +6,7 @@ from typing import Any
 from nrx.compiler.code import MEMORY_BITS
 from nrx.compiler.memory import element_type
 from nrx.core import loops
-from nrx.core.loops import MATH, Copy, Expr, If, Lanes, Let, Loop, Store, Transpose, While
+from nrx.core.loops import MATH, Copy, Expr, If, Lanes, Let, Loop, Products, Store, Transpose, While
 
 _MATH_COST = 20
 _SCATTERED_COST = 8
@@ -131,7 +131,7 @@ class LaneAnalysis:
             elif isinstance(s, While):
                 self._while(s)
             else:
-                assert isinstance(s, Copy | Transpose)
+                assert isinstance(s, Copy | Products | Transpose)
                 self.in_order = True
 
     def _same_results(self, s: Any, other: Any, first: int) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nrx.core.loops import Buffer, Copy, Expr, If, Kernel, Lanes, Let, Loop, Store, Transpose, While
+from nrx.core.loops import Buffer, Copy, Expr, If, Kernel, Lanes, Let, Loop, Matrix, Products, Store, Transpose, While
 
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^", "shl": "<<",
@@ -193,6 +193,15 @@ class _Printer:
         )  # fmt: skip
         self.line(f"transpose {self.text(s.rows)} x {self.text(s.columns)} of {source} to {target}")
 
+    def _products(self, s: Products) -> None:
+        def matrix(m: Matrix) -> str:
+            row_step = m.row_step if isinstance(m.row_step, int) else self.text(m.row_step)
+            return f"{self.buffer(m.buffer)}[{self.text(m.position)}, steps {row_step} {m.step}]"
+
+        tile = f"{s.rows} x {self.text(s.depth)} x {s.columns}"
+        known = f"({self.text(s.fresh)} ? 0 : itself)"
+        self.line(f"products {tile}: {matrix(s.sums)} = {known} + {matrix(s.left)} {matrix(s.right)}")
+
 
 class _Assign:
     """A pseudo-statement: names for values."""
@@ -237,3 +246,5 @@ def _roots(statements: Sequence[Any]) -> Iterator[Expr]:
             yield from (s.target_position, s.source_position, s.count)
         elif isinstance(s, Transpose):
             yield from (s.target_position, s.target_step, s.source_position, s.source_step, s.rows, s.columns)
+        elif isinstance(s, Products):
+            yield from (*(m.position for m in (s.sums, s.left, s.right)), s.sums.row_step, s.depth, s.fresh)

@@ -23,7 +23,7 @@ from nrx.core.backend import Stored
 from nrx.core.check import check_program
 from nrx.core.config import config
 from nrx.core.dims import Symbols, identity
-from nrx.core.loops import Builder, Kernel, Native, Operand, Reduction, Repeat, Scan, Switch
+from nrx.core.loops import FEW_REGISTERS, Builder, Kernel, Native, Operand, Reduction, Registers, Repeat, Scan, Switch
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 from nrx.core.shapes import size
 
@@ -128,9 +128,9 @@ class Block:
 class Shared:
     """What the Blocks of one executable have in common: constants, host calls, what was derived from Programs."""
 
-    def __init__(self, dump: Dump | None = None, symbols: Symbols | None = None):
+    def __init__(self, dump: Dump | None = None, symbols: Symbols | None = None, registers: Registers = FEW_REGISTERS):
         self.dump = dump or Dump("program")
-        self.symbols = symbols
+        self.symbols, self.registers = symbols, registers
         if symbols is not None:
             symbols.restart()
         self.constants: list[Any] = []
@@ -285,7 +285,7 @@ class _Planner:
             return []
         rule = self.shared.rule_of(step)
         if isinstance(rule, Native):
-            return [_native(step, rule)]
+            return [_native(step, rule, self.shared.registers)]
         if isinstance(rule, Scan | Repeat | Switch) and scalar.is_small(
             rule, self.shared.rule_of, self.shared.simplified
         ):
@@ -461,9 +461,9 @@ def _grain(kernel: Kernel) -> int:
     return max(1, round(cost / kernel.cost))
 
 
-def _native(eqn: Eqn, rule: Native) -> Launch:
+def _native(eqn: Eqn, rule: Native, registers: Registers) -> Launch:
     """The kernel of an equation that is written out in loops."""
-    b = Builder(eqn.prim.name)
+    b = Builder(eqn.prim.name, registers)
     arguments: list[Any] = []
 
     def operand(atom: Atom, readonly: bool) -> Operand:

@@ -19,7 +19,7 @@ from nrx.core.program import Literal, Program, Var
 from nrx.core.shapes import Shape, inverse_permutation, show, size, without
 from nrx.ops import accumulation
 from nrx.ops.common import NOT_YET_LOWERED, as_arrays, equation, scalar_array
-from nrx.ops.contraction import Axis, contraction
+from nrx.ops.contraction import contraction
 from nrx.ops.convolution_eager import convolved
 from nrx.ops.convolution_geometry import ConvDimensionNumbers, ConvParams, conv_dimension_numbers
 from nrx.ops.dot import (
@@ -31,6 +31,7 @@ from nrx.ops.dot import (
     product_dtype,
 )
 from nrx.ops.moves import row_major_strides
+from nrx.ops.product_axes import Axis
 from nrx.ops.slicing import pad_p
 from nrx.ops.sliding import canonical_padding, canonical_steps, dilated, input_padding
 from nrx.ops.structural import full, move_axis, reshape, rev, transpose_p
@@ -387,7 +388,7 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
     if _is_better_with_inputs_last(kernel, out, p):
         return _of_inputs_last(x, kernel, p)
     axes = _product_axes(x.shape, kernel.shape, out.shape, p)
-    return Native(contraction(axes, dtype, dtype).build)
+    return Native(contraction(axes, dtype, dtype))
 
 
 def _of_padded(x: Aval, kernel: Aval, p: ConvParams) -> Program:

@@ -20,8 +20,9 @@ from nrx.core.shapes import Shape, canonical_axes, inverse_permutation, show, si
 from nrx.ops import accumulation
 from nrx.ops.arithmetic import add
 from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, equation
-from nrx.ops.contraction import COLUMN, ROW, Axis, computed, contraction
+from nrx.ops.contraction import contraction
 from nrx.ops.moves import row_major_strides
+from nrx.ops.product_axes import COLUMN, ROW, Axis, computed
 from nrx.ops.rules import elementwise_jvp
 from nrx.ops.structural import convert_element_type_p, transpose
 
@@ -387,7 +388,7 @@ def _dot_general_lower(
     if count * results > _FEW_PRODUCTS and count > _SHORT_DEPTH and not is_reduction:
         if count * results > _MANY_PRODUCTS and not out == x.dtype == y.dtype == dtype:
             return converted_first(dot_general_p, x, y, dtype, out, dimension_numbers=(contract, batch), precision=None)
-        return Native(contraction(axes, out, dtype).build)
+        return Native(contraction(axes, out, dtype))
     together = accumulation.by(operator.add, 0, dtype)
     products = _products_along(contract, batch, dtype)
     return (together.over if is_reduction else together.inside)(depth, products)

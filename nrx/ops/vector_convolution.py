@@ -15,7 +15,7 @@ from nrx.core.dims import capacity, room
 from nrx.core.loops import Buffer, Builder, Expr, Operand
 from nrx.core.shapes import size
 from nrx.ops.accumulation import parts_of, store, types_of, whole
-from nrx.ops.contraction import Axis, added, computed, cost_of, positions, rest
+from nrx.ops.product_axes import Axis, added, computed, cost_of, positions, rest
 
 _ROWS, _WIDTH = 8, 64
 """Output features, and places, of a tile."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from nrx.core.loops.expressions import REAL_TYPE, Expr, const, lifted
 
@@ -128,6 +128,38 @@ class Transpose:
         self.rows, self.columns = rows, columns
 
 
+class Matrix(NamedTuple):
+    """A matrix in memory: an element is at `position + row * row_step + column * step` of a buffer."""
+
+    buffer: Buffer
+    position: Any
+    row_step: Any
+    step: int = 1
+
+
+class Products:
+    """A tile of sums of products, in registers.
+
+        sums[r, c] = (0 if fresh else sums[r, c]) + sum over k < depth of left[r, k] * right[k, c]
+
+    for all r < rows and c < columns. `depth` is positive; nothing overlaps. The steps of `left` and `right` are ints.
+    """
+
+    def __init__(self, sums: Matrix, left: Matrix, right: Matrix, rows: int, columns: int, depth: Expr, fresh: Expr):
+        self.sums, self.left, self.right = sums, left, right
+        self.rows, self.columns, self.depth, self.fresh = rows, columns, depth, fresh
+
+
+class Registers(NamedTuple):
+    """The vector registers of a processor: how wide they are, in bits, and how many."""
+
+    bits: int
+    number: int
+
+
+FEW_REGISTERS = Registers(256, 16)
+
+
 class Kernel:
     """A function over memory whose tasks may run in parallel.
 
@@ -159,12 +191,16 @@ class Kernel:
 class Builder:
     """Makes the statements of a kernel; what a lowering rule calls.
 
+    Args:
+        name: of the kernel, for printing.
+        registers: of the processor that it is for; they decide how large a tile of `products` should be, no more.
     Fields:
         most_unrolled: so many terms of a sum are written one after another; more are a loop.
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, registers: Registers = FEW_REGISTERS):
         self.most_unrolled: float = 16
+        self.registers = registers
         self.kernel = Kernel(name)
         self._block = self.kernel.body
 
@@ -218,6 +254,15 @@ class Builder:
             for x in (target_position, target_step, source_position, source_step, rows, columns)
         )
         self._block.append(Transpose(target, at, step, source, source_at, source_step, rows, columns))
+
+    def products(
+        self, sums: Matrix, left: Matrix, right: Matrix, rows: int, columns: int, depth: Any, fresh: Expr
+    ) -> None:
+        """See `Products`."""
+        task = self.kernel.task
+        sums = sums._replace(row_step=lifted(sums.row_step, task))
+        sums, left, right = (m._replace(position=lifted(m.position, task)) for m in (sums, left, right))
+        self._block.append(Products(sums, left, right, rows, columns, lifted(depth, task), fresh))
 
     def loop(self, extent: Any, inits: Sequence[Expr], body: Callable[..., Sequence[Expr] | None]) -> list[Expr]:
         """`body(i, *carried)` gives the next carried values; the last ones are the result."""

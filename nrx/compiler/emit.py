@@ -113,8 +113,10 @@ class _Emitter(LaneLoops):
         if name not in self.functions:
             self.functions[name] = products(s, self.code)
         pointers = ", ".join(f"ptr {self._at(m.buffer, m.position)}" for m in (s.sums, s.left, s.right))
-        step, depth, fresh = (self.value(x).text for x in (s.sums.row_step, s.depth, s.fresh))
-        self.here().lines.append(f"call void @{name}({pointers}, i64 {step}, i64 {depth}, i1 {fresh})")
+        numbers = (s.sums.row_step, s.left.row_step, s.left.step, s.right.row_step, s.depth)
+        steps = ", ".join(f"i64 {x if isinstance(x, int) else self.value(x).text}" for x in numbers)
+        fresh = self.value(s.fresh).text
+        self.here().lines.append(f"call void @{name}({pointers}, {steps}, i1 {fresh})")
 
     def _transposition(self, s: Transpose, bits: int) -> tuple[str, str, tuple[Expr, ...]]:
         """The function for a Transpose, its text and arguments."""

@@ -142,7 +142,7 @@ class Products:
 
         sums[r, c] = (0 if fresh else sums[r, c]) + sum over k < depth of left[r, k] * right[k, c]
 
-    for all r < rows and c < columns. `depth` is positive; nothing overlaps. The steps of `left` and `right` are ints.
+    for all r < rows and c < columns. `depth` is positive; nothing overlaps.
     """
 
     def __init__(self, sums: Matrix, left: Matrix, right: Matrix, rows: int, columns: int, depth: Expr, fresh: Expr):

@@ -184,6 +184,61 @@ def condition_in_a_list():
     return jnp.sum(V, where=[True, False, True])  # here
 
 
+@mistake(ArgumentTypeError, TypeError, r"\* of an array and a list", fix=r"nrx\.numpy\.array")
+def list_times_a_number():
+    return [1.0, 2.0] * jnp.array(2)  # here
+
+
+@mistake(ArgumentTypeError, TypeError, r"\* of an array and a str", fix=r"nrx\.numpy\.array")
+def array_times_a_word():
+    return V * "a"  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "percentile: q", "list", fix=r"nrx\.numpy\.asarray")
+def percentiles_in_a_list():
+    return jnp.percentile(V, [5, 95])  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "insert: values", "list", fix=r"nrx\.numpy\.asarray")
+def inserted_list():
+    return jnp.insert(V, 1, [4, 5])  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "linspace: num", "integer", "2.5", fix="int")
+def points_that_are_no_integer():
+    return jnp.linspace(0, 1, num=2.5)  # here
+
+
+@mistake(ArgumentTypeError, TypeError, "tile", "integer", "'a'", fix="int")
+def repetitions_that_are_no_integer():
+    return jnp.tile(V, "a")  # here
+
+
+@mistake(ArgumentError, ValueError, "histogram", "ascend", fix="lowest, highest")
+def range_upside_down():
+    return jnp.histogram(V, range=(2, 1))  # here
+
+
+@mistake(ArgumentError, ValueError, "histogram", "ascend", fix="sort")
+def edges_out_of_order():
+    return jnp.histogram(V, bins=jnp.array([1.0, 0.0]))  # here
+
+
+@mistake(ImmutableError, TypeError, r"x\.at\[index\] = value", fix=r"\.set\(value\)")
+def assignment_to_at():
+    V.at[0] = 1.0  # here
+
+
+@mistake(ArgumentError, ValueError, r"debug\.print", "only 1 argument by position", fix="pass it")
+def too_few_arguments_of_a_format():
+    nrx.debug.print("x {} {}", V)  # here
+
+
+@mistake(TreeError, TypeError, "optimizer's state", "tuple of 2", fix="init")
+def state_of_another_optimizer():
+    nrx.optim.adam(0.1).update(V, ())  # here
+
+
 @mistake(ArgumentError, ValueError, "eye: N", "-1", fix="0 or more")
 def negative_size_of_a_matrix():
     return jnp.eye(-1)  # here

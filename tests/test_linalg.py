@@ -3,6 +3,8 @@
 The primitives under them are in the case table (`tests/cases/linalg.py`).
 """
 
+import itertools
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -216,6 +218,24 @@ def test_gradient_of_singular_determinants() -> None:
     ])  # fmt: skip
     np.testing.assert_allclose(nrx.grad(jnp.linalg.det)(jnp.asarray(x)), cofactors, atol=1e-12)
     assert not np.any(nrx.grad(jnp.linalg.det)(jnp.zeros((3, 3))))
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize(("n", "rank"), [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (4, 1), (4, 2), (4, 3), (4, 4)])
+def test_second_derivatives_of_determinants_of_any_rank(n: int, rank: int, is_complex: bool) -> None:
+    """The cofactors of two rows and two columns."""
+    rng = np.random.default_rng(n)
+    factors = rng.normal(size=(2, 2, n, rank))
+    left, right = factors[0] + 1j * factors[1] if is_complex else factors[0]
+    x = left @ right.T
+    expected = np.zeros((n,) * 4, x.dtype)
+    for i, j, k, m in itertools.product(range(n), repeat=4):
+        if i != k and j != m:
+            minor = np.delete(np.delete(x, [i, k], 0), [j, m], 1)
+            expected[i, j, k, m] = (-1) ** (i + j + k - (k > i) + m - (m > j)) * np.linalg.det(minor)
+    forward, reverse = (partial(f, holomorphic=is_complex) for f in (nrx.jacfwd, nrx.jacrev))
+    for function in (forward(reverse(jnp.linalg.det)), nrx.jit(reverse(forward(jnp.linalg.det)))):
+        np.testing.assert_allclose(function(jnp.asarray(x)), expected, atol=1e-12)
 
 
 def test_what_fails_is_nan() -> None:

@@ -17,6 +17,7 @@ import nrx
 import nrx.lax
 import nrx.numpy as nnp
 from nrx.core import backend
+from nrx.core.dtypes import FP8
 
 RNG = np.random.default_rng(20)
 
@@ -408,6 +409,24 @@ def test_narrow_floats_are_summed_in_float32(dtype: str) -> None:
     assert float(nnp.mean(x)) == 1
     assert float(nnp.var(nnp.concatenate([x, -x]))) == 1
     assert nnp.sum(x).dtype == nnp.mean(x).dtype == nnp.dtype(dtype)
+
+
+@pytest.mark.parametrize("value", [0.3, [0.3, -2.0], np.array([0.3, 1e-3]), np.float32(0.3)])
+def test_arrays_of_every_fp8(value: Any) -> None:
+    """From numbers, which have no common dtype with most of them."""
+    for dtype in FP8:
+        made = nnp.array(value, dtype)
+        assert made.dtype == dtype
+        expected = np.asarray(value, np.float32).astype(dtype)
+        np.testing.assert_array_equal(np.asarray(made).astype(np.float32), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("values", [(np.nan, 0.0), (0.0, np.nan), (-0.0, np.nan), (np.inf, np.nan), (3.0, -4.0)])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_hypot_of_special_values(values: tuple[float, float], dtype: str) -> None:
+    x, y = (np.asarray(value, dtype) for value in values)
+    for function in (nnp.hypot, nrx.jit(nnp.hypot)):
+        np.testing.assert_array_equal(np.asarray(function(x, y)), np.hypot(x, y))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e5m2"])

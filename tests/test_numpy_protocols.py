@@ -345,3 +345,24 @@ def test_methods_of_universal_functions_are_traced(name: str) -> None:
     ):  # fmt: skip
         for found in (call(jnp.asarray(x)), nrx.jit(call)(x)):
             np.testing.assert_allclose(np.asarray(found), call(x), rtol=1e-14)
+
+
+def test_optimizers_of_scipy_take_derivatives() -> None:
+    """Those that hand arrays on to C and Fortran."""
+    optimize = pytest.importorskip("scipy.optimize")
+    target = np.arange(3.0)
+    loss = lambda w: jnp.sum((w - target) ** 2)
+    limit = lambda w: w[0] + w[1] - 0.5
+    limited = {"type": "eq", "fun": limit, "jac": nrx.grad(limit)}
+    found = optimize.minimize(loss, np.ones(3), jac=nrx.grad(loss), method="SLSQP", constraints=[limited])
+    np.testing.assert_allclose(found.x, [-0.25, 0.75, 2.0], atol=1e-3)
+    rest = lambda w: jnp.stack([w[0] - 1, 10 * (w[1] - w[0] ** 2)])
+    for method in ("trf", "dogbox", "lm"):
+        found = optimize.least_squares(rest, np.array([-1.0, 2.0]), jac=nrx.jacfwd(rest), method=method)
+        np.testing.assert_allclose(found.x, [1, 1], atol=1e-6)
+    within = optimize.NonlinearConstraint(limit, -np.inf, 0.0, jac=nrx.grad(limit), hess=lambda w, v: np.zeros((3, 3)))
+    found = optimize.minimize(
+        loss, np.zeros(3), jac=nrx.grad(loss), hess=nrx.hessian(loss), method="trust-constr", constraints=[within]
+    )
+    np.testing.assert_allclose(found.x, [-0.25, 0.75, 2.0], atol=1e-3)
+    assert isinstance(np.atleast_2d(jnp.ones(2)), np.ndarray)

@@ -45,14 +45,19 @@ def canonical_shape(shape: Any) -> Shape:
     return result
 
 
-def canonical_axis(axis: Any, ndim: int, name: str = "axis", of: str = "an array") -> int:
-    """`axis` counted from the front; negative ones count from the back."""
+def as_int(value: Any, what: str, fix: str = "convert it: int(...)") -> int:
+    """An integer that the caller must know, of whatever integer type; `what` names it."""
     try:
-        result = index(axis)
+        return index(value)
     except TypeError as error:
         if hasattr(error, "fix"):
             raise
-        raise ArgumentTypeError(f"{name} must be an integer, got {axis!r}", fix="number the axes from 0") from None
+        raise ArgumentTypeError(f"{what} must be an integer, got {value!r}", fix=fix) from None
+
+
+def canonical_axis(axis: Any, ndim: int, name: str = "axis", of: str = "an array") -> int:
+    """`axis` counted from the front; negative ones count from the back."""
+    result = as_int(axis, name, "number the axes from 0")
     if not -ndim <= result < ndim:
         raise AxisError(
             f"{name} {result} is out of range for {of} of {ndim} dimension{'s' * (ndim != 1)}",

@@ -134,7 +134,7 @@ class Tracer(Array):
         return self._unknown(
             TracerArrayError,
             f"NumPy cannot read {self._explain()}: its values are not known while tracing",
-            "use the function of the same name in nrx.numpy",
+            "use the function of the same name in nrx.numpy or nrx.scipy",
         )
 
     def __reduce__(self):

@@ -12,7 +12,7 @@ from typing import Any
 from nrx.control.loops import while_loop
 from nrx.core import dtypes
 from nrx.core.array import Array
-from nrx.core.errors import DTypeError
+from nrx.core.errors import DTypeError, ImmutableError
 from nrx.core.trace import Tracer
 from nrx.numpy.arithmetic import power
 from nrx.numpy.indexing import converted, getitem, repeats, updated
@@ -35,6 +35,11 @@ class IndexUpdateHelper:
 
     def __getitem__(self, index: Any) -> "IndexUpdateRef":
         return IndexUpdateRef(self.array, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise ImmutableError(
+            "x.at[index] = value would change an array in place", fix="write x = x.at[index].set(value)"
+        )
 
     def __repr__(self) -> str:
         return f"IndexUpdateHelper({self.array!r})"

@@ -14,7 +14,7 @@ from nrx.core.array import Array, ConcreteArray, move, scalar_aval
 from nrx.core.aval import Aval
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
-from nrx.core.shapes import canonical_axis, canonical_shape
+from nrx.core.shapes import as_int, canonical_axis, canonical_shape
 from nrx.core.trace import Tracer
 from nrx.numpy.data import DeviceLike, array, asarray, asked_dtype, beside, cast, from_data, placed, typed
 from nrx.numpy.promotion import broadcast, promote_dtypes
@@ -373,7 +373,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 
 def _ends(name: str, start: Any, stop: Any, num: int) -> list[Array]:
     """The ends of a progression as arrays of one floating dtype and shape."""
-    if index(num) < 0:
+    if as_int(num, f"{name}: num") < 0:
         raise ArgumentError(f"{name}: num must not be negative, got {num}")
     ends = [x if scalar_aval(x) is not None else from_data(beside(x, start, stop), None) for x in (start, stop)]
     return broadcast(promote_dtypes(name, *ends, inexact=True))

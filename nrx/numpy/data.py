@@ -161,7 +161,8 @@ def cast(data: np.ndarray | np.generic, dtype: np.dtype) -> Array:
     """A copy of NumPy data, converted as `nrx.numpy.astype` does."""
     source = canonical_dtype(data.dtype)
     same_kind = source.kind == dtype.kind != "V"  # where NumPy wraps and rounds as we do
-    if same_kind or source == dtype or dtypes.promote(source, dtype) == dtype:
+    has_common = dtype not in dtypes.FP8 and source not in dtypes.FP8
+    if same_kind or source == dtype or (has_common and dtypes.promote(source, dtype) == dtype):
         with np.errstate(all="ignore"):
             return wrap(np.array(unmasked(data), dtype, order="C"))
     return lax.convert_element_type(wrap(np.array(unmasked(data), source, order="C")), dtype)

@@ -77,7 +77,10 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
     """
     (x,) = as_arrays("ediff1d", ary)
     steps = diff(x.reshape(-1))
-    ends = [None if e is None else convert("ediff1d", e, x.dtype).reshape(-1) for e in (to_begin, to_end)]
+    ends = [
+        None if end is None else convert("ediff1d", asarray(end, f"ediff1d: {what}"), x.dtype).reshape(-1)
+        for what, end in (("to_begin", to_begin), ("to_end", to_end))
+    ]
     return concatenate([part for part in (ends[0], steps, ends[1]) if part is not None])
 
 

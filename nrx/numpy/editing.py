@@ -8,7 +8,7 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array
+from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ImmutableError, IndexingError, ShapeError
 from nrx.core.shapes import canonical_axes, canonical_axis, canonical_shape, show
 from nrx.core.shapes import size as size_of
@@ -35,7 +35,7 @@ def _refuse_in_place(name: str, inplace: bool) -> None:
 def _values(name: str, values: Any, x: Array) -> Array:
     """Values to put into an array, in its dtype; Python numbers at once, as the default dtypes may be narrower."""
     if not isinstance(values, bool | int | float | complex):
-        (values,) = as_arrays(name, values)
+        values = asarray(values, f"{name}: values")
     return lax.convert_element_type(values, x.dtype)
 
 

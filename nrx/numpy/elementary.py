@@ -267,7 +267,7 @@ def hypot(x1: Any, x2: Any, /) -> Array:
     if dtypes.is_complex(x.dtype):
         raise DTypeError(f"hypot does not take complex numbers, got {x.dtype}", fix="use abs for the modulus")
     zero, infinite = lax.full_like(x, 0), lax.full_like(x, math.inf)
-    is_first = lax.ge(lax.abs(x), lax.abs(y))
+    is_first = lax.bitwise_or(lax.ge(lax.abs(x), lax.abs(y)), lax.ne(x, x))
     # The lesser keeps its sign: second derivatives need it where it is 0.
     high, low = lax.abs(lax.select(is_first, x, y)), lax.select(is_first, y, x)
     either = lax.bitwise_or(lax.eq(high, infinite), lax.eq(lax.abs(low), infinite))

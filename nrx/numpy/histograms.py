@@ -8,9 +8,9 @@ import numpy as np
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array
+from nrx.core.array import Array, ConcreteArray
 from nrx.core.errors import ArgumentError, DTypeError, ShapeError
-from nrx.core.shapes import show
+from nrx.core.shapes import as_int, show
 from nrx.numpy.arithmetic import clip
 from nrx.numpy.creation import linspace
 from nrx.numpy.data import beside, cast, from_data
@@ -121,14 +121,22 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
         return cast(np.histogram_bin_edges(known("histogram_bin_edges", numbers, _BINS_FIX), bins, given), x.dtype)
     edges = bins if isinstance(bins, int | np.integer) else from_data(beside(bins, x), None)
     if isinstance(edges, Array) and edges.ndim == 1:
+        if isinstance(edges, ConcreteArray) and np.any(np.diff(np.asarray(edges)) < 0):
+            raise ArgumentError(f"histogram: the edges of the bins do not ascend: {edges}", fix="sort them")
         return promote_dtypes("histogram_bin_edges", edges, x)[0]
-    count = index(edges)
+    count = as_int(edges, "histogram: the number of bins")
     if count < 1:
         raise ArgumentError(f"histogram: the number of bins must be positive, got {count}")
     if range is None:
         low, high = (x.min(), x.max()) if x.size else (lax.full_like(x, 0, shape=()), lax.full_like(x, 1, shape=()))
     else:
         low, high = (convert("histogram", v, x.dtype) for v in range)
+        if (
+            isinstance(low, ConcreteArray)
+            and isinstance(high, ConcreteArray)
+            and not np.asarray(low) <= np.asarray(high)
+        ):
+            raise ArgumentError(f"histogram: the range {range} does not ascend", fix="write (lowest, highest)")
     flat = low == high
     return linspace(where(flat, low - 0.5, low), where(flat, high + 0.5, high), count + 1, dtype=x.dtype)
 

@@ -12,7 +12,7 @@ from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.array import asarray as core_asarray
 from nrx.core.errors import ArgumentError, ArgumentTypeError, ShapeError
-from nrx.core.shapes import canonical_axis, show, without
+from nrx.core.shapes import as_int, canonical_axis, show, without
 from nrx.core.trace import Tracer
 from nrx.numpy.indexing import take
 from nrx.numpy.manipulation import atleast_1d, atleast_2d, atleast_3d, broadcast_to, ravel, reshape
@@ -238,7 +238,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array
         ends = [index(i) for i in np.asarray(sections)]
         cuts = [0, *(min(max(end + length if end < 0 else end, 0), length) for end in ends), length]
         return [lax.slice_in_dim(x, i, max(i, j), axis=axis) for i, j in pairwise(cuts)]
-    count = index(sections)
+    count = as_int(sections, "the number of sections")
     if count <= 0:
         raise ArgumentError(f"split: the number of parts must be positive, got {count}")
     return lax.split(x, [length // count + (i < length % count) for i in range(count)], axis)
@@ -346,7 +346,8 @@ def tile(A: Any, reps: Any) -> Array:
            [0, 1, 0, 1]], dtype=int32)
     """
     (x,) = as_arrays("tile", A)
-    counts = tuple(index(n) for n in reps) if isinstance(reps, Sequence | np.ndarray) else (index(reps),)
+    several = reps if isinstance(reps, tuple | list | np.ndarray) else (reps,)
+    counts = tuple(as_int(n, "tile: a number of repetitions") for n in several)
     if any(n < 0 for n in counts):
         raise ArgumentError(f"tile: repetitions must not be negative, got {reps}")
     ndim = max(x.ndim, len(counts))

@@ -4,7 +4,6 @@ Matrices lie in the last two axes, the axes before them are batches. Where NumPy
 singular or not positive definite) the results are NaN, as in JAX.
 """
 
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, ShapeError
-from nrx.core.shapes import canonical_axes, show
+from nrx.core.shapes import as_int, canonical_axes, show
 from nrx.numpy.creation import full_like
 from nrx.numpy.decompositions import (
     cholesky,
@@ -181,7 +180,7 @@ def matrix_power(a: Any, n: int) -> Array:
            [0, 1]], dtype=int32)
     """
     x = as_inexact("matrix_power", a) if not dtypes.is_integer(getattr(a, "dtype", np.dtype(float))) else a
-    n = index(n)
+    n = as_int(n, "matrix_power: n")
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"matrix_power needs square matrices, got shape {show(x.shape)}")
     if n < 0:

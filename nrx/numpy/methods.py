@@ -50,17 +50,26 @@ def _binary(function: Callable, symbol: str) -> tuple[Callable, Callable]:
     """`x op y` and `y op x`."""
     function = unwrap(function)  # an operator has no keyword arguments to look at
 
-    def operator(self: Array, other: Any) -> Any:
-        if type(other) in _KNOWN:
-            return function(self, other)
-        if isinstance(other, list | tuple):  # == would be Python's False, unnoticed
+    # == would be Python's False, unnoticed, and * would repeat the sequence as often as a 0-d array of integers says.
+    refused = (list, tuple, str, bytes) if symbol == "*" else (list, tuple)
+
+    def refuse(other: Any) -> None:
+        if isinstance(other, refused):
             raise ArgumentTypeError(
                 f"{symbol} of an array and a {type(other).__name__}", fix="make it an array: nrx.numpy.array(...)"
             )
+
+    def operator(self: Array, other: Any) -> Any:
+        if type(other) in _KNOWN:
+            return function(self, other)
+        refuse(other)
         return function(self, other) if _accepts(other) else NotImplemented
 
     def reflected(self: Array, other: Any) -> Any:
-        return function(other, self) if type(other) in _KNOWN or _accepts(other) else NotImplemented
+        if type(other) in _KNOWN:
+            return function(other, self)
+        refuse(other)
+        return function(other, self) if _accepts(other) else NotImplemented
 
     operator.__doc__, reflected.__doc__ = f"x {symbol} y, elementwise.", f"y {symbol} x, elementwise."
     return operator, reflected

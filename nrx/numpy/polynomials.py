@@ -9,7 +9,7 @@ from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.errors import ArgumentError, ShapeError
-from nrx.core.shapes import show
+from nrx.core.shapes import as_int, show
 from nrx.numpy import linalg
 from nrx.numpy.creation import zeros
 from nrx.numpy.data import cast
@@ -165,7 +165,7 @@ def polyder(p: Any, m: int = 1) -> Array:
     >>> jnp.polyder(jnp.array([1, 0, 5]))
     Array([2, 0], dtype=int32)
     """
-    if index(m) < 0:
+    if as_int(m, "the order") < 0:
         raise ArgumentError(f"polyder: the order must not be negative, got {m}")
     (x,) = _coefficients("polyder", p)
     for _ in range(m):
@@ -191,7 +191,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Array:
     >>> jnp.polyint(jnp.array([2.0, 0.0]))
     Array([1., 0., 0.], dtype=float32)
     """
-    if index(m) < 0:
+    if as_int(m, "the order") < 0:
         raise ArgumentError(f"polyint: the order must not be negative, got {m}")
     x, constants = _coefficients("polyint", p, 0 if k is None else k, inexact=True)
     if constants.size not in (1, m):

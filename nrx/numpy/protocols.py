@@ -30,6 +30,8 @@ _RENAMED = {np.clip: {"a_min": "min", "a_max": "max"}}
 _OPTIONS = ("axis", "dtype")
 _UPDATES = {"minimum": "min", "maximum": "max"}
 _FOREIGN = "OSUmMT"
+#: Functions that make NumPy's arrays of what is given to them, as np.asarray does: SciPy passes the results to C.
+_CONVERSIONS = frozenset((np.atleast_1d, np.atleast_2d, np.atleast_3d))
 #: Functions that write into their first argument, and what does the same to an array of nrx.
 _WRITERS = {
     np.copyto: "x = jnp.where(where, values, x)", np.put: "x = jnp.put(x, indices, values, inplace=False)",
@@ -78,6 +80,8 @@ def array_function(self: Array, function: Callable, types: Any, args: tuple, kwa
         return _write(function.__name__, function, args, rest, out if isinstance(out, tuple) else (out,))
     if function in _WRITERS:
         return _write_first(function, args, kwargs)
+    if function in _CONVERSIONS and not any(isinstance(x, Tracer) for x in _arrays((args, kwargs))):
+        return function(*_values(args), **_values(kwargs))
     module = function.__module__ or ""
     ours = None
     if module in ("numpy", "numpy.linalg", "numpy.fft"):

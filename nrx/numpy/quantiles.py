@@ -70,7 +70,7 @@ def as_shares(name: str, a: Any, q: Any, whole: int = 1) -> Array:
     """q parts of a whole as shares, in the dtype in which quantiles of `a` are computed."""
     (x,) = as_arrays(name, a)
     if not isinstance(q, int | float):
-        (q,) = as_arrays(name, q)
+        q = asarray(q, f"{name}: q")
     shares = lax.convert_element_type(q, dtypes.float32 if dtypes.is_narrow(x.dtype) else dtypes.inexact_dtype(x.dtype))
     return shares if whole == 1 else lax.div(shares, lax.full_like(shares, whole))
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from nrx import lax
 from nrx.core import dtypes
-from nrx.core.array import Array
+from nrx.core.array import Array, asarray
 from nrx.core.dtypes import canonical_dtype
 from nrx.core.errors import ArgumentError, ImmutableError, ShapeError
 from nrx.core.shapes import canonical_axes, canonical_axis, show, size
@@ -161,7 +161,7 @@ class ufunc:  # noqa: N801  NumPy's name
         """
         x = self._operand("reduceat", a, out)
         axis = canonical_axis(axis, x.ndim)
-        (starts,) = as_arrays(f"{self.__name__}.reduceat", indices)
+        starts = asarray(indices, f"{self.__name__}.reduceat: indices")
         if starts.ndim != 1:
             raise ShapeError(f"{self.__name__}.reduceat needs a vector of indices, got shape {show(starts.shape)}")
         starts = lax.convert_element_type(starts, dtypes.scalar_dtype(int))

@@ -1,6 +1,5 @@
 """Window functions for filters and spectra, and the Bessel function that one of them needs."""
 
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -8,15 +7,13 @@ import numpy as np
 from nrx import lax
 from nrx.core import dtypes
 from nrx.core.array import Array
-from nrx.core.errors import ArgumentError
+from nrx.core.shapes import as_int
 from nrx.numpy.data import cast
 from nrx.numpy.promotion import as_inexact, reject_complex
 
 
 def _length(name: str, M: Any) -> int:
-    if index(M) < 0:
-        raise ArgumentError(f"{name}: the number of points must not be negative, got {M}")
-    return index(M)
+    return max(as_int(M, f"{name}: the number of points"), 0)
 
 
 def bartlett(M: int) -> Array:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import nrx.numpy as jnp
+from nrx.core.errors import TreeError
 from nrx.core.pytree import tree_map
+from nrx.transforms.flatten import describe
 
 
 class GradientTransformation(NamedTuple):
@@ -69,6 +71,11 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
         return tuple(transformation.init(params) for transformation in transformations)
 
     def update(updates: Any, state: tuple[Any, ...], params: Any = None) -> tuple[Any, tuple[Any, ...]]:
+        if not isinstance(state, tuple) or len(state) != len(transformations):
+            raise TreeError(
+                f"the optimizer's state must be a tuple of {len(transformations)}, got {describe(state)}",
+                fix="pass what `init` or the last `update` of the same optimizer returned",
+            )
         new_state = []
         for transformation, old in zip(transformations, state, strict=True):
             updates, new = transformation.update(updates, old, params)

@@ -49,8 +49,11 @@ def check_format(name: str, fmt: Any, args: tuple, kwargs: dict[str, Any], *, al
     try:
         _Formatter(name, all_used).vformat(fmt, args, kwargs)
     except (IndexError, KeyError) as error:
+        missing = f"{error} is not given"
+        if isinstance(error, IndexError):
+            missing = f"only {len(args)} argument{'s' * (len(args) != 1)} by position"
         raise ArgumentError(
-            f"{name}: the format string {fmt!r} names an argument that is not given: {error}",
+            f"{name}: the format string {fmt!r} names an argument that is not given: {missing}",
             fix="pass it, or write {{ and }} for braces",
         ) from None
     except ValueError as error:

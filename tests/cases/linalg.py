@@ -1,5 +1,6 @@
 """Cases of linear algebra. What is free (signs and phases of vectors) is made unique before it is compared."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ from nrx.ops.arithmetic import abs as absolute
 from nrx.ops.arithmetic import integer_pow
 from nrx.ops.elementary import exp
 from nrx.ops.linalg.common import columns_scaled, dagger, identity, product
+from nrx.ops.linalg.determinants import adjugate_change_p
 from nrx.ops.structural import convert_element_type, reduce_sum
 
 DTYPES = ("float32", "float64", "complex64", "complex128", "float16", "bfloat16")
@@ -176,6 +178,18 @@ def adjugate_oracle(x: np.ndarray) -> np.ndarray:
     return np.array([[(-1) ** (i + j) * minor(j, i) for j in range(n)] for i in range(n)])
 
 
+def adjugate_change_oracle(x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+    """By the determinants of minors, which vary with each other element linearly."""
+    n = len(x)
+    change = np.zeros_like(x)
+    for i, j, k, m in itertools.product(range(n), repeat=4):
+        if i != m and j != k:
+            rest = np.delete(np.delete(x, [i, m], 1), [j, k], 0)
+            sign = (-1) ** (i + j + k - (k > j) + m - (m > i))
+            change[i, j] += sign * np.linalg.det(rest) * dx[k, m]
+    return change
+
+
 def tridiagonal(dl: np.ndarray, d: np.ndarray, du: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.linalg.solve(np.diag(d) + np.diag(dl[1:], -1) + np.diag(du[:-1], 1), b)
 
@@ -217,6 +231,10 @@ CASES = [
     Case("slogdet", "slogdet", linalg.slogdet, [dominant(2, 3, 3)], lambda x: list(np.linalg.slogdet(x)),
          dtypes=DTYPES),
     Case("adjugate", "adjugate", linalg.adjugate, [dominant(3, 3)], adjugate_oracle, dtypes=DTYPES, ulp=16),
+    Case(
+        "adjugate_change", "adjugate_change", adjugate_change_p.bind, [dominant(4, 4), arg(4, 4)],
+        adjugate_change_oracle, dtypes=DTYPES, ulp=64,
+    ),
     Case("lu", "lu", linalg.lu, [arg(3, 3)], lu_oracle, dtypes=EXACT, ulp=32, jax="lax.linalg.lu"),
     Case("lu-tall", "lu", linalg.lu, [arg(2, 4, 3)], lu_oracle, dtypes=EXACT, ulp=32, jax="lax.linalg.lu"),
     Case("lu-wide", "lu", linalg.lu, [arg(3, 5)], lu_oracle, dtypes=EXACT, ulp=32, jax="lax.linalg.lu"),

@@ -7,11 +7,11 @@ import numpy as np
 
 from nrx.core import dtypes, loops
 from nrx.core.array import Array
-from nrx.core.aval import Aval, Zero
+from nrx.core.aval import Aval, Linear, Zero
 from nrx.core.loops import Builder, Pointwise, Reader
 from nrx.core.primitive import Primitive
-from nrx.ops.arithmetic import mul, real, sub
-from nrx.ops.common import as_arrays
+from nrx.ops.arithmetic import add, mul, real, sub
+from nrx.ops.common import as_arrays, check_same_dtype, check_same_shape
 from nrx.ops.linalg import lapack
 from nrx.ops.linalg.common import (
     as_dtype_of,
@@ -22,14 +22,16 @@ from nrx.ops.linalg.common import (
     real_dtype,
     single,
     trace_of,
+    transposed,
 )
 from nrx.ops.linalg.solve import solve
-from nrx.ops.rules import nonlinear
+from nrx.ops.rules import nonlinear, sum_tangents
 from nrx.ops.structural import broadcast_in_dim
 
 det_p = Primitive("det")
 slogdet_p = Primitive("slogdet", multiple_results=True)
 adjugate_p = Primitive("adjugate")
+adjugate_change_p = Primitive("adjugate_change")
 
 #: Up to this size determinants are sums of products.
 _EXPANDED = 3
@@ -93,10 +95,30 @@ def _adjugate_impl(xp: Any, x: Any) -> tuple[Any, ...]:
     u, s, vh = xp.linalg.svd(x)
     n = s.shape[-1]
     others = xp.where(xp.eye(n, dtype=bool), s.dtype.type(1), s[..., None, :]).prod(-1)
+    return (_turned(xp, u, others[..., None, :] * xp.eye(n, dtype=s.dtype), vh).astype(x.dtype, copy=False),)
+
+
+def _turned(xp: Any, u: Any, adjugates: Any, vh: Any) -> Any:
+    """Adjugates of u @ y @ vh from those of y, for unitary u and vh: adj(x @ y) = adj(y) @ adj(x)."""
     phase = xp.linalg.det(u) * xp.linalg.det(vh)
     v, uh = vh.conj().swapaxes(-1, -2), u.conj().swapaxes(-1, -2)
-    out = phase[..., None, None] * ((v * others[..., None, :]) @ uh)
-    return (out.astype(x.dtype, copy=False),)
+    return phase[..., None, None] * (v @ adjugates @ uh)
+
+
+def _adjugate_change_impl(xp: Any, x: Any, dx: Any) -> tuple[Any, ...]:
+    """In the bases of the singular values s, where only products of all of them but two remain."""
+    if not x.size or not xp.isfinite(x).all():
+        return (xp.full(x.shape, np.nan, x.dtype),)
+    u, s, vh = xp.linalg.svd(x)
+    n = s.shape[-1]
+    change = u.conj().swapaxes(-1, -2) @ dx @ vh.conj().swapaxes(-1, -2)
+    same = xp.eye(n, dtype=bool)
+    left_out = same[:, None, :] | same[None, :, :]
+    others = xp.where(left_out, s.dtype.type(1), s[..., None, None, :]).prod(-1)
+    others = xp.where(same, s.dtype.type(0), others)
+    along = (others @ xp.diagonal(change, axis1=-2, axis2=-1)[..., None])[..., 0]
+    turned = xp.where(same, along[..., None, :], -others * change)
+    return (_turned(xp, u, turned, vh).astype(x.dtype, copy=False),)
 
 
 # abstract
@@ -114,6 +136,13 @@ def _slogdet_abstract(x: Aval) -> Sequence[Aval]:
 
 def _adjugate_abstract(x: Aval) -> Aval:
     check_square("adjugate", x)
+    return x.strong
+
+
+def _adjugate_change_abstract(x: Aval, dx: Aval) -> Aval:
+    check_square("adjugate_change", x)
+    check_same_dtype("adjugate_change", x, dx)
+    check_same_shape("adjugate_change", x, dx)
     return x.strong
 
 
@@ -164,11 +193,29 @@ def _slogdet_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any
 
 def _adjugate_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
     (x,), (dx,) = primals, tangents
-    out = adjugate_p.bind(x)
-    change = solve(x, dx)
-    trace = trace_of(change)
-    scaled = mul(out, broadcast_in_dim(trace, out.shape, range(trace.ndim)))
-    return out, sub(scaled, product(change, out))
+    return adjugate_p.bind(x), adjugate_change_p.bind(x, dx)
+
+
+def _scaled(x: Array, factors: Array) -> Array:
+    return mul(x, broadcast_in_dim(factors, x.shape, range(factors.ndim)))
+
+
+def _adjugate_change_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Where x is invertible, the change is tr(y) adj(x) - y adj(x) with y = inv(x) dx; what that changes by."""
+    (x, dx), (ex, edx) = primals, tangents
+    out = adjugate_change_p.bind(x, dx)
+    terms = [] if isinstance(edx, Zero) else [adjugate_change_p.bind(x, edx)]
+    if not isinstance(ex, Zero):
+        whole, moved, other = adjugate_p.bind(x), adjugate_change_p.bind(x, ex), solve(x, dx)
+        turn = product(solve(x, ex), other)
+        terms.append(sub(_scaled(moved, trace_of(other)), _scaled(whole, trace_of(turn))))
+        terms.append(sub(product(turn, whole), product(other, moved)))
+    return out, sum_tangents(terms, out.aval, add)
+
+
+def _adjugate_change_transpose(ct: Array, x: Array, dx: Linear) -> list[Any]:
+    """The trace of change(x, dx) @ y is symmetric in dx and y: it is the second derivative of the determinant."""
+    return [None, transposed(adjugate_change_p.bind(x, transposed(ct)))]
 
 
 # Registration
@@ -176,6 +223,11 @@ def _adjugate_jvp(primals: Sequence[Array], tangents: Sequence[Any]) -> tuple[An
 det_p.define(impl=single(on_host(_det_impl)), abstract=_det_abstract)
 slogdet_p.define(impl=on_host(_slogdet_impl), abstract=_slogdet_abstract)
 adjugate_p.define(impl=single(on_host(_adjugate_impl)), abstract=_adjugate_abstract)
+adjugate_change_p.define(
+    impl=single(on_host(_adjugate_change_impl)), abstract=_adjugate_change_abstract, jvp=_adjugate_change_jvp,
+    transpose=_adjugate_change_transpose,
+)  # fmt: skip
+host_primitive(adjugate_change_p)
 for _prim, _jvp in ((det_p, _det_jvp), (slogdet_p, _slogdet_jvp), (adjugate_p, _adjugate_jvp)):
     nonlinear(host_primitive(_prim), _jvp)
 det_p.define(lower=_det_lower)

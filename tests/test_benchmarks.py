@@ -23,16 +23,22 @@ from benchmarks.cpu.results import Law, Ratio, Timing, growths, ratio, verdicts
 from benchmarks.cpu.rounds import Plan, measure, rotated
 from benchmarks.cpu.worker import Timed, prepared
 from benchmarks.cpu.workloads import (
+    attention,
     chain,
     derivatives,
     dispatch,
     elementwise,
+    gemm,
     lorenz,
+    lstm,
     matrices,
     mlp,
     movement,
+    resnet,
     rows,
     start,
+    training,
+    transformer,
 )
 
 PLAN = Plan(rounds=3, burst=0.001, pause=0.0, allowance=1.0, limit=60.0)
@@ -337,16 +343,23 @@ def test_error_is_relative_to_the_largest_element(result: Any, reference: Any, r
 
 # ---- the workloads ---------------------------------------------------------------------------------------------------
 
+SMALL_TRANSFORMER = transformer.cases(layers=2, width=16, heads=2, steps=12, batch=3)
+SMALL_RESNET = resnet.cases(channels=(4, 8), size=8, batch=3, tolerance=1e-4)
 SMALL = [
     *elementwise.cases(1000),
     *rows.cases((8, 33)),
     *lorenz.cases(20),
     *matrices.cases(50),
-    *mlp.cases(),
+    *mlp.cases(16, 24),
+    *lstm.cases(steps=5, batch=4, features=6, units=8),
+    *SMALL_TRANSFORMER,
+    *SMALL_RESNET,
+    *gemm.cases(((4, 9, 7), (6, 6, 6)), (3, 5, 4, 7), ((5, 9, 6),), ((8, 11, 5),)),
+    *attention.cases(((2, 17, 3, 8),)),
     *movement.cases((8, 33), (50, 7), 20, 1000),
     *derivatives.cases((12, 8, 5), (6, 5, 4), 4),
     *dispatch.cases((1, 4, 23)),
-    *start.cases(),
+    *start.cases((*SMALL_TRANSFORMER, *SMALL_RESNET)),
     *chain.cases((40, 80)),
 ]
 
@@ -386,6 +399,20 @@ def test_gradient_of_the_reference_is_that_of_its_value() -> None:
     for i, slope in enumerate(gradients):
         ends = [lorenz.reference(200, *np.split(flat + sign * h * np.eye(6)[i], 2))[0] for sign in (1, -1)]
         assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6)
+
+
+def test_slope_tells_a_wrong_gradient_and_a_loss_that_does_not_fall() -> None:
+    def loss(params: Any, x: Any, labels: Any) -> float:
+        return float(x @ params[0] ** 2)
+
+    data = np.array([1.0, 2.0], np.float32), np.zeros(2, np.int32), np.array([0.5, -1.5], np.float32)
+    right = training.slope_reference(loss, *data)
+    grad = 2 * data[0] * data[2]
+    for factor, change, wrong in ((1.0, -1.0, False), (1.01, -1.0, True), (1.0, 1.0, True)):
+        steps = iter(loss(data[2:], *data[:2]) + change * np.arange(20))
+        moments = [(1 - training.B1) * factor * grad]
+        loop = training.Loop(lambda: next(steps), lambda: None, lambda: None, lambda: moments)  # noqa: B023
+        assert (error(training.slope(loop, data[2:]), right) > 1e-4) == wrong
 
 
 def test_chains_have_their_length_and_stay_comparable() -> None:

@@ -376,3 +376,38 @@ def test_vectors_that_are_not_finite(mode: str, number: float) -> None:
                     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
                     if dtype is float:
                         np.testing.assert_array_equal(found, expected)
+
+
+def test_windows_without_elements() -> None:
+    """Sums of nothing, where there are any."""
+    x, w = np.zeros((1, 1, 0)), np.zeros((1, 1, 0))
+    for function in (conv_general_dilated, jit(conv_general_dilated, static_argnums=(2, 3))):
+        np.testing.assert_array_equal(function(x, w, (1,), ((0, 0),)), np.zeros((1, 1, 1)))
+        np.testing.assert_array_equal(function(np.ones((1, 1, 3)), w, (1,), ((0, 0),)), np.zeros((1, 1, 4)))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("taps", [1, 2, 3, 5])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 2), (-1, 3)])
+@pytest.mark.parametrize("length", [1, 7, 8])
+def test_spread_operands(stride: int, taps: int, padding: tuple[int, int], length: int) -> None:
+    """With zeros between the elements of lhs, which compiled code leaves out: each residue has windows of its own."""
+    if (length - 1) * stride + 1 + sum(padding) < taps:
+        return
+    rng = np.random.default_rng(taps)
+    x, w = rng.normal(size=(2, length, 5, 20)), rng.normal(size=(taps, 2, 20, 40))
+    paddings, steps = (padding, (1, 1)), (stride, 2)
+    function = partial(
+        conv_general_dilated, window_strides=(1, 1), padding=paddings, lhs_dilation=steps,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )  # fmt: skip
+    wide = np.zeros((2, (length - 1) * stride + 1, 9, 20))
+    wide[:, ::stride, ::2] = x
+    (low, high), rows = padding, wide.shape[1]
+    wide = np.pad(wide, ((0, 0), (max(low, 0), max(high, 0)), (1, 1), (0, 0)))[:, max(-low, 0) :]
+    wide = wide[:, : rows + low + high]
+    count = wide.shape[1] - taps + 1
+    expected = sum(
+        wide[:, i : i + count, j : j + wide.shape[2] - 1] @ w[i, j] for i in range(taps) for j in range(2)
+    )  # fmt: skip
+    np.testing.assert_allclose(jit(function)(x, w), expected, atol=1e-12)

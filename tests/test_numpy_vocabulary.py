@@ -99,8 +99,8 @@ KNOWN = [
     "trim_zeros(np.zeros((2, 3)), 'f')", "extract(v > 0, v)", "compress(np.array([True, False]), a, 1)",
     "intersect1d(k, l, False, True)[1]",
     "delete(k, np.array([True] * 3 + [False] * 17))", "ix_(np.array([0, 1]), np.array([True, False, True]))[1]",
-    "mask_indices(3, xp.triu, 1)[0]", "mgrid[0:1:5j]", "ogrid[0:3, 1:5:2][1]", "bartlett(7)", "bartlett(-1)", "blackman(7)",
-    "hamming(1)", "hanning(0)", "kaiser(7, 5.0)",
+    "mask_indices(3, xp.triu, 1)[0]", "mgrid[0:1:5j]", "ogrid[0:3, 1:5:2][1]", "bartlett(7)", "blackman(7)",
+    "bartlett(-1)", "hamming(1)", "hanning(0)", "kaiser(7, 5.0)",
     "diag_indices_from(np.ones((3, 3)))[1]", "polymul(w, v)", "choose(m, [k[0], k[1]])",
 ]  # fmt: skip
 

@@ -2,19 +2,40 @@
 
 from benchmarks.cpu.case import Case
 from benchmarks.cpu.workloads import (
+    attention,
     chain,
     derivatives,
     dispatch,
     elementwise,
+    gemm,
     lorenz,
+    lstm,
     matrices,
     mlp,
     movement,
+    resnet,
     rows,
     start,
+    transformer,
 )
 
-MODULES = (elementwise, rows, lorenz, matrices, mlp, movement, derivatives, dispatch, start, chain)
+MODULES = (
+    elementwise,
+    rows,
+    lorenz,
+    matrices,
+    mlp,
+    lstm,
+    transformer,
+    resnet,
+    gemm,
+    attention,
+    movement,
+    derivatives,
+    dispatch,
+    start,
+    chain,
+)
 
 
 def all_cases() -> dict[str, Case]:

@@ -21,7 +21,7 @@ from benchmarks.cpu.case import Case, error
 from benchmarks.cpu.peers import environment
 
 ROOT = Path(__file__).parent.parent.parent
-FIRST_STEP = "from benchmarks.cpu.workloads.mlp import first_loss; print(first_loss({!r}, {}), flush=True)"
+FIRST_STEP = "from benchmarks.cpu.workloads.start import first_loss; print(first_loss({!r}, {!r}, {}), flush=True)"
 
 
 class PeerError(Exception):
@@ -169,7 +169,7 @@ class Start(Contestant):
         if not self._case.warm:
             folder = Path(tempfile.mkdtemp(dir=folder))
         cache = folder if self._case.warm or self._peer != "jax" else None
-        code = FIRST_STEP.format(self._peer, self._seed)
+        code = FIRST_STEP.format(self._case.name, self._peer, self._seed)
         process = Process(["-c", code], environment(self._peer, self._threads, cache))
         try:
             when, loss = process.receive(self._limit)

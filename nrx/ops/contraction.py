@@ -8,7 +8,6 @@ How the work is cut depends on the axes only, so that the number of threads chan
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from nrx.core import dtypes, loops
 from nrx.core.dims import Dim, capacity, room
 from nrx.core.loops import Builder, Expr, Operand
+from nrx.core.shapes import size
 from nrx.ops.accumulation import store, types_of, whole
 from nrx.ops.packed_products import Packed
 from nrx.ops.product_axes import (
@@ -50,36 +50,72 @@ _NEAR = 256
 """Elements between rows of y that are read as well in place as from a copy."""
 
 
-def contraction(axes: Sequence[Axis], result: np.dtype, dtype: np.dtype) -> Callable:
-    """Builds the kernel (see `loops.Native`) of sums of products, for a result of dtype `result`.
+def contraction(axes: Sequence[Axis], dtype: np.dtype) -> Callable:
+    """Builds the kernel (see `loops.Native`) of sums of products.
 
     Args:
-        axes: none of them empty.
-        result: the dtype of the result.
-        dtype: in which the sums are computed.
+        axes: those of the result are not empty.
+        dtype: in which the sums are computed; they are rounded to that of the result.
     """
+    return contractions([(axes, (0, 0, 0))], dtype)
+
+
+def contractions(parts: Sequence[tuple[Sequence[Axis], Sequence[int]]], dtype: np.dtype) -> Callable:
+    """The same for parts of a result, each with its axes and where it starts in x, y and the result."""
+    ways = [_way(axes, start, dtype) for axes, start in parts]
+
+    def build(b: Builder, operands: Sequence[Operand], results: Sequence[Operand], **params: Any) -> None:
+        kernels = [
+            kernel(b, *(reversed(operands) if is_swapped else operands), results[0], way)
+            for kernel, way, is_swapped in ways
+        ]
+        memory: dict[str, Operand] = {}
+        for name in dict.fromkeys(name for kernel in kernels for name in kernel.scratch):
+            most = max(kernel.scratch.get(name, 0) for kernel in kernels)
+            memory[name] = Operand(b, b.scratch(types_of(dtype)[0], most), results[0].aval)
+        counts = [size(tuple(kernel.extents)) for kernel in kernels]
+        number = b.parallel(sum(counts))
+
+        def run(position: int, first: Any) -> None:
+            kernel = kernels[position]
+
+            def task() -> None:
+                kernel.task(loops.unravel(number - first, kernel.extents), memory)
+
+            if position + 1 == len(kernels):
+                task()
+            else:
+                after = first + counts[position]
+                b.if_(number < after, task, lambda: run(position + 1, after))
+
+        run(0, 0)
+        b.kernel.cost = max(kernel.cost for kernel in kernels)
+
+    return build
+
+
+def _way(axes: Sequence[Axis], start: Sequence[int], dtype: np.dtype) -> tuple[Any, Contraction, bool]:
+    """The kernel for a part, how it goes, and whether x and y are in each other's places."""
     axes = merged(axes)
-    inner = next((a for a in axes if a.out == 1 and a.kind in (ROW, COLUMN)), None)
+    is_empty = any(axis.extent == 0 for axis in axes)
+    inner = None if is_empty else next((a for a in axes if a.out == 1 and a.kind in (ROW, COLUMN)), None)
     if inner is not None and not dtypes.is_complex(dtype):
-        way = _arranged(axes, inner, True, dtype)
+        way = _arranged(axes, start, inner, True, dtype)
         if capacity(count_of(way.rows)) >= _fewest_rows(way):
-            return partial(_build, Packed, way, inner.kind == ROW)
+            return Packed, way, inner.kind == ROW
     column = max((a for a in axes if a.out), key=_fitness_for_lanes, default=NO_AXIS)
-    way = _arranged(axes, column, False, dtype)
-    return partial(_build, _Streaming if _is_streamed(way) else _Tiled, way, column.kind == ROW)
+    way = _arranged(axes, start, column, False, dtype)
+    return _Streaming if _is_streamed(way) and not is_empty else _Tiled, way, column.kind == ROW
 
 
-def _build(
-    kernel: Any, way: Contraction, is_swapped: bool, b: Builder, operands: Any, results: Any, **params: Any
-) -> None:
-    x, y = reversed(operands) if is_swapped else operands
-    kernel(b, x, y, results[0], way).build()
-
-
-def _arranged(axes: Sequence[Axis], column: Axis, is_packed: bool, dtype: np.dtype) -> Contraction:
+def _arranged(
+    axes: Sequence[Axis], start: Sequence[int], column: Axis, is_packed: bool, dtype: np.dtype
+) -> Contraction:
     """The contraction with its columns along an axis, or, if y is packed, along several that end with it."""
+    x, y, out = start
     if column.kind == ROW:
         axes, column = [axis.swapped for axis in axes], column.swapped
+        x, y = y, x
     columns = chain(axes, column) if is_packed else [column]
     rows, depth = ([a for a in axes if a.kind == kind] for kind in (ROW, DEPTH))
     around = [a for a in axes if a not in (*rows, *columns, *depth)]
@@ -87,7 +123,7 @@ def _arranged(axes: Sequence[Axis], column: Axis, is_packed: bool, dtype: np.dty
     longest = max(depth, key=lambda axis: capacity(axis.extent), default=NO_AXIS)
     if depth and capacity(depth[-1].extent) < min(_SHORT, capacity(longest.extent) // 2):
         depth.append(depth.pop(depth.index(longest)))
-    return Contraction(rows, columns, depth, around, dtype)
+    return Contraction(rows, columns, depth, around, dtype, (x, y, out))
 
 
 def _fewest_rows(way: Contraction) -> int:
@@ -129,12 +165,16 @@ class _Tiled:
         self.height = min(_HEIGHT // _ROWS * self.block, room(self.rows))
         self.tall = -(-self.rows // self.height)
         *self.outer, self.inner = way.depth or [NO_AXIS]
+        self.extents = [self.tall, *(axis.extent for axis in way.around), -(-self.columns // self.width)]
+        self.scratch: dict[str, int] = {}
+        tile = min(int(self.rows), self.height) * min(int(self.columns), self.width)
+        self.cost = cost_of(tile * max(1, int(count_of(way.depth))))
 
-    def build(self) -> None:
-        b, around = self.b, self.way.around
-        extents = [self.tall, *(axis.extent for axis in around), -(-self.columns // self.width)]
-        i, *index, j = loops.unravel(b.parallel(count_of([Axis(e, 0, 0, 0) for e in extents])), extents)
-        here, row, column = positions(around, index), i * self.height, j * self.width
+    def task(self, index: Sequence[Any], memory: dict[str, Operand]) -> None:
+        """Compute a tile."""
+        b, (i, *index, j) = self.b, index
+        here = shifted(self.way.start, positions(self.way.around, index))
+        row, column = i * self.height, j * self.width
         width, height = rest(self.columns, column, self.width), rest(self.rows, row, self.height)
 
         def group(number: Expr) -> None:
@@ -142,9 +182,7 @@ class _Tiled:
             places = [shifted(here, positions(self.way.rows, index_of(r, self.way.rows))) for r in rows]
             b.lanes(width, lambda lane: self.compute(places, column + lane))
 
-        b.loop(loops.floordiv(height + (self.block - 1), self.block), [], group)
-        tile = min(int(self.rows), self.height) * min(int(self.columns), self.width)
-        b.kernel.cost = cost_of(tile * int(count_of(self.way.depth)))
+        b.loop(loops.floordiv(loops.const(0, "i64") + height + (self.block - 1), self.block), [], group)
 
     def compute(self, places: Sequence[list], column: Expr) -> None:
         """The sums of one column, in a vector lane, and of rows that begin at some places."""
@@ -183,14 +221,18 @@ class _Streaming:
         (self.column,), (self.type,) = way.columns, types_of(way.dtype)
         self.width = min(room(self.column.extent), _STREAM_WIDTH)
         self.rows = range(capacity(count_of(way.rows)))
-        self.scratch = b.scratch(self.type, len(self.rows) * self.width)
+        self.scratch = {"sums": len(self.rows) * self.width}
+        self.extents = [*(axis.extent for axis in way.around), -(-self.column.extent // self.width)]
+        columns = min(int(self.column.extent), self.width)
+        self.cost = cost_of(len(self.rows) * columns * int(count_of(way.depth)))
 
-    def build(self) -> None:
-        b, around = self.b, self.way.around
-        wide = -(-self.column.extent // self.width)
-        *index, j = loops.unravel(b.parallel(count_of(around) * wide), (*(axis.extent for axis in around), wide))
+    def task(self, index: Sequence[Any], memory: dict[str, Operand]) -> None:
+        """Compute some columns."""
+        b, (*index, j) = self.b, index
+        self.sums = memory["sums"].buffer
         first = j * self.width
-        at = shifted(positions(around, index), [first * stride for stride in self.column[1:]])
+        at = shifted(self.way.start, positions(self.way.around, index))
+        at = shifted(at, [first * stride for stride in self.column[1:]])
         last = loops.const(count_of(self.way.rows) - 1, "i64")  # there may be fewer: it is then computed repeatedly
         rows = [loops.apply("min", last, row) if isinstance(count_of(self.way.rows), Dim) else row for row in self.rows]
         places = [shifted(at, positions(self.way.rows, index_of(row, self.way.rows))) for row in rows]
@@ -199,7 +241,7 @@ class _Streaming:
 
         def start(lane: Expr) -> None:
             for row in self.rows:
-                b.store(self.scratch, row * self.width + lane, loops.const(0, self.type))
+                b.store(self.sums, row * self.width + lane, loops.const(0, self.type))
 
         def one_run(number: Expr) -> None:
             here = [shifted(place, positions(self.outer, index_of(number, self.outer))) for place in places]
@@ -208,14 +250,12 @@ class _Streaming:
 
         def finish(lane: Expr) -> None:
             for row, place in zip(self.rows, places, strict=True):
-                total = b.load(self.scratch, row * self.width + lane)
+                total = b.load(self.sums, row * self.width + lane)
                 store(self.out, place[2] + lane * self.column.out, total)
 
         b.lanes(width, start)
         b.loop(count_of(self.outer), [], one_run)
         b.lanes(width, finish)
-        columns = min(int(self.column.extent), self.width)
-        b.kernel.cost = cost_of(len(self.rows) * columns * int(count_of(self.way.depth)))
 
     def add(self, places: Sequence[list], width: Any, first: Any, count: int) -> None:
         """Add the products with `count` rows of y, from the one numbered `first` on."""
@@ -224,9 +264,9 @@ class _Streaming:
         def column(lane: Expr) -> None:
             rights = [computed(self.y.at(places[0][1] + k * self.inner.y + lane), self.way.dtype) for k in numbers]
             for row, place in zip(self.rows, places, strict=True):
-                total = b.load(self.scratch, row * self.width + lane)
+                total = b.load(self.sums, row * self.width + lane)
                 for k, right in zip(numbers, rights, strict=True):
                     total = multiply_add(computed(self.x.at(place[0] + k * self.inner.x), self.way.dtype), right, total)
-                b.store(self.scratch, row * self.width + lane, total)
+                b.store(self.sums, row * self.width + lane, total)
 
         b.lanes(width, column)

@@ -5,8 +5,9 @@ again, with strides and dilations in each other's places: Dumoulin and Visin, "A
 deep learning", 2016.
 """
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from nrx.core.program import Literal, Program, Var
 from nrx.core.shapes import Shape, inverse_permutation, show, size, without
 from nrx.ops import accumulation
 from nrx.ops.common import NOT_YET_LOWERED, as_arrays, equation, scalar_array
-from nrx.ops.contraction import contraction
+from nrx.ops.contraction import contraction, contractions
 from nrx.ops.convolution_eager import convolved
 from nrx.ops.convolution_geometry import ConvDimensionNumbers, ConvParams, conv_dimension_numbers
 from nrx.ops.dot import (
@@ -383,24 +384,83 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
         return Native(
             VectorConvolution([groups, batch], features, place, tap, x.shape[2], p.padding[0][0], dtype).build
         )
+    if p.is_spread:
+        return _in_parts(x, kernel, out, p)
     if p.is_padded:
         return _of_padded(x, kernel, p)
     if _is_better_with_inputs_last(kernel, out, p):
         return _of_inputs_last(x, kernel, p)
     axes = _product_axes(x.shape, kernel.shape, out.shape, p)
-    return Native(contraction(axes, dtype, dtype))
+    return Native(contraction(axes, dtype))
 
 
 def _of_padded(x: Aval, kernel: Aval, p: ConvParams) -> Program:
     """The Program that pads lhs first."""
-    config = [(0, 0, 0)] * len(x.shape)
-    for axis, (low, high), dilation in zip(p.dimension_numbers.lhs_spec[2:], p.padding, p.lhs_dilation, strict=True):
-        config[axis] = (low, high, dilation - 1)
     plain = p._replace(padding=((0, 0),) * len(p.padding), lhs_dilation=(1,) * len(p.padding))
+    return _padded_first(x, kernel, p.padding, p.lhs_dilation, plain)
+
+
+def _padded_first(x: Aval, kernel: Aval, padding: Any, dilation: Sequence[int], p: ConvParams) -> Program:
+    """The Program that pads lhs, perhaps between its elements, for a convolution with params `p`."""
+    config = [(0, 0, 0)] * len(x.shape)
+    for axis, (low, high), step in zip(p.dimension_numbers.lhs_spec[2:], padding, dilation, strict=True):
+        config[axis] = (low, high, step - 1)
     lhs, rhs, zero = Var(x), Var(kernel), Literal(scalar_array(0, x.dtype))
     spread = equation(pad_p, [lhs, zero], padding_config=tuple(config))
-    result = equation(conv_general_dilated_p, [spread.outs[0], rhs], **plain._asdict())
+    result = equation(conv_general_dilated_p, [spread.outs[0], rhs], **p._asdict())
     return Program([lhs, rhs], [spread, result], result.outs, name="padded_convolution")
+
+
+class _Residue(NamedTuple):
+    """The elements of the result along an axis whose places leave the same residue when divided by a dilation of lhs.
+
+    Fields:
+        residue, length: the residue, how many they are.
+        tap, taps: the first element of the kernel that meets elements of lhs there, how many do.
+        place: where in lhs the first of them meets the first.
+    """
+
+    residue: int
+    length: int
+    tap: int
+    taps: int
+    place: int
+
+
+def _residues(length: int, window: int, low: int, dilation: int) -> list[_Residue]:
+    """For a result and a window of some lengths, and so many zeros in front of lhs."""
+    found = []
+    for residue in range(min(dilation, int(length))):
+        tap = (low - residue) % dilation
+        count, taps = -(-(length - residue) // dilation), max(0, -(-(window - tap) // dilation))
+        found.append(_Residue(residue, count, tap, taps, (residue + tap - low) // dilation))
+    return found
+
+
+def _in_parts(x: Aval, kernel: Aval, out: Aval, p: ConvParams) -> Program | Native:
+    """The sums for each residue along each axis, of an lhs that is padded at its ends first, if need be."""
+    lhs, rhs, result = p.dimension_numbers
+    spatial = list(zip(lhs[2:], rhs[2:], result[2:], p.padding, p.lhs_dilation, strict=True))
+    residues = [_residues(out.shape[o], kernel.shape[k], low, d) for _, k, o, (low, _), d in spatial]
+    padding = []
+    for (axis, *_), each in zip(spatial, residues, strict=True):
+        ends = [(r.place, r.place + r.length + r.taps - 1) for r in each if r.taps]
+        low, high = min((first for first, _ in ends), default=0), max((last for _, last in ends), default=0)
+        padding.append((max(0, -low), max(0, high - x.shape[axis])))
+    if any(map(any, padding)):
+        rest = [(low - d * a, high - d * b) for (*_, (low, high), d), (a, b) in zip(spatial, padding, strict=True)]
+        plain = p._replace(padding=tuple(rest))
+        return _padded_first(x, kernel, padding, (1,) * len(padding), plain)
+    whole = _product_axes(x.shape, kernel.shape, out.shape, p)
+    fixed, steps = [*whole[:3], whole[-1]], whole[3:-1]
+    parts = []
+    for chosen in itertools.product(*residues):
+        axes, start = list(fixed), [0, 0, 0]
+        for r, row, tap, d in zip(chosen, steps[::2], steps[1::2], p.lhs_dilation, strict=True):
+            axes += [Axis(r.length, row.x, 0, row.out * d), Axis(r.taps, tap.x, tap.y * d, 0)]
+            start = [a + b for a, b in zip(start, (r.place * tap.x, r.tap * tap.y, r.residue * row.out), strict=True)]
+        parts.append((axes, start))
+    return Native(contractions(parts, out.dtype))
 
 
 def _is_better_with_inputs_last(kernel: Aval, out: Aval, p: ConvParams) -> bool:

@@ -30,7 +30,7 @@ def convolved(xp: Any, x: Any, kernel: Any, **params: Any) -> Any:
     if any(step < 0 for step in kernel.strides):
         kernel = xp.ascontiguousarray(kernel)  # BLAS does not go backwards, and a flipped kernel is small
     kernel = kernel.reshape((p.groups, outputs // p.groups, *kernel.shape[1:]))
-    if 0 in (batch, outputs, *counts):
+    if 0 in (batch, outputs, *counts, x.size, kernel.size):
         product = xp.zeros((p.groups, batch, *counts, outputs // p.groups), x.dtype)
     elif xp is np and p.is_padded and is_of_vectors and not np.isfinite(kernel).all():
         product = _scattered(np, _grouped(np, x, p), kernel, counts, p)  # which has no products of padding

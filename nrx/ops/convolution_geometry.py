@@ -103,6 +103,13 @@ class ConvParams(NamedTuple):
     def is_padded(self) -> bool:
         return any(map(any, self.padding)) or any(d != 1 for d in self.lhs_dilation)
 
+    @property
+    def is_spread(self) -> bool:
+        """Whether there are zeros between the elements of lhs, and no steps: then the result falls apart into parts
+        with windows that have no zeros in them."""
+        has_steps = any(step != 1 for step in (*self.window_strides, *self.rhs_dilation))
+        return any(d != 1 for d in self.lhs_dilation) and not has_steps
+
     def is_of_vectors(self, kernel: Any) -> bool:
         """Whether vectors of one feature are convolved, step by step; then the padding is not multiplied."""
         lhs, rhs, out = self.dimension_numbers

@@ -388,7 +388,7 @@ def _dot_general_lower(
     if count * results > _FEW_PRODUCTS and count > _SHORT_DEPTH and not is_reduction:
         if count * results > _MANY_PRODUCTS and not out == x.dtype == y.dtype == dtype:
             return converted_first(dot_general_p, x, y, dtype, out, dimension_numbers=(contract, batch), precision=None)
-        return Native(contraction(axes, out, dtype))
+        return Native(contraction(axes, dtype))
     together = accumulation.by(operator.add, 0, dtype)
     products = _products_along(contract, batch, dtype)
     return (together.over if is_reduction else together.inside)(depth, products)

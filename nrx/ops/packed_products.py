@@ -10,6 +10,7 @@ from anywhere: any strides, any order of axes.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nrx.core import loops
@@ -99,19 +100,22 @@ class Packed:
         self.by_depth = self.inner.x != 1 and rows[-1].x == 1
         split = len(rows) - 1 if self.by_depth else 0
         self.outer_rows, self.inner_rows = rows[:split], rows[split:]
-        (self.columns, self.extent) = count_of(way.columns), count_of(self.inner_rows)
+        self.columns, self.extent = count_of(way.columns), count_of(self.inner_rows)
         self._cut_rows()
         self._cut_columns()
         self.in_place = self._is_good_in_place()
         self._cut_depth()
         self.pitch = self._pitch()
         height = self.tall * self.height
+        self.scratch = {"right": self.most * self.width}
         if not self.in_place:
-            self.left = self._scratch(self.most * self.pitch if self.by_depth else height * self.pitch)
-        self.right = self._scratch(self.most * self.width)
-        self.is_even = not isinstance(self.extent, Dim) and self.extent % self.height == 0
+            self.scratch["left"] = self.pitch * (self.most if self.by_depth else height)
         if not (self.direct and self.is_even):
-            self.sums = self._scratch((self.height if self.direct else height) * self.width)
+            self.scratch["sums"] = (self.height if self.direct else height) * self.width
+        step, outside = self.tall * self.heights, [*way.around, *self.outer_rows]
+        self.extents = [-(-self.row_tiles // step), *(a.extent for a in outside), -(-self.columns // self.width)]
+        high, wide = min(step * self.height, int(self.extent)), min(int(self.columns), self.width)
+        self.cost = cost_of(high * wide * int(count_of(way.depth)))
 
     def _cut_rows(self) -> None:
         """Choose tiles of rows."""
@@ -123,6 +127,7 @@ class Packed:
         self.height = min(most, capacity(extent))
         if not isinstance(extent, Dim):  # as few rows as possible are left over
             self.height = -(-extent // -(-extent // most))
+        self.is_even = not isinstance(extent, Dim) and extent % self.height == 0
         self.row_tiles = -(-extent // self.height)
         self.most_tiles = -(-room(extent) // self.height)
         self.tall = _even(self.most_tiles, max(1, _HEIGHT_BYTES // (self.nbytes * self.height)))
@@ -151,9 +156,6 @@ class Packed:
         self.is_parted = self.run < room(self.inner.extent)
         self.runs = 1 if self.is_parted else max(1, min(capacity(count_of(self.outer)), most // self.run))
         self.most = self.run * self.runs
-
-    def _scratch(self, size: int) -> Operand:
-        return Operand(self.b, self.b.scratch(self.type, size), self.out.aval)
 
     def _pitch(self) -> int:
         """Elements from one row of packed x to the next, or from one product to the next."""
@@ -190,15 +192,15 @@ class Packed:
         first = number * self.runs
         return _Part(first, loops.const(0, "i64"), rest(count_of(self.outer), first, self.runs), self.inner.extent)
 
-    def build(self) -> None:
-        b, step = self.b, self.tall * self.heights
-        outside = [*self.way.around, *self.outer_rows]
-        extents = [-(-self.row_tiles // step), *(a.extent for a in outside), -(-self.columns // self.width)]
-        i, *index, j = loops.unravel(b.parallel(math.prod(extents)), extents)
+    def task(self, index: Sequence[Any], memory: dict[str, Operand]) -> None:
+        """Compute a block."""
+        b, step, (i, *index, j) = self.b, self.tall * self.heights, index
+        self.memory = memory
         first, column = i * step, j * self.width
         tiles, columns = rest(self.row_tiles, first, step), rest(self.columns, column, self.width)
         panels = loops.floordiv(loops.const(0, "i64") + columns + (self.panel - 1), self.panel)
-        block = _Block(positions(outside, index), column, columns, panels)
+        at = shifted(self.way.start, positions([*self.way.around, *self.outer_rows], index))
+        block = _Block(at, column, columns, panels)
 
         def packed(h: Any) -> _Rows:
             start = (first + h * self.tall) * self.height
@@ -224,12 +226,10 @@ class Packed:
             self.finish(block, packed(0))
         elif not self.is_even:
             b.if_(first + tiles >= self.row_tiles, lambda: self.finish_tile(block, self.row_tiles - 1, 0))
-        rows = min(self.tall * self.heights * self.height, int(self.extent))
-        b.kernel.cost = cost_of(rows * min(int(self.columns), self.width) * int(count_of(self.way.depth)))
 
     def add_panel(self, at: Any, part: _Part, block: _Block, rows: _Rows, p: Expr, fresh: Expr) -> None:
         """Add the products of all tiles of rows with a panel."""
-        b, right = self.b, Matrix(self.right.buffer, p * (self.most * self.panel), self.panel)
+        b, right = self.b, Matrix(self.memory["right"].buffer, p * (self.most * self.panel), self.panel)
         row = self.inner_rows[-1]
 
         def add(first: Any, sums: Matrix) -> None:
@@ -238,7 +238,7 @@ class Packed:
                 depth = part.length
             else:
                 steps = (1, self.pitch) if self.by_depth else (self.pitch, 1)
-                left = Matrix(self.left.buffer, (first - rows.first) * steps[0], *steps)
+                left = Matrix(self.memory["left"].buffer, (first - rows.first) * steps[0], *steps)
                 depth = part.length * part.runs
             b.products(sums, left, right, self.height, self.panel, depth, fresh)
 
@@ -251,7 +251,7 @@ class Packed:
 
             def aside() -> None:
                 start = 0 if self.direct else (t * self.height) * self.width
-                add(first, Matrix(self.sums.buffer, start + p * self.panel, self.width))
+                add(first, Matrix(self.memory["sums"].buffer, start + p * self.panel, self.width))
 
             if self.direct and self.is_even:
                 direct()
@@ -281,7 +281,7 @@ class Packed:
         def row(r: Expr) -> None:
             place = block.at[2] + positions(rows, index_of(first + r, rows))[2] + block.column
             start = source + (skipped + r) * self.width
-            b.lanes(block.columns, lambda lane: store(self.out, place + lane, self.sums.at(start + lane)))
+            b.lanes(block.columns, lambda lane: store(self.out, place + lane, self.memory["sums"].at(start + lane)))
 
         b.loop(count, [], row)
 
@@ -301,7 +301,7 @@ class Packed:
 
             def element(lane: Expr) -> None:
                 place = source + positions(rows, index_of(packed.first + lane, rows))[0]
-                self.left.put(target + lane, self.read(self.x, place))
+                self.memory["left"].put(target + lane, self.read(self.x, place))
 
             b.lanes(packed.count, element)
 
@@ -314,7 +314,7 @@ class Packed:
                 target = number * self.pitch + r * part.length
 
                 def element(lane: Expr) -> None:
-                    self.left.put(target + lane, self.read(self.x, source + lane * self.inner.x))
+                    self.memory["left"].put(target + lane, self.read(self.x, source + lane * self.inner.x))
 
                 b.lanes(part.length, element)
 
@@ -357,13 +357,13 @@ class Packed:
     def pack_piece(self, target: Any, source: Any, columns: Any, length: Any) -> None:
         b, stride = self.b, self.way.columns[-1].y
         if stride != 1 and self.inner.y == 1 and self.y.type == self.type:
-            b.transpose(self.right.buffer, target, self.panel, self.y.buffer, source, stride, columns, length)
+            b.transpose(self.memory["right"].buffer, target, self.panel, self.y.buffer, source, stride, columns, length)
             return
 
         def line(k: Expr) -> None:
             def element(lane: Expr) -> None:
                 value = self.read(self.y, source + k * self.inner.y + lane * stride)
-                self.right.put(target + k * self.panel + lane, value)
+                self.memory["right"].put(target + k * self.panel + lane, value)
 
             b.lanes(columns, element)
 

@@ -49,6 +49,7 @@ class Contraction(NamedTuple):
         rows, columns, depth: the axes of a matrix product, from the outermost to the innermost.
         around: the other axes of the result.
         dtype: in which the sums are computed.
+        start: where the first elements are in x, y and the result.
     """
 
     rows: list[Axis]
@@ -56,6 +57,7 @@ class Contraction(NamedTuple):
     depth: list[Axis]
     around: list[Axis]
     dtype: np.dtype
+    start: tuple[int, int, int] = (0, 0, 0)
 
 
 def merged(axes: Sequence[Axis]) -> list[Axis]:

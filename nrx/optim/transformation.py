@@ -60,6 +60,9 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
     Returns:
         A `GradientTransformation` whose state is the tuple of their states.
 
+    Raises:
+        TreeError: its `update` gets a state that is no such tuple.
+
     >>> import nrx
     >>> clipped = nrx.optim.chain(nrx.optim.clip_by_global_norm(1.0), nrx.optim.sgd(0.5))
     >>> updates, state = clipped.update(nrx.numpy.array([3.0, 4.0]), clipped.init(nrx.numpy.zeros(2)))

@@ -78,7 +78,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Array:
     (x,) = as_arrays("ediff1d", ary)
     steps = diff(x.reshape(-1))
     ends = [
-        None if end is None else convert("ediff1d", asarray(end, f"ediff1d: {what}"), x.dtype).reshape(-1)
+        None if end is None else convert(f"ediff1d: {what}", end, x.dtype).reshape(-1)
         for what, end in (("to_begin", to_begin), ("to_end", to_end))
     ]
     return concatenate([part for part in (ends[0], steps, ends[1]) if part is not None])

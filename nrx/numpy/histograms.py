@@ -130,7 +130,7 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     if range is None:
         low, high = (x.min(), x.max()) if x.size else (lax.full_like(x, 0, shape=()), lax.full_like(x, 1, shape=()))
     else:
-        low, high = (convert("histogram", v, x.dtype) for v in range)
+        low, high = (convert("histogram: range", v, x.dtype) for v in range)
         if (
             isinstance(low, ConcreteArray)
             and isinstance(high, ConcreteArray)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nrx.core import dtypes
-from nrx.core.array import Array, ConcreteArray
+from nrx.core.array import Array, ConcreteArray, asarray
 from nrx.core.aval import Aval
 from nrx.core.backend import Device
 from nrx.core.config import config, rare
@@ -47,9 +47,9 @@ def promote_dtypes(name: str, *values: Any, inexact: bool = False) -> list[Array
     return [_converted(name, v, x, dtype, weak) for v, x in zip(operands, arrays, strict=True)]
 
 
-def convert(name: str, value: Any, dtype: np.dtype) -> Array:
-    """An argument of `name` in a dtype; a Python number is rounded to it once."""
-    return convert_element_type(value if type(value) in _SCALARS else as_arrays(name, value)[0], dtype)
+def convert(what: str, value: Any, dtype: np.dtype) -> Array:
+    """An argument in a dtype; a Python number is rounded to it once. `what` names it."""
+    return convert_element_type(value if type(value) in _SCALARS else asarray(value, what), dtype)
 
 
 def broadcast(arrays: Sequence[Array]) -> list[Array]:

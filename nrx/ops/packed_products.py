@@ -210,7 +210,7 @@ class Packed:
         def one_part(number: Expr) -> None:
             part = self.part(number)
             start = shifted(block.at, [part.start * stride for stride in self.inner[1:]])
-            b.loop(panels, [], lambda p: self.pack_panel(start[1], part, block, p))
+            self.pack_columns(start[1], part, block)
 
             def one_height(h: Expr) -> None:
                 rows = packed(h)
@@ -325,13 +325,42 @@ class Packed:
         else:
             b.loop(packed.count, [], row)
 
-    def pack_panel(self, at: Any, part: _Part, block: _Block, p: Expr) -> None:
-        """Pack what a part of the depth needs of y for a panel."""
-        b, (*others, innermost) = self.b, self.way.columns
-        extent, first = innermost.extent, block.column + p * self.panel
-        count = loops.clamp(loops.const(0, "i64") + block.columns - p * self.panel, self.panel)
+    def pack_columns(self, at: Any, part: _Part, block: _Block) -> None:
+        """Pack what a part of the depth needs of y."""
+        b, columns = self.b, self.way.columns
+        if len(columns) > 1 or self.is_turned:
+            b.loop(block.panels, [], lambda p: self.pack_panel(at, part, block, p))
+            return
+
+        def line(r: Expr, k: Expr) -> None:
+            """A row of y, as it lies in memory."""
+            outer = positions(self.outer, index_of(part.first + r, self.outer))[1]
+            source = at + outer + block.column * columns[0].y + k * self.inner.y
+            target = (r * part.length + k) * self.panel
+
+            def panel(p: Expr) -> None:
+                place, put = source + p * (self.panel * columns[0].y), target + p * (self.most * self.panel)
+                self.pack_elements(put, place, self.columns_of(block, p))
+
+            b.loop(block.panels, [], panel)
+
+        b.loop(part.runs, [], lambda r: b.loop(part.length, [], lambda k: line(r, k)))
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether columns of y lie together in memory, of the type of the sums."""
+        return self.way.columns[-1].y != 1 and self.inner.y == 1 and self.y.type == self.type
+
+    def columns_of(self, block: _Block, p: Expr) -> Any:
+        """How many columns a panel has."""
         if not isinstance(block.columns, Expr) and block.columns % self.panel == 0:
-            count = self.panel
+            return self.panel
+        return loops.clamp(loops.const(0, "i64") + block.columns - p * self.panel, self.panel)
+
+    def pack_panel(self, at: Any, part: _Part, block: _Block, p: Expr) -> None:
+        """Pack what a part of the depth needs of y for a panel: columns along several axes, or each in one piece."""
+        b, (*others, innermost) = self.b, self.way.columns
+        extent, first, count = innermost.extent, block.column + p * self.panel, self.columns_of(block, p)
         base = p * (self.most * self.panel)
 
         def one_run(r: Expr) -> None:
@@ -356,18 +385,16 @@ class Packed:
 
     def pack_piece(self, target: Any, source: Any, columns: Any, length: Any) -> None:
         b, stride = self.b, self.way.columns[-1].y
-        if stride != 1 and self.inner.y == 1 and self.y.type == self.type:
+        if self.is_turned:
             b.transpose(self.memory["right"].buffer, target, self.panel, self.y.buffer, source, stride, columns, length)
-            return
+        else:
+            step = self.inner.y
+            b.loop(length, [], lambda k: self.pack_elements(target + k * self.panel, source + k * step, columns))
 
-        def line(k: Expr) -> None:
-            def element(lane: Expr) -> None:
-                value = self.read(self.y, source + k * self.inner.y + lane * stride)
-                self.memory["right"].put(target + k * self.panel + lane, value)
-
-            b.lanes(columns, element)
-
-        b.loop(length, [], line)
+    def pack_elements(self, target: Any, source: Any, columns: Any) -> None:
+        """Pack some columns of a row of y."""
+        stride, right = self.way.columns[-1].y, self.memory["right"]
+        self.b.lanes(columns, lambda lane: right.put(target + lane, self.read(self.y, source + lane * stride)))
 
 
 def _even(count: int, most: int) -> int:

@@ -65,7 +65,7 @@ def map_coordinates(
     if name != "constant" and not image.size:
         raise ShapeError(f"map_coordinates: an image of shape {show(image.shape)} has no points to take values from")
     nodes = [_nodes(place, size, order, name) for place, size in zip(places, image.shape, strict=True)]
-    background = convert("map_coordinates", cval, image.dtype)
+    background = convert("map_coordinates: cval", cval, image.dtype)
     if not image.size:
         image = jnp.full([max(n, 1) for n in image.shape], background)
     if order == 0:

@@ -235,7 +235,7 @@ def _bounded(
     zero = boundary == "fill" and isinstance(fillvalue, int | float | complex) and fillvalue == 0
     if zero or mode == "valid":
         return _direct(name, x, y, mode, precision, less)
-    options = {"constant_values": convert(name, fillvalue, x.dtype)} if boundary == "fill" else {}
+    options = {"constant_values": convert(f"{name}: fillvalue", fillvalue, x.dtype)} if boundary == "fill" else {}
     wide = jnp.pad(x, [(n - 1, n - 1) for n in y.shape], modes[boundary], **options)
     starts, shape = _window(name, x.shape, y.shape, mode, less)
     out = _direct(name, wide, y, "valid", precision)

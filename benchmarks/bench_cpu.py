@@ -14,7 +14,7 @@ from benchmarks.cpu import machine
 from benchmarks.cpu.case import Case
 from benchmarks.cpu.catalogue import all_cases
 from benchmarks.cpu.peers import PEERS, installed
-from benchmarks.cpu.processes import PeerError, contestant
+from benchmarks.cpu.processes import PeerError, contestant, peak
 from benchmarks.cpu.report import METHOD, Row, figures, summary
 from benchmarks.cpu.results import Outcome, Timing
 from benchmarks.cpu.rounds import FULL, QUICK, STARTS, Plan, measure
@@ -54,7 +54,9 @@ def run(case: Case, peers: Sequence[str], plan: Plan, seed: int, threads: int) -
         }
         outcomes = measure(contestants, plan)
         return {
-            peer: str(outcome) if isinstance(outcome, PeerError) else Timing(outcome, contestants[peer].busy)
+            peer: str(outcome)
+            if isinstance(outcome, PeerError)
+            else Timing(outcome, contestants[peer].busy, contestants[peer].memory)
             for peer, outcome in outcomes.items()
         }
 
@@ -78,17 +80,18 @@ def main(arguments: Sequence[str] = ()) -> None:
         return
     reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
     start, before = time.perf_counter(), machine.usage()
+    most = peak(options.threads, FULL.limit)
     rows = []
     for name in options.names:
         print(f"{time.perf_counter() - start:5.0f} s  {cases[name].title}", file=sys.stderr, flush=True)
         plan = QUICK if options.quick else FULL if cases[name].warm is None else STARTS
         rows.append(Row(cases[name], run(cases[name], options.peers, plan, options.seed, options.threads)))
     disturbance = machine.disturbance(before, machine.usage())
-    text = figures(rows, facts(options, time.perf_counter() - start, disturbance), reasons)
+    text = figures(rows, facts(options, time.perf_counter() - start, disturbance), reasons, most)
     if options.output is None:
         print(text)
         return
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(f"{METHOD}\n{text}", encoding="utf-8")
-    print(summary(rows))
+    print(summary(rows, most))
     print(f"written to {options.output}")

@@ -16,7 +16,7 @@ import scipy.special
 
 from nrx.core import dtypes, loops
 from nrx.core.aval import Aval
-from nrx.core.dtypes import from_short_name
+from nrx.core.dtypes import bfloat16, from_short_name
 from nrx.core.loops import Buffer, Builder, Expr, Kernel, Operand
 from nrx.core.primitive import Primitive
 from nrx.core.program import Literal, Program
@@ -278,14 +278,42 @@ class Interpreter:
         strides = (row_step * data.itemsize, m.step * data.itemsize)
         return np.lib.stride_tricks.as_strided(data[position:], (rows, columns), strides)
 
+    def _pairs(self, m: loops.Matrix, rows: int, columns: int) -> np.ndarray:
+        """The elements of a matrix of pairs of bf16, in f32; the pair is the last axis."""
+        if m.buffer.type == "u32":
+            return np.ascontiguousarray(self._matrix(m, rows, columns))[..., None].view(bfloat16).astype(np.float32)
+        assert isinstance(m.row_step, int)
+        low, high = (
+            self._matrix(m._replace(position=m.position + i, row_step=2 * m.row_step, step=2 * m.step), rows, columns)
+            for i in range(2)
+        )
+        return np.stack([low, high], axis=-1).astype(np.float32)
+
+    def _rows(self, m: loops.Rows, rows: int, depth: int) -> np.ndarray:
+        """The elements of rows anywhere."""
+        position, first, runs = (int(self.evaluate(x)) for x in (m.position, m.first, m.runs))
+        starts = [position + int(self.load(m.table, first + r)) for r in range(rows)]
+        places = [
+            [start + i * m.run_step + k * m.step for i in range(runs) for k in range(depth)] for start in starts
+        ]  # fmt: skip
+        return np.array([[self.load(m.buffer, place) for place in row] for row in places])
+
     def _products(self, s: loops.Products) -> None:
         depth = int(self.evaluate(s.depth))
         assert depth > 0
         sums = self._matrix(s.sums, s.rows, s.columns)
-        left, right = self._matrix(s.left, s.rows, depth), self._matrix(s.right, depth, s.columns)
+        if isinstance(s.left, loops.Rows):
+            left = self._rows(s.left, s.rows, depth)
+            right = self._matrix(s.right, left.shape[1], s.columns)
+        elif s.is_paired:
+            left = self._pairs(s.left, s.rows, depth)
+            right = self._pairs(s.right, depth, s.columns).transpose(0, 2, 1).reshape(2 * depth, s.columns)
+            left = left.reshape(s.rows, 2 * depth)
+        else:
+            left, right = self._matrix(s.left, s.rows, depth), self._matrix(s.right, depth, s.columns)
         with np.errstate(all="ignore"):
             total = np.zeros_like(sums) if self.evaluate(s.fresh) else sums.copy()
-            for k in range(depth):
+            for k in range(left.shape[1]):
                 total += left[:, k, None] * right[k]
         sums[...] = total
 
@@ -294,6 +322,11 @@ class Interpreter:
         at, step, source_at, source_step = (
             int(self.evaluate(x)) for x in (s.target_position, s.target_step, s.source_position, s.source_step)
         )
+        if (s.source.type, s.target.type) == ("bf16", "u32"):
+            pairs = self._pairs(loops.Matrix(s.source, s.source_position, source_step), rows, columns)
+            for i, j in np.ndindex(rows, columns):
+                self.elements(s.target)[at + i + j * step] = pairs[i, j].astype(bfloat16).view(np.uint32)[0]
+            return
         scale = 2 if s.source.type in ("c64", "c128") else 1
         for i in range(rows):
             for j in range(columns):

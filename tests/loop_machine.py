@@ -56,15 +56,16 @@ def run(
     _SIGNATURE(loaded.address("kernel"))(words.ctypes.data, 0, tasks, 0)
 
 
-def fenced(array: np.ndarray) -> np.ndarray:
-    """A copy whose end is followed by memory that must not be touched."""
+def fenced(array: np.ndarray, before: bool = False) -> np.ndarray:
+    """A copy whose end is followed by memory that must not be touched, or whose start comes after such memory."""
     page = mmap.PAGESIZE
     size = -(-max(array.nbytes, 1) // page) * page
     memory = mmap.mmap(-1, size + page)
     if sys.platform == "linux":
-        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + size), ctypes.c_size_t(page), 0) == 0
-    copy = np.frombuffer(memory, np.uint8, array.nbytes, size - array.nbytes).view(array.dtype).reshape(array.shape)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + (0 if before else size)
+        assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start), ctypes.c_size_t(page), 0) == 0
+    first = page if before else size - array.nbytes
+    copy = np.frombuffer(memory, np.uint8, array.nbytes, first).view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
 

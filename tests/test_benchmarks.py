@@ -17,14 +17,15 @@ from benchmarks.cpu.case import Case, Task, error
 from benchmarks.cpu.catalogue import all_cases
 from benchmarks.cpu.machine import Usage, disturbance, usage
 from benchmarks.cpu.peers import PEERS, environment, installed
-from benchmarks.cpu.processes import PeerError, Process
-from benchmarks.cpu.report import Row, figures, microseconds, missed, summary, table
-from benchmarks.cpu.results import Law, Ratio, Timing, growths, ratio, verdicts
+from benchmarks.cpu.processes import PeerError, Process, peak
+from benchmarks.cpu.report import Row, figures, memory, microseconds, missed, summary, table
+from benchmarks.cpu.results import Law, Peak, Ratio, Timing, Work, growths, ratio, verdicts
 from benchmarks.cpu.rounds import Plan, measure, rotated
-from benchmarks.cpu.worker import Timed, prepared
+from benchmarks.cpu.worker import Timed, memory_of, prepared, resident
 from benchmarks.cpu.workloads import (
     attention,
     chain,
+    convolution,
     derivatives,
     dispatch,
     elementwise,
@@ -144,9 +145,49 @@ def test_summary_has_times_ratios_and_verdicts(report_rows: list[Row]) -> None:
     assert [line.count(" | ") for line in (first, second)] == [head.count(" | ")] * 2
     cells = [cell.strip() for cell in first.strip("|").split("|")]
     assert cells[1:5] == ["1", "3", "4", "0.5"]
-    assert cells[5:] == ["3.00 / 3.00", "≥ 2 met", "0.50 / 0.50", "≥ 1 **missed**"]
+    assert cells[5:] == ["3.00 / 3.00", "≥ 2 met", "0.50 / 0.50", "≥ 1 **missed**", "–"]
     cells = [cell.strip() for cell in second.strip("|").split("|")]
-    assert cells[1:] == ["1,000", "failed", "–", "–", "–", "≥ 2 unknown", "–", "≥ 1 unknown"]
+    assert cells[1:] == ["1,000", "failed", "–", "–", "–", "≥ 2 unknown", "–", "≥ 1 unknown", "–"]
+
+
+def test_share_of_the_peak() -> None:
+    rates = Peak({"float32": 2e12, "bfloat16": 4e12}, 1e11)
+    assert rates.share(Work(1e9, 1e6), 1e-3) == (pytest.approx(0.5), "FLOP/s")
+    assert rates.share(Work(1e9, 1e6, "bfloat16"), 1e-3) == (pytest.approx(0.25), "FLOP/s")
+    assert rates.share(Work(1e9, 8e7), 1e-3) == (pytest.approx(0.8), "bytes/s")
+    assert rates.share(Work(1e9, 1e6, "int8"), 1e-3) == (pytest.approx(0.01), "bytes/s")
+    row = Row(case(work=Work(1e9, 1e6)), {"nrx": timing(2e-3, 1e-3)})
+    assert summary([row], rates).rstrip().endswith("| 50% of FLOP/s |")
+    assert "2,000 GFLOP/s in float32" in figures([row], {}, {}, rates)
+
+
+def test_peak_is_found() -> None:
+    found = peak(1, 60.0)
+    assert found.flops["float32"] > 1.2 * found.flops["float64"] > 1e8
+    assert found.nbytes > 1e8
+
+
+def test_memory_of_training_steps_is_compared() -> None:
+    def outcomes(ours: int) -> dict[str, Any]:
+        return {"nrx": Timing([[1.0]], 0.0, ours), "jax": Timing([[1.0]], 0.0, 30 << 20), "torch": Timing([[1.0]], 0.0)}
+
+    step = case(is_training=True)
+    assert "| 20 | 30 | – | – | ≤ the least met |" in memory([Row(step, outcomes(20 << 20))])
+    assert "≤ the least **missed**" in figures([Row(step, outcomes(40 << 20))], {}, {})
+    assert memory([Row(case(), outcomes(20 << 20))]) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
+def test_memory_of_a_call() -> None:
+    held: list[np.ndarray] = []
+
+    def run() -> None:
+        held.append(np.ones(1 << 22))
+        np.ones(1 << 23)
+
+    found = memory_of(Task(run), resident("VmRSS"))
+    assert found is not None
+    assert 90 << 20 < found < 200 << 20  # 32 MiB that stay, and 64 that do not
 
 
 def test_report_gives_the_reason_of_each_miss(report_rows: list[Row]) -> None:
@@ -320,7 +361,8 @@ def test_samples_are_of_many_calls_and_scaled() -> None:
 
 
 def test_result_is_checked_before_it_is_timed() -> None:
-    prepared(case(), "nrx", 0)
+    assert prepared(case(), "nrx", 0)[1] is None
+    assert isinstance(prepared(case(is_training=True), "nrx", 0)[1], int | None)
     with pytest.raises(ArithmeticError, match="wrong by"):
         prepared(case(reference=lambda x: 2 * x + 1e-6), "nrx", 0)
 
@@ -345,6 +387,13 @@ def test_error_is_relative_to_the_largest_element(result: Any, reference: Any, r
 
 SMALL_TRANSFORMER = transformer.cases(layers=2, width=16, heads=2, steps=12, batch=3)
 SMALL_RESNET = resnet.cases(channels=(4, 8), size=8, batch=3, tolerance=1e-4)
+SMALL_LAYERS = tuple(
+    layer._replace(
+        batch=2, space=(9, 8, 7)[: len(layer.space)], inputs=3 if layer.is_first else 4, features=4,
+        groups=min(layer.groups, 4),
+    )
+    for layer in convolution.LAYERS
+)  # fmt: skip
 SMALL = [
     *elementwise.cases(1000),
     *rows.cases((8, 33)),
@@ -355,6 +404,7 @@ SMALL = [
     *SMALL_TRANSFORMER,
     *SMALL_RESNET,
     *gemm.cases(((4, 9, 7), (6, 6, 6)), (3, 5, 4, 7), ((5, 9, 6),), ((8, 11, 5),)),
+    *convolution.cases(SMALL_LAYERS),
     *attention.cases(((2, 17, 3, 8),)),
     *movement.cases((8, 33), (50, 7), 20, 1000),
     *derivatives.cases((12, 8, 5), (6, 5, 4), 4),

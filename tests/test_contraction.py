@@ -16,15 +16,19 @@ from loop_interpreter import lowered
 from test_convolution import Problem, problems
 from test_dot import contractions
 
+from nrx.compiler import llvm, targets
+from nrx.compiler.compile import compile_program
 from nrx.core import dtypes, loops
 from nrx.core.array import asarray
 from nrx.core.aval import Aval
+from nrx.core.errors import CompilerError
 from nrx.core.loops import Builder, Registers
 from nrx.core.primitive import Primitive
 from nrx.ops import contraction, dot, packed_products
 from nrx.ops.convolution import conv_general_dilated, conv_general_dilated_p
 from nrx.ops.dot import dot_general, dot_general_p
 from nrx.transforms import jit, vjp
+from nrx.transforms.staging import stage
 
 #: How the work is cut: as in tiny caches, so that few elements make many tiles.
 SMALL: dict[str, Any] = {
@@ -34,26 +38,35 @@ SMALL: dict[str, Any] = {
     "_SHORT": 3,
     "_MOST_STREAMED": 2,
     "_STREAM_WIDTH": 2,
-    "_NEAR": 4,
 }
 SMALL_PACKS: dict[str, Any] = {
     "_WIDTH": 6, "_NARROW": 4, "_HEIGHT_BYTES": 16, "_HEIGHTS": 2, "_RIGHT_BYTES": 300, "_LEFT_BYTES": 200,
-    "_FEWEST_TASKS": 3,
+    "_FEWEST_TASKS": 3, "_SHORTEST_RUN": 2, "_SHORT_ROW": 0,
 }  # fmt: skip
 
 RUNS = [
     pytest.param(loop_interpreter.run, id="interpreted"),
     *[pytest.param(partial(loop_machine.run, level=level), id=level) for level in loop_machine.LEVELS],
 ]
+PAIRED_RUNS = [
+    RUNS[0],
+    *[pytest.param(partial(loop_machine.run, level=level), id=level) for level in targets.host_levels()
+      if targets.describe(level).has_bf16_pairs],
+]  # fmt: skip
 
 
-@pytest.fixture(params=["packed", "packed, few places", "in place"])
+@pytest.fixture(params=["packed", "y packed", "x by table", "y in place", "in place"])
 def small_tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, values in ((contraction, SMALL), (packed_products, SMALL_PACKS)):
         for name, value in values.items():
             monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr(contraction, "_fewest_rows", lambda way: 10**9 if request.param == "in place" else 1)
-    monkeypatch.setattr(packed_products, "_FEWEST_PLACES", 10**9 if request.param == "packed" else 1)
+    monkeypatch.setattr(contraction, "_is_packable", lambda way: request.param != "in place")
+    if request.param in ("packed", "x by table"):
+        monkeypatch.setattr(packed_products.Packed, "_is_x_in_place", lambda self: False)
+    if request.param == "packed":
+        monkeypatch.setattr(packed_products.Packed, "_is_by_table", lambda self: False)
+    if request.param == "y in place":
+        monkeypatch.setattr(packed_products, "_SHORT_ROW", 1 << 20)
     monkeypatch.setattr(Builder.__init__, "__defaults__", (Registers(128, 8),))
     monkeypatch.setattr(dot, "_FEW_PRODUCTS", 0)
     monkeypatch.setattr(dot, "_SHORT_DEPTH", 0)
@@ -68,7 +81,7 @@ def result_of(prim: Primitive, arrays: Sequence[np.ndarray], run: Callable, **pa
 
 def small_integers(seed: int, shape: Sequence[int], dtype: str) -> np.ndarray:
     """Numbers whose sums of products no dtype rounds."""
-    return np.random.default_rng(seed).integers(-3, 4, shape).astype(dtype)
+    return np.random.default_rng(seed).integers(-3, 4, shape).astype(dtypes.canonical_dtype(dtype))
 
 
 @pytest.mark.usefixtures("small_tiles")
@@ -76,6 +89,35 @@ def small_integers(seed: int, shape: Sequence[int], dtype: str) -> np.ndarray:
 @settings(max_examples=40, deadline=None)
 @given(contractions(), st.sampled_from(["float32", "float64", "complex64", "int16"]), st.sampled_from([1, 2, 5]))
 def test_dot_general(run: Callable, problem: tuple, dtype: str, scale: int) -> None:
+    check_dot_general(run, problem, dtype, dtype, scale)
+
+
+@pytest.fixture
+def paired(small_tiles: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Builder.__init__, "__defaults__", (Registers(128, 8, has_pairs=True),))
+
+
+@pytest.mark.usefixtures("paired")
+@pytest.mark.parametrize("run", PAIRED_RUNS)
+@settings(max_examples=100, deadline=None)
+@given(contractions(), st.sampled_from(["bfloat16", "float32"]), st.sampled_from([1, 2, 5]))
+def test_products_of_pairs(run: Callable, problem: tuple, out: str, scale: int) -> None:
+    check_dot_general(run, problem, "bfloat16", out, scale)
+
+
+def test_only_processors_that_have_products_of_pairs_get_them() -> None:
+    x, y = Aval((32, 64), dtypes.bfloat16), Aval((64, 48), dtypes.bfloat16)
+    program = stage(lambda x, y: x @ y, [x, y], "pairs")
+    texts = {}
+    for level in ("x86-64-v4-bf16", "x86-64-v4", "aarch64"):
+        texts[level], _ = compile_program(program, targets.describe(level, "linux"))
+        llvm.assemble(texts[level], targets.describe(level, "linux"))
+    assert [level for level, text in texts.items() if "dpbf16ps.512" in text] == ["x86-64-v4-bf16"]
+    with pytest.raises(CompilerError, match=r"dpbf16ps\.512 is not an intrinsic"):
+        llvm.assemble(texts["x86-64-v4-bf16"], targets.describe("x86-64-v4", "linux"))
+
+
+def check_dot_general(run: Callable, problem: tuple, dtype: str, out: str, scale: int) -> None:
     x_axes, y_axes, out_axes, numbers, sizes = problem
     sizes = {axis: length * scale if length > 1 else length for axis, length in sizes.items()}
     if np.prod([float(n) for n in sizes.values()]) > 3000:
@@ -83,8 +125,13 @@ def test_dot_general(run: Callable, problem: tuple, dtype: str, scale: int) -> N
     x, y = (small_integers(i, [sizes[a] for a in axes], dtype) for i, axes in enumerate((x_axes, y_axes)))
     (x_sum, y_sum), (x_batch, y_batch) = (tuple(map(tuple, pair)) for pair in numbers)
     numbers = ((x_sum, y_sum), (x_batch, y_batch))
-    got = result_of(dot_general_p, [x, y], run, dimension_numbers=numbers, precision=None, preferred_element_type=None)
-    expected = np.einsum(f"{x_axes},{y_axes}->{out_axes}", x, y)
+    preferred = None if out == dtype else dtypes.canonical_dtype(out)
+    params = {"dimension_numbers": numbers, "precision": None, "preferred_element_type": preferred}
+    got = result_of(dot_general_p, [x, y], run, **params)
+    wide = np.float64 if dtype == "bfloat16" else dtype
+    expected = np.einsum(f"{x_axes},{y_axes}->{out_axes}", x.astype(wide), y.astype(wide)).astype(
+        dtypes.canonical_dtype(out)
+    )
     assert got.dtype == expected.dtype
     np.testing.assert_array_equal(got, expected)
 

@@ -73,6 +73,14 @@ def test_dims_are_what_their_polynomials_say(data: st.DataObject, n: int, m: int
         assert room(x) >= x
 
 
+def test_the_quotient_of_two_negative_numbers_has_room() -> None:
+    symbols = Symbols([0, 1])
+    n, m = symbols.dim(0), symbols.dim(1)
+    quotient = (n - 3 * m) // (n - m)
+    assert int(quotient) == 3
+    assert capacity(quotient) >= 3
+
+
 def test_numbers_of_one_class_decide_alike() -> None:
     for function in (lambda n: n, lambda n: 3 * n + 5, lambda n: -(-n // 8), lambda n: n * n, lambda n: n // 3 * n):
         for sizes in ((17, 18, 40, 64), (257, 1000, 1024)):

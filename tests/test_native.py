@@ -28,7 +28,7 @@ pytest.importorskip("llvmlite")
 
 SYSTEMS = ("linux", "macos", "windows")
 EVERY_TARGET = [
-    *(describe(f"x86-64{suffix}", system) for suffix in ("", "-v2", "-v3", "-v4") for system in SYSTEMS),
+    *(describe(f"x86-64{suffix}", system) for suffix in ("", "-v2", "-v3", "-v4", "-v4-bf16") for system in SYSTEMS),
     *(describe("aarch64", system) for system in SYSTEMS[:2]),
 ]
 ALL_TARGETS = pytest.mark.parametrize("target", EVERY_TARGET, ids=lambda t: f"{t.name}-{t.system}")
@@ -80,6 +80,16 @@ def test_a_processor_has_a_level_if_it_has_all_of_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(targets._FEATURES, "BMI2", True)
     monkeypatch.setitem(targets._FEATURES, "AVX512VL", False)
     assert levels() == ("x86-64", "x86-64-v2", "x86-64-v3")
+    everything = dict.fromkeys(targets._V4, True)
+    for features, flags, last in (
+        ({**everything, "AVX512BF16": True}, [], "x86-64-v4-bf16"),
+        ({**everything, "AVX512BF16": False}, [], "x86-64-v4"),
+        (everything, [b"avx512_bf16"], "x86-64-v4-bf16" if sys.platform == "linux" else "x86-64-v4"),
+        (everything, [b"avx512f"], "x86-64-v4"),
+    ):  # fmt: skip
+        monkeypatch.setattr(targets, "_FEATURES", features)
+        monkeypatch.setattr(targets, "_flags", lambda flags=flags: flags)
+        assert levels()[-1] == last
     monkeypatch.setattr(targets, "_architecture", lambda: "riscv64")
     assert levels() == ()
 

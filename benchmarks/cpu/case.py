@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cpu.results import Work
+
 
 def nothing() -> None:
     """What a task has to do beyond its call, mostly."""
@@ -53,6 +55,8 @@ class Case:
         warm: None for what is called in a running process. Otherwise what counts is a process from its start to the end
             of its first call, and this says whether it finds what earlier ones left on disk.
         note: what a reader of the figures should know.
+        work: the least that it has to do, if that is known.
+        is_training: whether its memory is compared, too.
     """
 
     name: str
@@ -65,6 +69,8 @@ class Case:
     x64: bool = False
     warm: bool | None = None
     note: str = ""
+    work: Work | None = None
+    is_training: bool = False
 
 
 def arrays(result: Any) -> list[np.ndarray]:

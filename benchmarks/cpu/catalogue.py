@@ -4,6 +4,7 @@ from benchmarks.cpu.case import Case
 from benchmarks.cpu.workloads import (
     attention,
     chain,
+    convolution,
     derivatives,
     dispatch,
     elementwise,
@@ -29,6 +30,7 @@ MODULES = (
     transformer,
     resnet,
     gemm,
+    convolution,
     attention,
     movement,
     derivatives,

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.cpu.case import Case, error
 from benchmarks.cpu.peers import environment
+from benchmarks.cpu.results import Peak
 
 ROOT = Path(__file__).parent.parent.parent
 FIRST_STEP = "from benchmarks.cpu.workloads.start import first_loss; print(first_loss({!r}, {!r}, {}), flush=True)"
@@ -95,10 +96,14 @@ class Process:
 class Contestant:
     """What takes turns with others."""
 
+    memory: int | None
+    """Bytes that a call has at most, where that is asked for."""
+
     def __init__(self, case: Case, peer: str, seed: int, threads: int, limit: float):
         self._case, self._peer, self._seed, self._threads, self._limit = case, peer, seed, threads, limit
         self._folder = Path(tempfile.mkdtemp(prefix="nrx-bench-"))
         self._pauses = np.zeros(2)
+        self.memory = None
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +148,8 @@ class Worker(Contestant):
 
     def ready(self) -> None:
         assert self._process is not None
-        self._process.receive(self._limit)
+        _, reply = self._process.receive(self._limit)
+        self.memory = reply["memory"]
 
     def burst(self, seconds: float) -> list[float]:
         assert self._process is not None
@@ -179,6 +185,15 @@ class Start(Contestant):
         if not (far := error(loss, self._reference)) <= self._case.tolerance:
             raise PeerError(f"wrong by {far:.2g}")
         return [when - process.started]
+
+
+def peak(threads: int, limit: float) -> Peak:
+    """What the machine can do, by a process of its own."""
+    process = Process(["-m", "benchmarks.cpu.roofline", str(threads)], environment("nrx", threads, None))
+    try:
+        return Peak(*process.receive(limit)[1])
+    finally:
+        process.close()
 
 
 def contestant(case: Case, peer: str, seed: int, threads: int, limit: float) -> Contestant:

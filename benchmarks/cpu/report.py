@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from benchmarks.cpu.case import Case
 from benchmarks.cpu.peers import PEERS
-from benchmarks.cpu.results import Growth, Outcome, Timing, Verdict, growths, verdicts
+from benchmarks.cpu.results import Growth, Outcome, Peak, Timing, Verdict, growths, verdicts
 
 METHOD = """\
 # The CPU, beside JAX and PyTorch
@@ -21,6 +21,16 @@ turns in short bursts, with pauses in between. A sample is the mean over about a
 A ratio is the peer's time over that of nrx: first that of the minima, then that of the 25th percentiles, and a target
 is met when both reach it. PyTorch counts with the better of eager and `torch.compile`. Times are only comparable within
 a run.
+
+The share of the peak is the least time that the workload's products or bytes take at the rates of the machine, which
+two kernels find in the same run (`benchmarks/cpu/roofline.py`), over that of nrx. Bytes are those of operands and
+results, each once, as if they came from memory; what stays in a cache may have more than all.
+"""
+
+
+MEMORY = """\
+What the process of a library has in memory during a training step at most, in MiB, beyond what it had after the import:
+parameters, moments, data, code and all that the step computes with.
 """
 
 
@@ -71,7 +81,29 @@ def judged(row: Row, against: str) -> list[str]:
     return ["–", f"{target} unknown"]
 
 
-def summary(rows: Sequence[Row]) -> str:
+def share(row: Row, peak: Peak | None) -> str:
+    """How near nrx comes to what the machine can do, and which rate it is limited by."""
+    ours = row.outcomes.get("nrx")
+    if peak is None or row.case.work is None or not isinstance(ours, Timing):
+        return "–"
+    part, limit = peak.share(row.case.work, ours.minimum)
+    return f"{part:.0%} of {limit}"
+
+
+def memory(rows: Sequence[Row]) -> str:
+    """The memory of each training step, in MiB, and whether ours is at most the smaller of the peers'."""
+    head = ["workload", *(peer.title for peer in PEERS.values()), "target"]
+    lines = []
+    for row in rows:
+        found = {peer: t.memory for peer, t in row.outcomes.items() if isinstance(t, Timing) and t.memory is not None}
+        if row.case.is_training and "nrx" in found and len(found) > 1:
+            met = found["nrx"] <= min(nbytes for peer, nbytes in found.items() if peer != "nrx")
+            cells = [f"{found[peer] / (1 << 20):.0f}" if peer in found else "–" for peer in PEERS]
+            lines.append([row.case.title, *cells, f"≤ the least {judgement(met)}"])
+    return table(head, lines) if lines else ""
+
+
+def summary(rows: Sequence[Row], peak: Peak | None = None) -> str:
     head = [
         "workload (minima in µs)",
         *(peer.title for peer in PEERS.values()),
@@ -79,11 +111,15 @@ def summary(rows: Sequence[Row]) -> str:
         "target",
         "PyTorch / nrx",
         "target",
+        "share of the peak",
     ]
     lines = [
-        [row.case.title, *(cell(row.outcomes.get(peer)) for peer in PEERS), *judged(row, "jax"), *judged(row, "torch")]
+        [
+            row.case.title, *(cell(row.outcomes.get(peer)) for peer in PEERS), *judged(row, "jax"),
+            *judged(row, "torch"), share(row, peak),
+        ]
         for row in rows
-    ]
+    ]  # fmt: skip
     return table(head, lines)
 
 
@@ -140,19 +176,26 @@ def remarks(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def figures(rows: Sequence[Row], machine: Mapping[str, str], reasons: Mapping[str, Mapping[str, str]]) -> str:
+def figures(
+    rows: Sequence[Row], machine: Mapping[str, str], reasons: Mapping[str, Mapping[str, str]], peak: Peak | None = None
+) -> str:
     """The report without the introduction: `METHOD`.
 
     Args:
         rows: the workloads in order.
         machine: facts to be listed.
         reasons: workload -> key of the target -> why it is missed, and what was tried.
+        peak: what the machine can do.
 
     Returns:
         Markdown.
     """
+    if peak is not None:
+        rates = ", ".join(f"{flops / 1e9:,.0f} GFLOP/s in {dtype}" for dtype, flops in peak.flops.items())
+        machine = {**machine, "Peak": f"{rates}, {peak.nbytes / 1e9:.1f} GB/s"}
     sections = {
-        "## Results": "\n".join(filter(None, [summary(rows), growth_text(growths_of(rows))])),
+        "## Results": "\n".join(filter(None, [summary(rows, peak), growth_text(growths_of(rows))])),
+        "## Memory": memory(rows) and f"{MEMORY}\n{memory(rows)}",
         "## Missed targets": misses(rows, reasons),
         "## Remarks": remarks(rows),
         "## Machine": "\n".join(f"- {name}: {fact}" for name, fact in machine.items()) + "\n",

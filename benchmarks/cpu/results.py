@@ -17,10 +17,12 @@ class Timing:
     Fields:
         bursts: the samples, burst by burst.
         busy: how busy its process was in the pauses between bursts, as a part of a core.
+        memory: bytes that its process had in one call, at most, beyond the library's own; None where it is not known.
     """
 
     bursts: Sequence[Sequence[float]]
     busy: float = 0.0
+    memory: int | None = None
 
     @property
     def samples(self) -> np.ndarray:
@@ -62,6 +64,38 @@ class Ratio(NamedTuple):
 
     def __str__(self) -> str:
         return " / ".join(f"{value:.2f}" if value >= 0.1 else f"{value:.1g}" for value in self)
+
+
+class Work(NamedTuple):
+    """The least that a workload has to do: what its mathematics asks for.
+
+    Fields:
+        flops: operations of products; one that is added counts two. Of a training step thrice those of the result.
+        nbytes: of its operands and results, each once.
+        dtype: of the products.
+    """
+
+    flops: float
+    nbytes: float
+    dtype: str = "float32"
+
+
+class Peak(NamedTuple):
+    """What all threads together do in a second at best.
+
+    Fields:
+        flops: of each dtype.
+        nbytes: read from memory and written to it.
+    """
+
+    flops: Mapping[str, float]
+    nbytes: float
+
+    def share(self, work: Work, seconds: float) -> tuple[float, str]:
+        """The time that work takes at least, over that which it took; and which of the two rates it is limited by."""
+        least = {"bytes/s": work.nbytes / self.nbytes, "FLOP/s": work.flops / self.flops.get(work.dtype, np.inf)}
+        limit = max(least, key=least.__getitem__)
+        return least[limit] / seconds, limit
 
 
 class Verdict(NamedTuple):

@@ -4,19 +4,24 @@ It makes the task of a workload, checks its result, and says so in a line of JSO
 number of seconds by the samples of a burst of that length. Between bursts it does nothing, and says how true that was.
 """
 
+import ctypes
 import gc
+import importlib
 import json
 import os
 import sys
 import time
 import traceback
 from itertools import repeat
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from benchmarks.cpu.case import Case, Task, error
 from benchmarks.cpu.catalogue import all_cases
+from benchmarks.cpu.machine import read
+from benchmarks.cpu.peers import PEERS
 
 #: The clock's own error is small beside this, and it is short beside a time slice.
 SAMPLE_SECONDS = 1e-3
@@ -66,8 +71,31 @@ class Timed:
         return (time.perf_counter() - start) / self._calls
 
 
-def prepared(case: Case, peer: str, seed: int) -> Timed:
-    """The task, if its result is right."""
+def resident(field: str) -> int | None:
+    """Bytes that this process has in memory ("VmRSS"), or had at most ("VmHWM"); None where the system is silent."""
+    lines = [line for line in read("/proc/self/status").splitlines() if line.startswith(field)]
+    return int(lines[0].split()[1]) * 1024 if lines else None
+
+
+def memory_of(task: Task, before: int | None) -> int | None:
+    """Bytes beyond `before` that one more call has at most; None where the system does not tell."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what was free all along is not the call's
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget how much it had been
+    except (AttributeError, OSError):
+        return None
+    task.reset()
+    task.run()
+    task.finish()
+    most = resident("VmHWM")
+    return None if most is None or before is None else most - before
+
+
+def prepared(case: Case, peer: str, seed: int) -> tuple[Timed, int | None]:
+    """The task, if its result is right, and the memory that a call has, if that is asked for."""
+    importlib.import_module(PEERS[peer].package)
+    before = resident("VmRSS")
     data = case.inputs(np.random.default_rng(seed))
     task = case.tasks[peer](*data)
     start = time.perf_counter()
@@ -75,7 +103,8 @@ def prepared(case: Case, peer: str, seed: int) -> Timed:
     seconds = time.perf_counter() - start
     if not (far := error(result, case.reference(*data))) <= case.tolerance:
         raise ArithmeticError(f"wrong by {far:.2g} of the largest element, {case.tolerance:g} is allowed")
-    return Timed(task, seconds)
+    memory = memory_of(task, before) if case.is_training else None
+    return Timed(task, seconds), memory
 
 
 def answer(replies: IO[str], reply: dict[str, Any]) -> None:
@@ -89,8 +118,8 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(threads)])
     try:
-        timed = prepared(all_cases()[name], peer, int(seed))
-        answer(replies, {"ready": True})
+        timed, memory = prepared(all_cases()[name], peer, int(seed))
+        answer(replies, {"memory": memory})
         for line in sys.stdin:
             answer(replies, timed.burst(json.loads(line)))
     except Exception as failure:

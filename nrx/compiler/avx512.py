@@ -11,6 +11,8 @@ FUNCTIONS = frozenset(("ldexp", "exponent", "significand"))
 INTRINSICS = frozenset(
     f"x86.avx512.mask.{name}.{type}.512" for name in ("scalef", "getexp", "getmant") for type in ("ps", "pd")
 )
+PAIRS = frozenset(f"x86.avx512bf16.dpbf16ps.{bits}" for bits in (128, 256, 512))
+"""Add products of pairs of bf16, for vectors of some widths; only processors with `has_bf16_pairs` know them."""
 
 
 def has(target: Target, op: str, type: str, lanes: int) -> bool:

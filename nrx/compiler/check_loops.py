@@ -22,6 +22,7 @@ from nrx.core.loops import (
     Let,
     Loop,
     Products,
+    Rows,
     Store,
     Transpose,
     While,
@@ -218,16 +219,22 @@ class _Checker:
         self.access(s.source, s.source_position)
         for x in (s.target_step, s.source_step, s.rows, s.columns):
             self.position(x)
-        self.need(s.target.type == s.source.type, "a transposition from {} to {}", s.source.type, s.target.type)
+        of_pairs = (s.source.type, s.target.type) == ("bf16", "u32")
+        is_allowed = of_pairs or s.target.type == s.source.type
+        self.need(is_allowed, "a transposition from {} to {}", s.source.type, s.target.type)
 
     def _products(self, s: Products) -> None:
         matrices = (s.sums, s.left, s.right)
         self.need(not s.sums.buffer.readonly, "sums of products in the readonly buffer {}", s.sums.buffer)
-        types = {self.access(m.buffer, m.position) for m in matrices}
+        types = [self.access(m.buffer, m.position) for m in matrices]
         is_real = not {m.buffer.type for m in matrices} & set(loops.REAL_TYPE)
-        self.need(len(types) == 1 and is_real, "products of {}", types)
+        is_allowed = len(set(types)) == 1 or types in (["f32", "u32", "u32"], ["f32", "bf16", "u32"])
+        self.need(is_allowed and is_real, "products of {}", types)
         self.position(s.sums.row_step)
         self.position(s.depth)
+        if isinstance(s.left, Rows):
+            self.need(self.access(s.left.table, s.left.first) == "i64", "a table of rows in {}", s.left.table)
+            self.position(s.left.runs)
         self.need(self.expression(s.fresh) == "bool", "{} is not a bool", s.fresh)
         self.need(
             (s.sums.step, s.right.step) == (1, 1), "columns of products are {} apart", (s.sums.step, s.right.step)

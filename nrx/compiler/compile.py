@@ -18,6 +18,11 @@ from nrx.core.loops import Kernel, Registers, Repeat
 from nrx.core.program import Literal, Program, Var
 
 
+def _registers(target: Target) -> Registers:
+    """Of a processor; without instructions that multiply and add, one is for what has been multiplied."""
+    return Registers(target.vector_bits, target.registers - (not target.has_fma), target.has_bf16_pairs)
+
+
 def compile_program(
     program: Program, target: Target, donated: Sequence[bool] = (), symbols: Symbols | None = None
 ) -> tuple[str, Layout]:
@@ -30,7 +35,7 @@ def compile_program(
         symbols: those of the Program's Dims.
     """
     dump = Dump(program.name)
-    shared = Shared(dump, symbols, Registers(target.vector_bits, target.registers))
+    shared = Shared(dump, symbols, _registers(target))
     simple = shared.simplified(program)
     outputs: list[Output | None] = [_without_computing(simple, out, donated) for out in simple.outs]
     computed = [out for out, known in zip(simple.outs, outputs, strict=True) if known is None]

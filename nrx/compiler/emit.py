@@ -14,7 +14,7 @@ from nrx.compiler.targets import Target
 from nrx.compiler.transposition import MOST_JOINED, joining, lanes, parting, transposition
 from nrx.core import loops
 from nrx.core.dims import identity
-from nrx.core.loops import Buffer, Copy, Expr, Kernel, Products, Transpose
+from nrx.core.loops import Buffer, Copy, Expr, Kernel, Products, Rows, Transpose
 
 MAX_SCRATCH = 512 * 1024
 """Bytes of scratch memory a kernel may have."""
@@ -113,7 +113,12 @@ class _Emitter(LaneLoops):
         if name not in self.functions:
             self.functions[name] = products(s, self.code)
         pointers = ", ".join(f"ptr {self._at(m.buffer, m.position)}" for m in (s.sums, s.left, s.right))
-        numbers = (s.sums.row_step, s.left.row_step, s.left.step, s.right.row_step, s.depth)
+        if isinstance(s.left, Rows):
+            pointers += f", ptr {self._at(s.left.table, s.left.first)}"
+            steps_of_left: tuple = (s.left.run_step, s.left.runs, s.left.step)
+        else:
+            steps_of_left = (s.left.row_step, s.left.step)
+        numbers = (s.sums.row_step, *steps_of_left, s.right.row_step, s.depth)
         steps = ", ".join(f"i64 {x if isinstance(x, int) else self.value(x).text}" for x in numbers)
         fresh = self.value(s.fresh).text
         self.here().lines.append(f"call void @{name}({pointers}, {steps}, i1 {fresh})")

@@ -14,7 +14,7 @@ from nrx.compiler.accesses import Access, Accesses, Space, essential, is_view, s
 from nrx.core import loops
 from nrx.core.dims import capacity, identity
 from nrx.core.errors import CompilerError
-from nrx.core.loops import Pointwise, Reduction
+from nrx.core.loops import Native, Pointwise, Reduction
 from nrx.core.program import Eqn, Program, Var, has_effect
 from nrx.core.shapes import size
 
@@ -84,7 +84,22 @@ class Alias:
         return f"alias {self.eqn.prim.name}, {self.offset} elements from the start"
 
 
-Step = Group | Alias | Eqn
+class Finished:
+    """An equation with a Native rule, and a group that takes each element of its result as soon as it is computed."""
+
+    def __init__(self, eqn: Eqn, group: Group):
+        self.eqn, self.group = eqn, group
+
+    def __str__(self) -> str:
+        return f"{self.eqn.prim.name}, finished by: {self.group}"
+
+    @property
+    def outs(self) -> list[Var]:
+        """The variables that others need."""
+        return self.group.outs
+
+
+Step = Group | Alias | Eqn | Finished
 """What a fused program consists of; an Eqn stands for itself (a Native rule, control flow, a host call)."""
 
 
@@ -101,8 +116,7 @@ class Fused:
         self.program, self.steps = program, steps
         self.made_by, self.rule_of = fuser.made_by, fuser.rule_of
         self.accesses_of, self.symbols = fuser.accesses_of, fuser.accesses.symbols
-        stored = {var for step in steps if isinstance(step, Group) for var in step.outs}
-        stored |= {var for step in steps if isinstance(step, Eqn) for var in step.outs}
+        stored = {var for step in steps if not isinstance(step, Alias) for var in step.outs}
         self.stored = stored | set(fuser.aliases)
         self._owner = {var: alias.source for var, alias in fuser.aliases.items()}
 
@@ -131,6 +145,8 @@ class _Fuser:
         self.groups: list[Group] = []
         self.aliases: dict[Var, Alias] = {}
         self.opaque: list[Eqn] = []
+        #: Those of `opaque` whose results groups take.
+        self.finished: dict[Eqn, Group] = {}
         #: Those of `opaque` with effects, which stay in order, as closed groups: each needs the one before.
         self.effects: dict[Eqn, Group] = {}
         self.readers: dict[Var, list[Group]] = {}
@@ -336,7 +352,42 @@ class _Fuser:
                 kept.append(group)
         for group in kept:
             group.outs = [v for e in group.eqns for v in e.outs if v in self.group_of and (v in needed or v in readers)]
+        for eqn in self.opaque:
+            self._finish(eqn, kept, needed, readers)
         return self._ordered(kept[::-1])
+
+    def _finish(self, eqn: Eqn, kept: list[Group], needed: set[Var], readers: dict[Var, set[Group]]) -> None:
+        """Find a group that can take the elements of a result one after another, and anything else it reads before."""
+        rule, own = self.rule_of(eqn), self.group_of.get(eqn.outs[0]) if eqn.outs else None
+        if not isinstance(rule, Native) or rule.width is None or own is None:
+            return
+        (var,) = eqn.outs
+        reading = readers.get(var, set()) & set(kept)
+        for group in kept:
+            if group not in reading or group in self.finished.values() or not self._takes(group, var, rule.width):
+                continue
+            if any(self._reaches(own, other) for other in group.needs - {own}):
+                continue
+            if var in needed or len(reading) > 1:
+                group.outs.append(var)
+            group.needs = (group.needs | own.needs) - {own, group}
+            self.group_of[var] = group
+            for other in {*self.groups, *self.group_of.values()}:
+                if own in other.needs:
+                    other.needs = (other.needs - {own}) | {group}
+            group.needs.discard(group)
+            self.finished[eqn] = group
+            return
+
+    def _takes(self, group: Group, var: Var, width: int) -> bool:
+        """Whether a group reads a variable element by element, at the point that it computes."""
+        if group.space.reduced or group.rows or group.extents != _extents(Space(var.aval.shape)):
+            return False
+        if columns_of(var.aval.shape, width) is None:
+            return False
+        full = essential(self.accesses.symbols.index(group.space.shape))
+        reads = [read for eqn in group.eqns for read in self.accesses_of[eqn] if read.var is var]
+        return all(essential(read.at) == full for read in reads)
 
     def _repeats(self, group: Group, needed: set[Var], readers: dict[Var, set[Group]]) -> bool:
         """Whether it is cheaper that the readers compute the group's values than that it stores them."""
@@ -357,13 +408,17 @@ class _Fuser:
         """Steps sorted so that what is needed comes first; ties in the order of the Program."""
         step_of: dict[Var, Step] = {}
         steps: list[tuple[int, Step]] = []
+        taking = {group: Finished(eqn, group) for eqn, group in self.finished.items()}
         for group in groups:
-            steps.append((self._position(group.eqns[-1]), group))
-            step_of.update(dict.fromkeys(group.outs, group))
+            step = taking.get(group, group)
+            steps.append((self._position(group.eqns[-1]), step))
+            step_of.update(dict.fromkeys(group.outs, step))
         for var, alias in self.aliases.items():
             steps.append((self._position(alias.eqn), alias))
             step_of[var] = alias
         for eqn in self.opaque:
+            if eqn in self.finished:
+                continue
             steps.append((self._position(eqn), eqn))
             step_of.update(dict.fromkeys(eqn.outs, eqn))
         steps.sort(key=lambda item: item[0])
@@ -381,6 +436,8 @@ class _Fuser:
             return [step.source]
         if isinstance(step, Eqn):
             return [atom for atom in step.inputs if isinstance(atom, Var)]
+        if isinstance(step, Finished):
+            return [*self._inputs(step.eqn), *self._inputs(step.group)]
         found, seen = [], set()
         eqns = list(step.eqns)
         while eqns:
@@ -394,6 +451,14 @@ class _Fuser:
                 else:
                     found.append(read.var)
         return found
+
+
+def columns_of(shape: tuple, width: Any) -> int | None:
+    """The first of the last axes that have `width` elements together, if there are such."""
+    for axis in range(len(shape), -1, -1):
+        if identity(size(shape[axis:])) == identity(width):
+            return axis
+    return None
 
 
 def _extents(space: Space) -> tuple:

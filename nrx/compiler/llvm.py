@@ -108,7 +108,7 @@ def link_texts(parts: Sequence[tuple[str, str]]) -> str:
 
 
 def _generate(text: str, target: Target, emit: Callable[[Any, Any], Any]) -> Any:
-    _check_intrinsics(text)
+    _check_intrinsics(text, target)
     # On the first line, so that the numbers of lines stay as they are.
     header = f'target datalayout = "{target.data_layout}" target triple = "{target.triple}" '
     with lock:
@@ -126,9 +126,10 @@ def _generate(text: str, target: Target, emit: Callable[[Any, Any], Any]) -> Any
                     module.close()
 
 
-def _check_intrinsics(text: str) -> None:
+def _check_intrinsics(text: str, target: Target) -> None:
+    known = INTRINSICS | avx512.PAIRS if target.has_bf16_pairs else INTRINSICS
     for name in set(_INTRINSIC.findall(text)):
-        if name not in INTRINSICS and _OVERLOAD.sub("", name) not in INTRINSICS:
+        if name not in known and _OVERLOAD.sub("", name) not in known:
             raise CompilerError(f"llvm.{name} is not an intrinsic that is known to have machine code everywhere")
 
 

@@ -9,7 +9,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nrx.core.loops import Buffer, Copy, Expr, If, Kernel, Lanes, Let, Loop, Matrix, Products, Store, Transpose, While
+from nrx.core.loops import (
+    Buffer,
+    Copy,
+    Expr,
+    If,
+    Kernel,
+    Lanes,
+    Let,
+    Loop,
+    Matrix,
+    Products,
+    Rows,
+    Store,
+    Transpose,
+    While,
+)
 
 _SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^", "shl": "<<",
@@ -194,7 +209,11 @@ class _Printer:
         self.line(f"transpose {self.text(s.rows)} x {self.text(s.columns)} of {source} to {target}")
 
     def _products(self, s: Products) -> None:
-        def matrix(m: Matrix) -> str:
+        def matrix(m: Matrix | Rows) -> str:
+            if isinstance(m, Rows):
+                table = f"{self.buffer(m.table)}[{self.text(m.first)}]"
+                runs = f"{self.text(m.runs)} runs {m.run_step} apart, step {m.step}"
+                return f"{self.buffer(m.buffer)}[{self.text(m.position)} + rows of {table}, {runs}]"
             row_step = m.row_step if isinstance(m.row_step, int) else self.text(m.row_step)
             return f"{self.buffer(m.buffer)}[{self.text(m.position)}, steps {row_step} {m.step}]"
 
@@ -248,3 +267,4 @@ def _roots(statements: Sequence[Any]) -> Iterator[Expr]:
             yield from (s.target_position, s.target_step, s.source_position, s.source_step, s.rows, s.columns)
         elif isinstance(s, Products):
             yield from (*(m.position for m in (s.sums, s.left, s.right)), s.sums.row_step, s.depth, s.fresh)
+            yield from (s.left.first, s.left.runs) if isinstance(s.left, Rows) else ()

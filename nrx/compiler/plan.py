@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 from nrx.compiler import scalar
 from nrx.compiler.dump import Dump
 from nrx.compiler.elements import reduced_extents, without_reducing
-from nrx.compiler.fuse import Alias, Fused, Group, Step, fuse
+from nrx.compiler.finish import finished
+from nrx.compiler.fuse import Alias, Finished, Fused, Group, Step, fuse
 from nrx.compiler.inline import inline
 from nrx.compiler.interrupts import watch
 from nrx.compiler.schedule import Launch, schedule
 from nrx.compiler.simplify import simplify
+from nrx.compiler.strips import in_strips
 from nrx.compiler.transposes import fold_transposes
 from nrx.core import loops
 from nrx.core.backend import Stored
@@ -154,8 +156,10 @@ class Shared:
         found = self._simplified.get(id(program))
         if found is None:
             flat = self._checked("inline", inline(program))
-            folded = self._checked("fold transposes", fold_transposes(flat))
-            found = self._simplified[id(program)] = (program, self._checked("simplify", simplify(folded)))
+            # A product with its operands exchanged may be lowered to a Program.
+            folded = self._checked("fold transposes", inline(fold_transposes(flat)))
+            simple = self._checked("simplify", simplify(folded))
+            found = self._simplified[id(program)] = (program, self._checked("strips", in_strips(simple, self.rule_of)))
         return found[1]
 
     def _checked(self, name: str, program: Program) -> Program:
@@ -283,6 +287,8 @@ class _Planner:
             return schedule(step, self.fused)
         if isinstance(step, Alias):
             return []
+        if isinstance(step, Finished):
+            return [finished(step, self.fused, self.shared.registers)]
         rule = self.shared.rule_of(step)
         if isinstance(rule, Native):
             return [_native(step, rule, self.shared.registers)]
@@ -348,7 +354,8 @@ class _Planner:
         for launch in self.launches[number]:
             for var in launch.arguments:
                 if var in launch.writes and var not in self.places:
-                    self.places[var] = self._place_of(number, var, launch.in_place)
+                    in_place = None if var is launch.early else launch.in_place
+                    self.places[var] = self._place_of(number, var, in_place)
             self.block.actions.append(self._run(launch))
         if isinstance(step, Eqn) and not self.launches[number]:
             self._host(number, step) if rule is None else self._control(number, step, rule)

@@ -6,7 +6,7 @@ column. Few long rows are split: one kernel makes partial results, a second comb
 on the shapes only, so that the number of threads cannot change a bit.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from nrx.compiler.accesses import Accesses, space_of
@@ -44,17 +44,21 @@ class Launch:
         arguments: the variable behind each of the kernel's buffers.
         writes: those that it writes.
         in_place: those read only at the point at which results are written, once: their memory may become a result's.
+        early: a variable that is written before: its memory is none of those.
     """
 
-    def __init__(self, kernel: Kernel, arguments: list[Var], writes: set[Var], in_place: set[Var]):
+    def __init__(
+        self, kernel: Kernel, arguments: list[Var], writes: set[Var], in_place: set[Var], early: Var | None = None
+    ):
         self.kernel, self.arguments, self.writes, self.in_place = kernel, arguments, writes, in_place
+        self.early = early
 
 
 def schedule(group: Group, fused: Fused) -> list[Launch]:
     """The kernels of a group."""
     if not size(tuple(group.space.shape[axis] for axis in group.space.kept)):
         return []
-    plan = _Plan(group, fused)
+    plan = Plan(group, fused)
     if plan.is_split():
         return _split(plan)
     return [_whole(plan)]
@@ -78,7 +82,7 @@ class KernelElements(Elements):
             self.sources[var] = lambda index: operand(*index)
         return super()._compute(var, index)
 
-    def argument(self, var: Var, readonly: bool = False) -> Operand:
+    def argument(self, var: Any, readonly: bool = False) -> Operand:
         """The memory of a variable, as an argument of the kernel."""
         if var not in self.operands:
             name = f"{'in' if readonly else 'out'}{len(self.arguments)}"
@@ -88,13 +92,14 @@ class KernelElements(Elements):
         return self.operands[var]
 
 
-class _Plan:
-    """What both ways of scheduling a group need to know of it."""
+class Plan:
+    """What all ways of scheduling a group need to know of it; it is given the elements of the variables in `taken`."""
 
-    def __init__(self, group: Group, fused: Fused):
+    def __init__(self, group: Group, fused: Fused, taken: Iterable[Var] = ()):
         self.group, self.fused = group, fused
         self.space = group.space
-        self.own = {var for eqn in group.eqns for var in eqn.outs}
+        self.own = {*taken, *(var for eqn in group.eqns for var in eqn.outs)}
+        self.at_points = {*taken, *group.full}
         self.symbols = fused.symbols.index(self.space.shape)
         self.positions, self.in_place = self._reads()
         kept = [axis for axis in self.space.kept if self.space.shape[axis] != 1]
@@ -105,7 +110,12 @@ class _Plan:
         self.levels = self._levels()
         self.cost = sum(_cost(fused.rule_of(eqn)) for eqn in group.eqns) + len(group.outs)
 
-    def by_columns(self, sweeper: "_Sweeper") -> bool:
+    @property
+    def name(self) -> str:
+        """Of the kernel, for printing."""
+        return "_".join(dict.fromkeys(eqn.prim.name for eqn in self.group.eqns[-4:]))
+
+    def by_columns(self, sweeper: "Sweeper") -> bool:
         """Whether columns are reduced side by side: there are many, and no second sweep."""
         return bool(self.reduced) and sweeper.sweeps == 1 and capacity(self.extent(self.kept[-1:])) >= _FEWEST_COLUMNS
 
@@ -212,12 +222,12 @@ def _cost(rule: Any) -> float:
     return 1.0 if isinstance(rule, Reduction) else rule.cost
 
 
-class _Sweeper:
+class Sweeper:
     """Builds the statements that compute a group at given kept indices."""
 
-    def __init__(self, plan: _Plan, b: Builder, elements: KernelElements, store_points: bool = True):
+    def __init__(self, plan: Plan, b: Builder, elements: KernelElements, store_points: bool = True):
         self.plan, self.b, self.elements = plan, b, elements
-        self.outs = [var for var in plan.group.outs if var in plan.group.full and store_points]
+        self.outs = [var for var in plan.group.outs if var in plan.at_points and store_points]
         self.row_outs = [var for var in plan.group.outs if var in plan.group.rows]
         self.made_by = plan.fused.made_by
         for var in self.outs:
@@ -242,7 +252,7 @@ class _Sweeper:
         return isinstance(self.plan.fused.rule_of(eqn), Reduction)
 
     def level_of(self, var: Var) -> int:
-        return self.plan.levels[self.made_by[var]][0]
+        return self.plan.levels.get(self.made_by[var], (0, False))[0]
 
     def point(self, level: int, kept: dict, reduced: dict) -> list[Expr]:
         """Store what is known in a sweep at one point; the values to accumulate there."""
@@ -367,11 +377,11 @@ def _always_at(memory: Operand, position: Any) -> Source:
     return lambda index: memory.at(position)
 
 
-def _whole(plan: _Plan) -> Launch:
+def _whole(plan: Plan) -> Launch:
     """One kernel for the whole group."""
-    b = Builder(_name(plan))
+    b = Builder(plan.name)
     elements = KernelElements(b, plan.fused, plan.own, plan.in_place if len(plan.group.outs) > 1 else ())
-    sweeper = _Sweeper(plan, b, elements)
+    sweeper = Sweeper(plan, b, elements)
     if plan.by_rows:
         kept = plan.unravel(plan.kept, _tasks(b, plan.extent(plan.kept)))
         _sweep_rows(plan, b, sweeper, kept)
@@ -381,15 +391,11 @@ def _whole(plan: _Plan) -> Launch:
     return Launch(b.kernel, elements.arguments, set(plan.group.outs), plan.in_place)
 
 
-def _name(plan: _Plan) -> str:
-    return "_".join(dict.fromkeys(eqn.prim.name for eqn in plan.group.eqns[-4:]))
-
-
 def _tasks(b: Builder, count: Any) -> Any:
     return loops.const(0, "i64") if identity(count) == 1 else b.parallel(count)
 
 
-def _sweep_rows(plan: _Plan, b: Builder, sweeper: _Sweeper, kept: dict) -> None:
+def _sweep_rows(plan: Plan, b: Builder, sweeper: Sweeper, kept: dict) -> None:
     """Run through one row with vector lanes, once for every level, then store what there is once a row."""
     *outer, lane = plan.reduced
     row = plan.extent(plan.reduced)
@@ -419,7 +425,7 @@ def _sweep_rows(plan: _Plan, b: Builder, sweeper: _Sweeper, kept: dict) -> None:
     sweeper.store_rows(kept)
 
 
-def _over_lanes(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
+def _over_lanes(plan: Plan, b: Builder, sweeper: Sweeper) -> None:
     """Vector lanes over the last kept axis; each runs down its own column, if there are reduced axes."""
     sweeper.prepare_saved(None)
     if not plan.kept:
@@ -456,7 +462,7 @@ def _over_lanes(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
     b.kernel.cost = plan.cost * plan.extent(plan.reduced) * min(extent, block if is_cut else extent)
 
 
-def _over_short_rows(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
+def _over_short_rows(plan: Plan, b: Builder, sweeper: Sweeper) -> None:
     """A task runs through many rows, which saves it the divisions that tell where each is."""
     *outer, row, lane = plan.kept
     points = plan.unravel(outer, _tasks(b, plan.extent(outer)))
@@ -469,7 +475,7 @@ def _over_short_rows(plan: _Plan, b: Builder, sweeper: _Sweeper) -> None:
     b.kernel.cost = plan.cost * plan.extent([row, lane])
 
 
-def _run_down(b: Builder, sweeper: _Sweeper, columns: Any, rows: Any, point: Callable, done: Callable) -> None:
+def _run_down(b: Builder, sweeper: Sweeper, columns: Any, rows: Any, point: Callable, done: Callable) -> None:
     """Reduce columns side by side, row after row as they lie in memory; what is accumulated stays in the cache.
 
     Args:
@@ -503,7 +509,7 @@ def _run_down(b: Builder, sweeper: _Sweeper, columns: Any, rows: Any, point: Cal
     b.lanes(columns, lambda i: done([b.load(memory, i) for memory in sums], i))
 
 
-def _columns(plan: _Plan, b: Builder, sweeper: _Sweeper, kept: dict) -> None:
+def _columns(plan: Plan, b: Builder, sweeper: Sweeper, kept: dict) -> None:
     """One point of the kept axes: run through the reduced ones in order."""
     if not plan.reduced and not sweeper.reductions(0):
         sweeper.point(0, kept, {})
@@ -521,11 +527,11 @@ def _columns(plan: _Plan, b: Builder, sweeper: _Sweeper, kept: dict) -> None:
     sweeper.store_rows(kept)
 
 
-def _split(plan: _Plan) -> list[Launch]:
+def _split(plan: Plan) -> list[Launch]:
     """Two kernels: partial results of chunks of the reduced axes, and their combination."""
-    first = Builder(_name(plan) + "_partial")
+    first = Builder(plan.name + "_partial")
     elements = KernelElements(first, plan.fused, plan.own)
-    sweeper = _Sweeper(plan, first, elements)
+    sweeper = Sweeper(plan, first, elements)
     sweeper.prepare_saved(None)
     inits, combine = sweeper.inits(0), sweeper.combine(0)
     rows, reduced = plan.extent(plan.kept), plan.extent(plan.reduced)
@@ -577,11 +583,11 @@ def _chunks(reduced: Any, wanted: int) -> tuple[Any, int, Callable[[Any], Any]]:
     return chunk, count, lambda start: loops.apply("max", loops.apply("min", length - start, chunk), 0)
 
 
-def _combination(plan: _Plan, partial: list[Var], chunks: int, rows: int) -> Launch:
+def _combination(plan: Plan, partial: list[Var], chunks: int, rows: int) -> Launch:
     """The kernel that combines partial results and computes what there is once a row."""
-    b = Builder(_name(plan) + "_combined")
+    b = Builder(plan.name + "_combined")
     elements = KernelElements(b, plan.fused, plan.own)
-    sweeper = _Sweeper(plan, b, elements, store_points=False)
+    sweeper = Sweeper(plan, b, elements, store_points=False)
     sources = [elements.argument(var, readonly=True) for var in partial]
     combine = sweeper.combine(0)
 

@@ -69,11 +69,12 @@ def _folded(eqn: Eqn, inputs: tuple[Atom, ...]) -> tuple[Atom, ...] | None:
     with np.errstate(all="ignore"):
         out = eqn.prim.impl(np, *(atom.value for atom in inputs), **eqn.params)  # type: ignore[union-attr]
     raws = out if eqn.prim.multiple_results else (out,)
-    return tuple(_literal(np.asarray(raw), var.aval) for raw, var in zip(raws, eqn.outs, strict=True))
+    return tuple(literal(raw, var.aval) for raw, var in zip(raws, eqn.outs, strict=True))
 
 
-def _literal(value: np.ndarray, aval: Aval) -> Literal:
-    return Literal(ConcreteArray(value, aval, cpu()))
+def literal(value: Any, aval: Aval) -> Literal:
+    """A constant of that type."""
+    return Literal(ConcreteArray(np.asarray(value), aval, cpu()))
 
 
 def scalar_value(atom: Atom, made_by: dict[Var, Eqn]) -> np.ndarray | None:

@@ -37,6 +37,7 @@ class Target:
         registers: how many vector registers there are.
         has_fma: multiply and add with one rounding is an instruction; elsewhere `fma` is a function of the C library.
         has_f16c: conversions between f16 and f32 are instructions.
+        has_bf16_pairs: so are sums in f32 of products of pairs of bf16.
         masked_is_cheap: masked loads and stores cost no more than plain ones.
         gather_is_cheap: gathering costs less than scalar loads.
     """
@@ -51,6 +52,7 @@ class Target:
     registers: int
     has_fma: bool
     has_f16c: bool
+    has_bf16_pairs: bool
     masked_is_cheap: bool
     gather_is_cheap: bool
 
@@ -75,6 +77,7 @@ class _Level:
     registers: int
     has_fma: bool = True
     has_f16c: bool = True
+    has_bf16_pairs: bool = False
     masked_is_cheap: bool = False
     gather_is_cheap: bool = False
     features: str = ""
@@ -84,11 +87,24 @@ _V2 = ("SSE3", "SSSE3", "SSE41", "SSE42", "POPCNT")
 _V3 = (*_V2, "AVX", "AVX2", "FMA3", "F16C", "BMI", "BMI2", "LZCNT", "MOVBE")
 _V4 = (*_V3, "AVX512F", "AVX512CD", "AVX512BW", "AVX512DQ", "AVX512VL")
 
+_BF16 = "AVX512BF16"
+
 _LEVELS = {
     "x86-64": _Level("x86_64", "x86-64", (), 128, 16, has_fma=False, has_f16c=False),
     "x86-64-v2": _Level("x86_64", "x86-64-v2", _V2, 128, 16, has_fma=False, has_f16c=False),
     "x86-64-v3": _Level("x86_64", "x86-64-v3", _V3, 256, 16),
     "x86-64-v4": _Level("x86_64", "x86-64-v4", _V4, 512, 32, masked_is_cheap=True, gather_is_cheap=True),
+    "x86-64-v4-bf16": _Level(
+        "x86_64",
+        "x86-64-v4",
+        (*_V4, _BF16),
+        512,
+        32,
+        has_bf16_pairs=True,
+        masked_is_cheap=True,
+        gather_is_cheap=True,
+        features="+avx512bf16",
+    ),
     "aarch64": _Level("aarch64", "generic", (), 128, 32),
 }
 """Of each architecture in ascending order."""
@@ -127,6 +143,7 @@ def describe(level: str, system: str | None = None) -> Target:
         registers=chosen.registers,
         has_fma=chosen.has_fma,
         has_f16c=chosen.has_f16c,
+        has_bf16_pairs=chosen.has_bf16_pairs,
         masked_is_cheap=chosen.masked_is_cheap,
         gather_is_cheap=chosen.gather_is_cheap,
     )
@@ -161,11 +178,25 @@ def host_levels() -> tuple[str, ...]:
     if (_architecture(), _system()) not in _TRIPLES:
         return ()
     return tuple(
-        name
-        for name, level in _LEVELS.items()
-        # A feature that this NumPy does not look for comes with the others, on every processor there is.
-        if level.architecture == _architecture() and all(_FEATURES.get(need, True) for need in level.needs)
+        name for name, level in _LEVELS.items() if level.architecture == _architecture() and all(map(_has, level.needs))
     )
+
+
+def _has(feature: str) -> bool:
+    """Whether this processor has what NumPy calls so."""
+    if feature == _BF16 and feature not in _FEATURES:
+        return _system() == "linux" and b"avx512_bf16" in _flags()
+    return _FEATURES.get(feature, True)  # one that this NumPy does not look for comes with the others, everywhere
+
+
+def _flags() -> list[bytes]:
+    """What Linux says that its first processor has."""
+    try:
+        with open("/proc/cpuinfo", "rb") as file:
+            lines = file.read(1 << 14).splitlines()
+    except OSError:
+        return []
+    return next((line.split() for line in lines if line.startswith(b"flags")), [])
 
 
 def _architecture() -> str:

@@ -11,7 +11,7 @@ from nrx.core.check import check_operands
 from nrx.core.config import config, rare
 from nrx.core.dtypes import storage
 from nrx.core.errors import ArgumentError, MissingRuleError, ShapeError, TreeError
-from nrx.core.loops import Scan
+from nrx.core.loops import Scan, ScanSizes
 from nrx.core.primitive import Primitive
 from nrx.core.program import Atom, Program, evaluate, has_effect, prune
 from nrx.core.pytree import PyTreeDef, tree_map, tree_unflatten
@@ -29,22 +29,6 @@ from nrx.transforms.staging import stage
 from nrx.transforms.transpose import transpose_program
 
 scan_p = Primitive("scan", multiple_results=True, higher_order=True)
-
-
-class Sizes(NamedTuple):
-    """How the operands of a scan are grouped: constants, carry, and the rest, which is sliced.
-
-    `tangents` says that the carry is made of tangents: a first value that is not `Linear` is then zero.
-    """
-
-    consts: int
-    carry: int
-    tangents: bool = False
-
-    def split(self, items: Sequence[Any]) -> tuple[list, list, list]:
-        """The three groups of the operands."""
-        end = self.consts + self.carry
-        return list(items[: self.consts]), list(items[self.consts : end]), list(items[end:])
 
 
 # Public functions
@@ -104,7 +88,7 @@ def scan(
     program = converted(body.program, [*avals, *body.program.out_avals[len(carry) :]])
     outs = scan_p.bind(
         *body.consts, *carry, *slices, body=program, length=steps, reverse=bool(reverse),
-        sizes=Sizes(len(body.consts), len(carry)),
+        sizes=ScanSizes(len(body.consts), len(carry)),
     )  # fmt: skip
     ys_tree = body.out_tree.children()[1]
     return tree_unflatten(carry_tree, outs[: len(carry)]), tree_unflatten(ys_tree, outs[len(carry) :])
@@ -181,7 +165,7 @@ def _batches(x: Array, count: int, batch_size: int) -> Array:
 # impl and abstract
 
 
-def _impl(runner: Runner, *raws: Raw, body: Program, length: int, reverse: bool, sizes: Sizes) -> list[Raw]:
+def _impl(runner: Runner, *raws: Raw, body: Program, length: int, reverse: bool, sizes: ScanSizes) -> list[Raw]:
     consts, carry, xs = sizes.split(raws)
     ys = [runner.xp.empty((length, *a.shape), storage(a.dtype)) for a in body.out_avals[sizes.carry :]]
     for step in reversed(range(length)) if reverse else range(length):
@@ -192,7 +176,7 @@ def _impl(runner: Runner, *raws: Raw, body: Program, length: int, reverse: bool,
     return [*carry, *ys]
 
 
-def _abstract(*avals: Aval, body: Program, length: int, reverse: bool, sizes: Sizes) -> list[Aval]:
+def _abstract(*avals: Aval, body: Program, length: int, reverse: bool, sizes: ScanSizes) -> list[Aval]:
     consts, carry, xs = sizes.split(avals)
     check_operands("the body of scan", body, (*consts, *carry, *(x.update(shape=x.shape[1:]) for x in xs)))
     ys = body.out_avals[sizes.carry :]
@@ -208,7 +192,7 @@ def _interleave(first: Sequence[Sequence], second: Sequence[Sequence]) -> list:
 
 
 def _settled_tangents(
-    sizes: Sizes, nonzero: Sequence[bool], present: Callable[[tuple[bool, ...]], Sequence[bool]]
+    sizes: ScanSizes, nonzero: Sequence[bool], present: Callable[[tuple[bool, ...]], Sequence[bool]]
 ) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
     """Which operands have tangents once the carry's have settled, and which results. `present` derives the body."""
     consts, carry, xs = sizes.split(nonzero)
@@ -234,14 +218,14 @@ def _reordered(program: Program, in_order: Sequence[int], out_order: Sequence[in
     )
 
 
-def _tangent_groups(sizes: Sizes, tangents: Sequence[Any], mask: Sequence[bool]) -> list[list[Array]]:
+def _tangent_groups(sizes: ScanSizes, tangents: Sequence[Any], mask: Sequence[bool]) -> list[list[Array]]:
     """The tangents that the loop takes, in their groups; zeros where the carry's first is zero but a later is not."""
     chosen = [instantiate(t) if some else None for t, some in zip(tangents, mask, strict=True)]
     return [_present(group, some) for group, some in zip(sizes.split(chosen), sizes.split(mask), strict=True)]
 
 
 def _jvp(
-    primals: Sequence[Array], tangents: Sequence[Any], *, body: Program, length: int, reverse: bool, sizes: Sizes
+    primals: Sequence[Array], tangents: Sequence[Any], *, body: Program, length: int, reverse: bool, sizes: ScanSizes
 ) -> tuple[list, list]:
     nonzero, _ = present_tangents(tangents)
     mask, out_mask = _settled_tangents(sizes, nonzero, lambda m: jvp_program(body, m)[1])
@@ -259,7 +243,7 @@ def _jvp(
     )
     outs = scan_p.bind(
         *_interleave(sizes.split(primals), groups), body=ordered, length=length, reverse=reverse,
-        sizes=Sizes(sizes.consts + len(groups[0]), sizes.carry + moving),
+        sizes=ScanSizes(sizes.consts + len(groups[0]), sizes.carry + moving),
     )  # fmt: skip
     carry, carry_t = outs[: sizes.carry], outs[sizes.carry : sizes.carry + moving]
     ys, ys_t = outs[sizes.carry + moving :][: outs_count - sizes.carry], outs[moving + outs_count :]
@@ -268,7 +252,7 @@ def _jvp(
 
 
 def _linearize(
-    primals: Sequence[Array], tangents: Sequence[Any], *, body: Program, length: int, reverse: bool, sizes: Sizes
+    primals: Sequence[Array], tangents: Sequence[Any], *, body: Program, length: int, reverse: bool, sizes: ScanSizes
 ) -> tuple[list, list]:
     nonzero, _ = present_tangents(tangents)
     mask, out_mask = _settled_tangents(sizes, nonzero, lambda m: linearize_program(body, m).present)
@@ -280,7 +264,7 @@ def _linearize(
     groups = _tangent_groups(sizes, tangents, mask)
     out_tangents = scan_p.bind(
         *once, *groups[0], *groups[1], *stacked, *groups[2], body=saving.linear, length=length, reverse=reverse,
-        sizes=Sizes(len(once) + len(groups[0]), len(groups[1]), tangents=True),
+        sizes=ScanSizes(len(once) + len(groups[0]), len(groups[1]), tangents=True),
     )  # fmt: skip
     results = outs[: len(body.outs)]
     return results, with_zeros(out_tangents, out_mask, [x.aval for x in results])
@@ -303,7 +287,7 @@ class _Saving(NamedTuple):
     linear: Program
 
 
-def _saving(body: Program, sizes: Sizes, mask: tuple[bool, ...], out_mask: tuple[bool, ...]) -> _Saving:
+def _saving(body: Program, sizes: ScanSizes, mask: tuple[bool, ...], out_mask: tuple[bool, ...]) -> _Saving:
     split = linearize_program(body, mask, out_mask)
     known, first_x = split.known, sizes.consts + sizes.carry
     varying = set(known.invars[sizes.consts :])
@@ -340,7 +324,9 @@ def _saving(body: Program, sizes: Sizes, mask: tuple[bool, ...], out_mask: tuple
 # transpose: the loop runs backwards, carries the cotangents of the carry and adds up those of the constants
 
 
-def _transpose(cts: Sequence[Any], *args: Any, body: Program, length: int, reverse: bool, sizes: Sizes) -> list[Any]:
+def _transpose(
+    cts: Sequence[Any], *args: Any, body: Program, length: int, reverse: bool, sizes: ScanSizes
+) -> list[Any]:
     linear = tuple(isinstance(arg, Linear) for arg in args)
     consts_linear, carry_linear, xs_linear = sizes.split(linear)
     if not all(carry_linear) and not sizes.tangents:
@@ -360,14 +346,14 @@ def _transpose(cts: Sequence[Any], *args: Any, body: Program, length: int, rever
         *(x for x in xs if not isinstance(x, Linear)),
         *(instantiate(ct) for ct in cts[sizes.carry :]),
         body=backward, length=length, reverse=not reverse,
-        sizes=Sizes(consts_linear.count(False), len(totals) + len(carry_cts), tangents=True),
+        sizes=ScanSizes(consts_linear.count(False), len(totals) + len(carry_cts), tangents=True),
     )  # fmt: skip
     pulled = iter(outs)
     all_cts = [next(pulled) if some else None for some in taken]
     return [ct if is_linear else None for ct, is_linear in zip(all_cts, linear, strict=True)]
 
 
-def _backward_body(body: Program, sizes: Sizes, linear: tuple[bool, ...]) -> Program:
+def _backward_body(body: Program, sizes: ScanSizes, linear: tuple[bool, ...]) -> Program:
     """From residuals, sums, cotangents of the carry, residual slices, cotangents of results to sums, carry, slices."""
     derived, _ = transpose_program(body, linear, (True,) * len(body.outs), forced=True)
     consts, _, xs = sizes.split(list(zip(body.in_avals, linear, strict=True)))
@@ -400,7 +386,7 @@ def _batch(
     body: Program,
     length: int,
     reverse: bool,
-    sizes: Sizes,
+    sizes: ScanSizes,
 ) -> tuple[list[Array], list[int | None]]:
     consts, carry, xs = sizes.split(args)
     const_dims, carry_dims, xs_dims = sizes.split([None if d is None else 0 for d in dims])
@@ -440,7 +426,7 @@ def element_by_element(
     avals += [args[i].aval.update(shape=without(args[i].aval.shape, [d])) for i, d in mapped]
     outs = scan_p.bind(
         *(args[i] for i in fixed), *(move_axis(args[i], d, 0) for i, d in mapped),
-        body=stage(function, avals, prim.name, "vmap"), length=axis.size, reverse=False, sizes=Sizes(len(fixed), 0),
+        body=stage(function, avals, prim.name, "vmap"), length=axis.size, reverse=False, sizes=ScanSizes(len(fixed), 0),
     )  # fmt: skip
     return outs, [0] * len(outs)
 
@@ -448,7 +434,7 @@ def element_by_element(
 # lower
 
 
-def _lower(*avals: Aval, body: Program, length: int, reverse: bool, sizes: Sizes) -> Scan:
+def _lower(*avals: Aval, body: Program, length: int, reverse: bool, sizes: ScanSizes) -> Scan:
     return Scan(body, length, reverse, sizes.consts, sizes.carry)
 
 

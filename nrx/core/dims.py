@@ -62,6 +62,8 @@ class Symbols:
         value = int(x) // int(divisor)
         if value < 0:
             return value
+        if divisor < 0:  # what both are at most says nothing of what their quotient is
+            x, divisor = -x, -divisor
         key = identity(x), identity(divisor)
         if key not in self._quotients:
             self.values.append(value)

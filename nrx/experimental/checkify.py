@@ -15,12 +15,12 @@ import nrx.numpy as jnp
 from nrx.control.conditional import cond_p
 from nrx.control.loops import Sizes as WhileSizes
 from nrx.control.loops import while_p
-from nrx.control.scan import Sizes as ScanSizes
 from nrx.control.scan import scan_p
 from nrx.core import dtypes
 from nrx.core.array import Array
 from nrx.core.aval import Aval
 from nrx.core.errors import CheckError, NrxError, blame
+from nrx.core.loops import ScanSizes
 from nrx.core.program import Eqn, Literal, Program, Var, prune, subprograms
 from nrx.core.pytree import register_pytree_node, tree_unflatten
 from nrx.core.shapes import show

@@ -7,14 +7,14 @@ with columns in vector lanes.
 How the work is cut depends on the axes only, so that the number of threads changes no bit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nrx.core import dtypes, loops
-from nrx.core.dims import Dim, capacity, room
-from nrx.core.loops import Builder, Expr, Operand
+from nrx.core.dims import Dim, capacity, identity, room
+from nrx.core.loops import Builder, Expr, Native, Operand
 from nrx.core.shapes import size
 from nrx.ops.accumulation import store, types_of, whole
 from nrx.ops.packed_products import Packed
@@ -46,12 +46,12 @@ _SHORT = 16
 """Too few products for a loop, if there is a longer one."""
 _MOST_STREAMED, _STREAM_WIDTH = 8, 512
 """Rows, and columns of a task, where y is read once."""
-_NEAR = 256
-"""Elements between rows of y that are read as well in place as from a copy."""
+_FEWEST_PRODUCTS = 1 << 13
+"""In tiles in registers."""
 
 
-def contraction(axes: Sequence[Axis], dtype: np.dtype) -> Callable:
-    """Builds the kernel (see `loops.Native`) of sums of products.
+def contraction(axes: Sequence[Axis], dtype: np.dtype) -> Native:
+    """The kernel of sums of products.
 
     Args:
         axes: those of the result are not empty.
@@ -60,7 +60,7 @@ def contraction(axes: Sequence[Axis], dtype: np.dtype) -> Callable:
     return contractions([(axes, (0, 0, 0))], dtype)
 
 
-def contractions(parts: Sequence[tuple[Sequence[Axis], Sequence[int]]], dtype: np.dtype) -> Callable:
+def contractions(parts: Sequence[tuple[Sequence[Axis], Sequence[int]]], dtype: np.dtype) -> Native:
     """The same for parts of a result, each with its axes and where it starts in x, y and the result."""
     ways = [_way(axes, start, dtype) for axes, start in parts]
 
@@ -71,8 +71,9 @@ def contractions(parts: Sequence[tuple[Sequence[Axis], Sequence[int]]], dtype: n
         ]
         memory: dict[str, Operand] = {}
         for name in dict.fromkeys(name for kernel in kernels for name in kernel.scratch):
-            most = max(kernel.scratch.get(name, 0) for kernel in kernels)
-            memory[name] = Operand(b, b.scratch(types_of(dtype)[0], most), results[0].aval)
+            kinds = [kernel.scratch[name] for kernel in kernels if name in kernel.scratch]
+            most = max(size for _, size in kinds)
+            memory[name] = Operand(b, b.scratch(kinds[0][0], most), results[0].aval)
         counts = [size(tuple(kernel.extents)) for kernel in kernels]
         number = b.parallel(sum(counts))
 
@@ -91,7 +92,13 @@ def contractions(parts: Sequence[tuple[Sequence[Axis], Sequence[int]]], dtype: n
         run(0, 0)
         b.kernel.cost = max(kernel.cost for kernel in kernels)
 
-    return build
+    widths = {identity(count_of(way.columns)) if kernel is Packed else None for kernel, way, _ in ways}
+    return Native(build, width=count_of(ways[0][1].columns) if len(widths) == 1 and None not in widths else None)
+
+
+def is_packed(axes: Sequence[Axis], dtype: np.dtype) -> bool:
+    """Whether the kernel packs its operands, and converts them then."""
+    return _way(axes, (0, 0, 0), dtype)[0] is Packed
 
 
 def _way(axes: Sequence[Axis], start: Sequence[int], dtype: np.dtype) -> tuple[Any, Contraction, bool]:
@@ -101,7 +108,7 @@ def _way(axes: Sequence[Axis], start: Sequence[int], dtype: np.dtype) -> tuple[A
     inner = None if is_empty else next((a for a in axes if a.out == 1 and a.kind in (ROW, COLUMN)), None)
     if inner is not None and not dtypes.is_complex(dtype):
         way = _arranged(axes, start, inner, True, dtype)
-        if capacity(count_of(way.rows)) >= _fewest_rows(way):
+        if _is_packable(way):
             return Packed, way, inner.kind == ROW
     column = max((a for a in axes if a.out), key=_fitness_for_lanes, default=NO_AXIS)
     way = _arranged(axes, start, column, False, dtype)
@@ -126,13 +133,10 @@ def _arranged(
     return Contraction(rows, columns, depth, around, dtype, (x, y, out))
 
 
-def _fewest_rows(way: Contraction) -> int:
-    """So many rows must there be for packing to pay."""
-    if way.columns[-1].y != 1:
-        return _ROWS
-    if all(axis.y <= _NEAR for axis in way.depth):
-        return _HEIGHT // 2 + 1
-    return _MOST_STREAMED + 1
+def _is_packable(way: Contraction) -> bool:
+    """Whether there are rows and products enough for a kernel with tiles in registers, which takes time to compile."""
+    rows, columns, depth = (room(count_of(axes)) for axes in (way.rows, way.columns, way.depth))
+    return capacity(count_of(way.rows)) > _MOST_STREAMED and rows * columns * depth >= _FEWEST_PRODUCTS
 
 
 def _is_streamed(way: Contraction) -> bool:
@@ -166,7 +170,7 @@ class _Tiled:
         self.tall = -(-self.rows // self.height)
         *self.outer, self.inner = way.depth or [NO_AXIS]
         self.extents = [self.tall, *(axis.extent for axis in way.around), -(-self.columns // self.width)]
-        self.scratch: dict[str, int] = {}
+        self.scratch: dict[str, tuple[str, int]] = {}
         tile = min(int(self.rows), self.height) * min(int(self.columns), self.width)
         self.cost = cost_of(tile * max(1, int(count_of(way.depth))))
 
@@ -221,7 +225,7 @@ class _Streaming:
         (self.column,), (self.type,) = way.columns, types_of(way.dtype)
         self.width = min(room(self.column.extent), _STREAM_WIDTH)
         self.rows = range(capacity(count_of(way.rows)))
-        self.scratch = {"sums": len(self.rows) * self.width}
+        self.scratch = {"sums": (self.type, len(self.rows) * self.width)}
         self.extents = [*(axis.extent for axis in way.around), -(-self.column.extent // self.width)]
         columns = min(int(self.column.extent), self.width)
         self.cost = cost_of(len(self.rows) * columns * int(count_of(way.depth)))

@@ -391,7 +391,7 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
     if _is_better_with_inputs_last(kernel, out, p):
         return _of_inputs_last(x, kernel, p)
     axes = _product_axes(x.shape, kernel.shape, out.shape, p)
-    return Native(contraction(axes, dtype))
+    return contraction(axes, dtype)
 
 
 def _of_padded(x: Aval, kernel: Aval, p: ConvParams) -> Program:
@@ -460,7 +460,7 @@ def _in_parts(x: Aval, kernel: Aval, out: Aval, p: ConvParams) -> Program | Nati
             axes += [Axis(r.length, row.x, 0, row.out * d), Axis(r.taps, tap.x, tap.y * d, 0)]
             start = [a + b for a, b in zip(start, (r.place * tap.x, r.tap * tap.y, r.residue * row.out), strict=True)]
         parts.append((axes, start))
-    return Native(contractions(parts, out.dtype))
+    return contractions(parts, out.dtype)
 
 
 def _is_better_with_inputs_last(kernel: Aval, out: Aval, p: ConvParams) -> bool:

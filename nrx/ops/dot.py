@@ -13,14 +13,14 @@ from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
 from nrx.core.dims import capacity
 from nrx.core.errors import ArgumentError, ArgumentTypeError, AxisError, DTypeError, ShapeError
-from nrx.core.loops import Builder, Expr, Native, Reader
+from nrx.core.loops import Builder, Expr, Reader
 from nrx.core.primitive import Primitive
 from nrx.core.program import Program, Var
 from nrx.core.shapes import Shape, canonical_axes, inverse_permutation, show, size, without
 from nrx.ops import accumulation
 from nrx.ops.arithmetic import add
 from nrx.ops.common import NOT_YET_LOWERED, NUMBERS, as_arrays, check_dtype, equation
-from nrx.ops.contraction import contraction
+from nrx.ops.contraction import contraction, is_packed
 from nrx.ops.moves import row_major_strides
 from nrx.ops.product_axes import COLUMN, ROW, Axis, computed
 from nrx.ops.rules import elementwise_jvp
@@ -386,9 +386,10 @@ def _dot_general_lower(
     fewest = min(capacity(rows), capacity(columns))
     is_reduction = results == 1 or (fewest < _FEW_ROWS and _is_contiguous(axes))
     if count * results > _FEW_PRODUCTS and count > _SHORT_DEPTH and not is_reduction:
-        if count * results > _MANY_PRODUCTS and not out == x.dtype == y.dtype == dtype:
+        is_mixed = not out == x.dtype == y.dtype == dtype
+        if is_mixed and count * results > _MANY_PRODUCTS and not is_packed(axes, dtype):
             return converted_first(dot_general_p, x, y, dtype, out, dimension_numbers=(contract, batch), precision=None)
-        return Native(contraction(axes, dtype))
+        return contraction(axes, dtype)
     together = accumulation.by(operator.add, 0, dtype)
     products = _products_along(contract, batch, dtype)
     return (together.over if is_reduction else together.inside)(depth, products)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special
 
 from benchmarks.cpu.case import Case, Task, jitted, pure
+from benchmarks.cpu.results import Work
 
 #: Batch, positions, heads, features.
 SHAPES = ((4, 128, 8, 64), (4, 1024, 8, 64), (1, 4096, 8, 64))
@@ -101,6 +102,8 @@ def inputs(shape: tuple[int, ...], count: int, rng: np.random.Generator) -> tupl
 def pair(shape: tuple[int, int, int, int]) -> list[Case]:
     batch, positions, heads, features = shape
     title = f"attention, T {positions:,}, {batch}×{heads} heads of {features}, f32"
+    count = 4.0 * batch * heads * positions**2 * features
+    nbytes = 4.0 * batch * heads * positions * features
     likes = {"nrx": in_nrx, "jax": in_jax}
     forward = Case(
         name=f"attention-{positions}",
@@ -110,6 +113,7 @@ def pair(shape: tuple[int, int, int, int]) -> list[Case]:
         tolerance=TOLERANCE,
         tasks={**pure(in_nrx, in_torch), "jax": partial(jitted, "jax", in_jax)},
         targets=TARGETS,
+        work=Work(count, 4 * nbytes),
     )
     gradient = Case(
         name=f"attention-{positions}-grad",
@@ -123,6 +127,7 @@ def pair(shape: tuple[int, int, int, int]) -> list[Case]:
             "torch.compile": partial(gradient_in_torch, True),
         },
         targets=TARGETS,
+        work=Work(3 * count, 8 * nbytes),
     )
     return [forward, gradient]
 

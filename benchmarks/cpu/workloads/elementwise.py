@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special
 
 from benchmarks.cpu.case import Case, pure
+from benchmarks.cpu.results import Work
 
 #: Not 1 << 22: in f64 that is where the C library begins to ask the system for fresh memory on each call, whose cost
 #: varies with what else the machine does, and hides that of the computation.
@@ -59,4 +60,5 @@ def case(size: int, dtype: str, by_erf: bool) -> Case:
         tasks=pure(*programs),
         targets=TARGETS,
         x64=dtype == "float64",
+        work=Work(0, 2.0 * size * np.dtype(dtype).itemsize),
     )

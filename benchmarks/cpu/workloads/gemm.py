@@ -1,5 +1,6 @@
 """Products of matrices: alone, batched, with bias and gelu, and of bfloat16."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from benchmarks.cpu.case import Case, Task, jitted, pure
+from benchmarks.cpu.results import Work
 
 #: Rows, terms of each sum, columns.
 SIZES = ((32, 784, 128), (128, 784, 512), (512, 1024, 1024), (1024, 1024, 1024))
@@ -30,6 +32,14 @@ def draw(dtype: str, rng: np.random.Generator, *shapes: tuple[int, ...]) -> tupl
 
 def doubles(*data: np.ndarray) -> list[np.ndarray]:
     return [array.astype(np.float64) for array in data]
+
+
+def work(size: tuple[int, ...], dtype: str) -> Work:
+    """Of a product, or of a batch of them."""
+    *batch, m, k, n = size
+    count = math.prod(batch)
+    nbytes = (m * k + k * n + m * n) * (2 if dtype == "bfloat16" else np.dtype(dtype).itemsize)
+    return Work(2.0 * count * m * k * n, float(count * nbytes), dtype)
 
 
 def text(size: tuple[int, ...]) -> str:
@@ -59,6 +69,7 @@ def plain(size: tuple[int, ...], dtype: str) -> Case:
         tasks=pure(product, product),
         targets=TARGETS,
         x64=dtype == "float64",
+        work=work(size, dtype),
     )
 
 
@@ -94,6 +105,7 @@ def layer(size: tuple[int, int, int]) -> Case:
         tolerance=TOLERANCES["float32"],
         tasks=pure(layer_like_jax, layer_in_torch),
         targets=TARGETS,
+        work=work(size, "float32"),
     )
 
 
@@ -133,6 +145,7 @@ def narrow(size: tuple[int, int, int]) -> Case:
             "torch.compile": partial(narrow_in_torch, True),
         },
         targets=NARROW_TARGETS,
+        work=work(size, "bfloat16"),
     )
 
 

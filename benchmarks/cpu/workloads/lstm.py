@@ -60,6 +60,7 @@ MODEL = Model(like_jax, in_torch, layout=np.transpose, compiled=False)
 
 
 def cases(steps: int = 128, batch: int = 32, features: int = 64, units: int = 256) -> list[Case]:
+    matrices = (features + units) * 4 * units
     return [
         Case(
             name="lstm",
@@ -70,5 +71,7 @@ def cases(steps: int = 128, batch: int = 32, features: int = 64, units: int = 25
             tasks=training.tasks(MODEL),
             targets={"jax": 1.5, "torch": 1.0},
             note="PyTorch eager has the fused torch.optim.Adam. torch.compile leaves an LSTM as it is.",
+            is_training=True,
+            work=training.work(2.0 * steps * batch * matrices, matrices),
         )
     ]

@@ -70,6 +70,7 @@ TASKS = training.tasks(MODEL, training.losses)
 
 
 def of(name: str, sizes: tuple[int, ...], batch: int, targets: dict[str, float]) -> Case:
+    matrices = sum(n * m for n, m in pairwise(sizes))
     return Case(
         name=name,
         title=f"MLP training step with Adam, {'-'.join(map(str, sizes))}, batch {batch}",
@@ -79,6 +80,8 @@ def of(name: str, sizes: tuple[int, ...], batch: int, targets: dict[str, float])
         tasks=TASKS,
         targets=targets,
         note=training.NOTE,
+        work=training.work(2.0 * batch * matrices, matrices),
+        is_training=True,
     )
 
 

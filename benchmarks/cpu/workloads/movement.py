@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from benchmarks.cpu.case import Case, Task, jitted, pure
+from benchmarks.cpu.results import Work
 
 SHAPE = (4096, 1024)
 TABLE, ROWS = (50_000, 256), 8192
@@ -55,7 +56,11 @@ def cumsum_in_jax(axis: int, jax: Any, x: Any) -> Any:
 def of_matrices(shape: tuple[int, int]) -> list[Case]:
     def case(name: str, title: str, reference: Callable, tasks: dict, tolerance: float = 0.0) -> Case:
         title = f"{title}, {shape[0]}×{shape[1]} f32"
-        return Case(name, title, normal(shape), lambda x: reference(x.astype(np.float64)), tolerance, tasks, TARGETS)
+        moved = 4.0 * np.prod(shape) * (1 if name.startswith("argmax") else 2)
+        return Case(
+            name, title, normal(shape), lambda x: reference(x.astype(np.float64)), tolerance, tasks, TARGETS,
+            work=Work(0, moved),
+        )  # fmt: skip
 
     def argmax(axis: int) -> Case:
         tasks = pure(lambda library, x: library.numpy.argmax(x, axis), lambda torch, x: torch.argmax(x, axis))
@@ -99,6 +104,7 @@ def of_tables(shape: tuple[int, int], rows: int) -> list[Case]:
             inputs=lambda rng: (*normal(shape)(rng), indices(rng)),
             reference=lambda table, indices: np.take(table, indices, axis=0),
             tolerance=0.0,
+            work=Work(0, 8.0 * rows * shape[1]),
             tasks=pure(lambda _, table, indices: table[indices], lambda _, table, indices: table[indices]),
             targets=TARGETS,
         ),
@@ -111,6 +117,7 @@ def of_tables(shape: tuple[int, int], rows: int) -> list[Case]:
             tasks=pure(partial(scatter_like_jax, shape), partial(scatter_in_torch, shape)),
             targets=TARGETS,
             note=LARGE_RESULT,
+            work=Work(0, 4.0 * (np.prod(shape) + rows * shape[1])),
         ),
     ]
 
@@ -149,7 +156,9 @@ def of_edges(size: int) -> list[Case]:
     side = isqrt(size)
 
     def case(name: str, title: str, widths: tuple[int, ...], reference: Callable, tasks: dict) -> Case:
-        return Case(name, title, normal(*((side, width) for width in widths)), reference, 0.0, tasks, TARGETS)
+        moved = 8.0 * side * sum(widths)
+        shapes = [(side, width) for width in widths]
+        return Case(name, title, normal(*shapes), reference, 0.0, tasks, TARGETS, work=Work(0, moved))
 
     pad = pure(
         lambda library, x: library.numpy.pad(x, EDGE),

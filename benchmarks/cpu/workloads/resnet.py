@@ -113,6 +113,12 @@ def layout(array: np.ndarray) -> np.ndarray:
 def cases(
     channels: tuple[int, ...] = (32, 64, 128), size: int = 32, batch: int = 64, tolerance: float = 2e-2
 ) -> list[Case]:
+    taps, places, count = 9, size**2, 0.0
+    products = 2.0 * batch * places * taps * 3 * channels[0]
+    for before, after in widths(channels):
+        places //= 1 if before == after else 4
+        weights = taps * (before + after) * after + (0 if before == after else before * after)
+        products, count = products + 2.0 * batch * places * weights, count + weights
     model = Model(partial(like_jax, channels=channels), partial(in_torch, channels=channels), layout)
     return [
         Case(
@@ -124,5 +130,7 @@ def cases(
             tasks=training.tasks(model),
             targets={"jax": 2.0, "torch": 1.0},
             note=training.NOTE,
+            work=training.work(products, count),
+            is_training=True,
         )
     ]

@@ -91,6 +91,8 @@ def in_torch(torch: Any, params: Any, x: Any, labels: Any, heads: int) -> Any:
 
 def cases(layers: int = 4, width: int = 256, heads: int = 8, steps: int = 128, batch: int = 8) -> list[Case]:
     model = Model(partial(like_jax, heads=heads), partial(in_torch, heads=heads))
+    matrices = layers * 12 * width**2 + width * VOCABULARY
+    products = 2.0 * batch * steps * (matrices + layers * 2 * steps * width)
     return [
         Case(
             name="transformer",
@@ -101,5 +103,7 @@ def cases(layers: int = 4, width: int = 256, heads: int = 8, steps: int = 128, b
             tasks=training.tasks(model),
             targets={"jax": 1.5, "torch": 1.0},
             note=training.NOTE,
+            work=training.work(products, matrices),
+            is_training=True,
         )
     ]

@@ -116,7 +116,8 @@ class Copy:
 class Transpose:
     """target[i + j * target_step] = source[i * source_step + j], counted from positions, for all i < rows, j < columns.
 
-    The two matrices do not overlap. Positions and steps count whole elements, also complex ones.
+    The two matrices do not overlap. Positions and steps count whole elements, also complex ones. From bf16 to u32 each
+    element is a pair: the step counts pairs.
     """
 
     def __init__(
@@ -137,24 +138,57 @@ class Matrix(NamedTuple):
     step: int = 1
 
 
+class Rows(NamedTuple):
+    """Rows anywhere in memory: element k of run i of row r is at position + table[first + r] + i * run_step + k * step.
+
+    Fields:
+        buffer, position: of the elements; where positions in the table count from.
+        table, first: a buffer of i64.
+        step, run_step, runs: from element to element, from run to run, and how many runs there are.
+    """
+
+    buffer: Buffer
+    position: Any
+    table: Buffer
+    first: Any
+    step: int
+    run_step: int
+    runs: Any
+
+
 class Products:
     """A tile of sums of products, in registers.
 
         sums[r, c] = (0 if fresh else sums[r, c]) + sum over k < depth of left[r, k] * right[k, c]
 
-    for all r < rows and c < columns. `depth` is positive; nothing overlaps.
+    for all r < rows and c < columns. `depth` is positive; nothing overlaps. If right is of type u32, and sums are f32,
+    factors are pairs of bf16, and a product is the sum of the two that they make: for processors that have pairs only.
+    Steps count pairs, also where left is a buffer of bf16. If left is `Rows`, `depth` is that of a run.
     """
 
-    def __init__(self, sums: Matrix, left: Matrix, right: Matrix, rows: int, columns: int, depth: Expr, fresh: Expr):
+    def __init__(
+        self, sums: Matrix, left: Matrix | Rows, right: Matrix, rows: int, columns: int, depth: Expr, fresh: Expr
+    ):
         self.sums, self.left, self.right = sums, left, right
         self.rows, self.columns, self.depth, self.fresh = rows, columns, depth, fresh
 
+    @property
+    def is_paired(self) -> bool:
+        return (self.sums.buffer.type, self.right.buffer.type) == ("f32", "u32")
+
 
 class Registers(NamedTuple):
-    """The vector registers of a processor: how wide they are, in bits, and how many."""
+    """The vector registers of a processor.
+
+    Fields:
+        bits: how wide they are.
+        number: how many.
+        has_pairs: whether there are products of pairs of bf16, summed in f32.
+    """
 
     bits: int
     number: int
+    has_pairs: bool = False
 
 
 FEW_REGISTERS = Registers(256, 16)
@@ -193,7 +227,7 @@ class Builder:
 
     Args:
         name: of the kernel, for printing.
-        registers: of the processor that it is for; they decide how large a tile of `products` should be, no more.
+        registers: of the processor that it is for; they decide how large a tile of `products` should be, and of what.
     Fields:
         most_unrolled: so many terms of a sum are written one after another; more are a loop.
     """
@@ -256,12 +290,16 @@ class Builder:
         self._block.append(Transpose(target, at, step, source, source_at, source_step, rows, columns))
 
     def products(
-        self, sums: Matrix, left: Matrix, right: Matrix, rows: int, columns: int, depth: Any, fresh: Expr
+        self, sums: Matrix, left: Matrix | Rows, right: Matrix, rows: int, columns: int, depth: Any, fresh: Expr
     ) -> None:
         """See `Products`."""
         task = self.kernel.task
-        sums = sums._replace(row_step=lifted(sums.row_step, task))
-        sums, left, right = (m._replace(position=lifted(m.position, task)) for m in (sums, left, right))
+        sums = sums._replace(row_step=lifted(sums.row_step, task), position=lifted(sums.position, task))
+        right, left = (
+            right._replace(position=lifted(right.position, task)), left._replace(position=lifted(left.position, task))
+        )  # fmt: skip
+        if isinstance(left, Rows):
+            left = left._replace(first=lifted(left.first, task), runs=lifted(left.runs, task))
         self._block.append(Products(sums, left, right, rows, columns, lifted(depth, task), fresh))
 
     def loop(self, extent: Any, inits: Sequence[Expr], body: Callable[..., Sequence[Expr] | None]) -> list[Expr]:

@@ -5,11 +5,11 @@ Besides the classes below, a rule may give a Program of other primitives to run 
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nrx.core.aval import Aval
 from nrx.core.loops.builder import Buffer, Builder
-from nrx.core.loops.expressions import REAL_TYPE, Complex, Value, const, convert, floordiv, is_narrow, lifted, mod
+from nrx.core.loops.expressions import REAL_TYPE, Complex, Expr, Value, const, convert, floordiv, is_narrow, lifted, mod
 
 
 class Reader(Protocol):
@@ -104,13 +104,17 @@ class Native:
             it can, then stores every element of the results.
         in_place: the operand whose memory the first result takes over, where the compiler finds that it is free, or is
             given a copy of: `build` finds that operand's elements in the result.
+        width: of a rule with one result that `finish`es its elements, each once, when it knows them, instead of storing
+            them: how many there are along its last axes, those that `column` runs through. `start` is the position of
+            the first of these. The compiler has other elements computed there and then. None: it stores them.
     """
 
-    __slots__ = ("build", "in_place")
+    __slots__ = ("build", "in_place", "width")
 
-    def __init__(self, build: Callable, in_place: int | None = None):
+    def __init__(self, build: Callable, in_place: int | None = None, width: int | None = None):
         self.build = build
         self.in_place = in_place
+        self.width = width
 
 
 class Operand:
@@ -143,6 +147,18 @@ class Operand:
         if self.buffer.type in REAL_TYPE:
             return Complex(load(self.buffer, position * 2), load(self.buffer, position * 2 + 1))
         return load(self.buffer, position)
+
+    def can_wait(self, type: str) -> bool:
+        """Whether there is memory where elements may wait while they are sums of that type."""
+        return type == self.type
+
+    def waiting(self, type: str) -> "Operand":
+        """That memory."""
+        return self
+
+    def finish(self, start: Any, column: Any, value: Expr) -> None:
+        """Take an element as it has been computed; see `Native.width`."""
+        self.put(start + column, convert(value, self.type))
 
     def put(self, position: Any, value: Value) -> None:
         """Store an element at a position."""
@@ -217,6 +233,22 @@ class Scan:
 
     def __init__(self, body: Any, length: Any, reverse: bool, consts: int, carry: int):
         self.body, self.length, self.reverse, self.consts, self.carry = body, length, reverse, consts, carry
+
+
+class ScanSizes(NamedTuple):
+    """How the operands of a scan are grouped: constants, carry, and the rest, which is sliced.
+
+    `tangents` says that the carry is made of tangents: a first value that is not `Linear` is then zero.
+    """
+
+    consts: int
+    carry: int
+    tangents: bool = False
+
+    def split(self, items: Sequence[Any]) -> tuple[list, list, list]:
+        """The three groups of the operands."""
+        end = self.consts + self.carry
+        return list(items[: self.consts]), list(items[self.consts : end]), list(items[end:])
 
 
 class Repeat:

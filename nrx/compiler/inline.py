@@ -5,9 +5,14 @@ from collections.abc import Sequence
 from nrx.core.program import Atom, Eqn, Literal, Program, Var
 
 
-def inline(program: Program) -> Program:
-    """The Program without calls. Closed-over constants of called Programs become constants of the result."""
-    flat = _Flat()
+def inline(program: Program, lowers: bool = True) -> Program:
+    """The Program without calls. Closed-over constants of called Programs become constants of the result.
+
+    Args:
+        program: a Program.
+        lowers: False: equations that are lowered to a Program stay.
+    """
+    flat = _Flat(lowers)
     outs = flat.run(program, {})
     constvars = (*program.constvars, *flat.constvars)
     return Program(program.invars, flat.eqns, outs, constvars, (*program.consts, *flat.consts), program.name)
@@ -16,7 +21,8 @@ def inline(program: Program) -> Program:
 class _Flat:
     """Equations gathered from nested calls; every called Program gets variables of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, lowers: bool) -> None:
+        self.lowers = lowers
         self.eqns: list[Eqn] = []
         self.constvars: list[Var] = []
         self.consts: list = []
@@ -29,7 +35,7 @@ class _Flat:
 
         for eqn in program.eqns:
             inputs = [read(atom) for atom in eqn.inputs]
-            called = _called(eqn, inputs)
+            called = _called(eqn, inputs, self.lowers)
             if called is None:
                 outs = [Var(var.aval) for var in eqn.outs]
                 env.update(zip(eqn.outs, outs, strict=True))
@@ -44,12 +50,12 @@ class _Flat:
         return [read(atom) for atom in program.outs]
 
 
-def _called(eqn: Eqn, inputs: Sequence[Atom]) -> Program | None:
+def _called(eqn: Eqn, inputs: Sequence[Atom], lowers: bool) -> Program | None:
     """The Program to run in place of an equation, if there is one."""
     named = eqn.prim.call_program or eqn.prim.value_program
     if named:
         return eqn.params[named]
-    if eqn.prim.higher_order or not eqn.prim.has("lower"):
+    if not lowers or eqn.prim.higher_order or not eqn.prim.has("lower"):
         return None
     rule = eqn.prim.lower(*(atom.aval for atom in inputs), **eqn.params)
     return rule if isinstance(rule, Program) else None

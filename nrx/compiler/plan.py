@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nrx.compiler import scalar
+from nrx.compiler.channels import channels_last
 from nrx.compiler.dump import Dump
 from nrx.compiler.elements import reduced_extents, without_reducing
 from nrx.compiler.finish import finished
@@ -155,7 +156,8 @@ class Shared:
         """The Program inlined and simplified."""
         found = self._simplified.get(id(program))
         if found is None:
-            flat = self._checked("inline", inline(program))
+            calls = self._checked("inline", inline(program, lowers=False))
+            flat = self._checked("channels last", inline(channels_last(calls, self.rule_of)))
             # A product with its operands exchanged may be lowered to a Program.
             folded = self._checked("fold transposes", inline(fold_transposes(flat)))
             simple = self._checked("simplify", simplify(folded))

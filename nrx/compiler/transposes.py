@@ -14,18 +14,25 @@ from nrx.core.shapes import inverse_permutation
 _REDUCTIONS = tuple(f"reduce_{name}" for name in ("sum", "prod", "max", "min", "and", "or", "xor"))
 
 Permutation = tuple[int, ...]
-Rewrite = list[tuple[Any, list[Atom], dict[str, Any]]]
-"""Equations as (primitive, operands, params), each of which reads the result of the one before it where it has None."""
+Rewrite = list[tuple[Any, list[Atom | int], dict[str, Any]]]
+"""Equations as (primitive, operands, params), where a number is the result of the equation that has that number."""
 
 
 def fold_transposes(program: Program) -> Program:
     """The Program with fewer transposes and the same results."""
-    return _Folder(program).folded()
+    return Rewriter(program, lambda eqn: _RULES.get(eqn.prim.name)).rewritten()
 
 
-class _Folder:
-    def __init__(self, program: Program):
-        self.program = program
+class Rewriter:
+    """Replaces equations by others, from the first to the last.
+
+    Args:
+        program: what to rewrite.
+        rule_for: the rule of an equation, if there is one: `rule(rewriter, eqn)` gives a Rewrite; None: it stays.
+    """
+
+    def __init__(self, program: Program, rule_for: Callable[[Eqn], Callable[..., Rewrite | None] | None]):
+        self.program, self.rule_for = program, rule_for
         self.env: dict[Var, Atom] = {}
         self.made_by: dict[Var, Eqn] = {}
         atoms = [*program.outs, *(atom for eqn in program.eqns for atom in eqn.inputs)]
@@ -34,30 +41,26 @@ class _Folder:
     def read(self, atom: Atom) -> Atom:
         return atom if isinstance(atom, Literal) else self.env.get(atom, atom)
 
-    def folded(self) -> Program:
+    def rewritten(self) -> Program:
         eqns: list[Eqn] = []
         for old in self.program.eqns:
             eqn = Eqn(old.prim, [self.read(atom) for atom in old.inputs], old.outs, old.params, old.source)
-            rewrite = self.rewritten(eqn)
+            rule = self.rule_for(eqn)
+            rewrite = rule(self, eqn) if rule is not None else None
             if rewrite is None:
                 eqns.append(eqn)
                 self.made_by.update(dict.fromkeys(eqn.outs, eqn))
                 continue
-            result: Any = None
+            results: list[Var] = []
             for prim, inputs, params in rewrite:
-                operands = [result if atom is None else atom for atom in inputs]
-                result = Var(prim.abstract(*(atom.aval for atom in operands), **params))
-                eqns.append(Eqn(prim, operands, [result], params, old.source))
-                self.made_by[result] = eqns[-1]
-            self.uses[result] = self.uses[old.outs[0]]
-            self.env[old.outs[0]] = result
+                operands = [results[atom] if isinstance(atom, int) else atom for atom in inputs]
+                results.append(Var(prim.abstract(*(atom.aval for atom in operands), **params)))
+                eqns.append(Eqn(prim, operands, [results[-1]], params, old.source))
+                self.made_by[results[-1]] = eqns[-1]
+            self.uses[results[-1]] = self.uses[old.outs[0]]
+            self.env[old.outs[0]] = results[-1]
         outs, program = [self.read(atom) for atom in self.program.outs], self.program
         return prune(Program(program.invars, eqns, outs, program.constvars, program.consts, program.name))
-
-    def rewritten(self, eqn: Eqn) -> Rewrite | None:
-        """What an equation becomes; None: it stays."""
-        rule = _RULES.get(eqn.prim.name)
-        return rule(self, eqn) if rule is not None else None
 
     def maker(self, atom: Atom) -> Eqn | None:
         return self.made_by.get(atom) if isinstance(atom, Var) else None
@@ -69,9 +72,9 @@ class _Folder:
         return (eqn, tuple(eqn.params["permutation"])) if eqn is not None and is_transpose else (None, ())
 
 
-def _transpose(folder: _Folder, eqn: Eqn) -> Rewrite | None:
-    """Of a transpose, a broadcast, or a dot that nobody else needs."""
-    inner, permutation = folder.maker(eqn.inputs[0]), tuple(eqn.params["permutation"])
+def _transpose(rewriter: Rewriter, eqn: Eqn) -> Rewrite | None:
+    """Of a transpose, a broadcast, something reversed, or a dot that nobody else needs."""
+    inner, permutation = rewriter.maker(eqn.inputs[0]), tuple(eqn.params["permutation"])
     if inner is None:
         return None
     if inner.prim.name == "transpose":
@@ -81,7 +84,10 @@ def _transpose(folder: _Folder, eqn: Eqn) -> Rewrite | None:
         inverse = inverse_permutation(permutation)
         placement = tuple(inverse[axis] for axis in inner.params["placement"])
         return [(inner.prim, [inner.inputs[0]], {"shape": eqn.outs[0].aval.shape, "placement": placement})]
-    if inner.prim.name == "dot_general" and folder.uses[inner.outs[0]] == 1:
+    if inner.prim.name == "rev":
+        dimensions = tuple(inverse_permutation(permutation)[axis] for axis in inner.params["dimensions"])
+        return [(eqn.prim, [inner.inputs[0]], eqn.params), (inner.prim, [0], {"dimensions": dimensions})]
+    if inner.prim.name == "dot_general" and rewriter.uses[inner.outs[0]] == 1:
         return _exchanged(inner, permutation)
     return None
 
@@ -101,17 +107,17 @@ def _exchanged(dot: Eqn, permutation: Permutation) -> Rewrite | None:
     return [(dot.prim, [y, x], params)]
 
 
-def _broadcast(folder: _Folder, eqn: Eqn) -> Rewrite | None:
-    inner, permutation = folder.untransposed(eqn.inputs[0])
+def _broadcast(rewriter: Rewriter, eqn: Eqn) -> Rewrite | None:
+    inner, permutation = rewriter.untransposed(eqn.inputs[0])
     if inner is None:
         return None
     placement = tuple(eqn.params["placement"][i] for i in inverse_permutation(permutation))
     return [(eqn.prim, [inner.inputs[0]], {**eqn.params, "placement": placement})]
 
 
-def _reduction(folder: _Folder, eqn: Eqn) -> Rewrite | None:
+def _reduction(rewriter: Rewriter, eqn: Eqn) -> Rewrite | None:
     """The reduction of what was transposed, and then a transpose of less, if any."""
-    inner, permutation = folder.untransposed(eqn.inputs[0])
+    inner, permutation = rewriter.untransposed(eqn.inputs[0])
     if inner is None:
         return None
     axes = eqn.params["axes"]
@@ -120,16 +126,17 @@ def _reduction(folder: _Folder, eqn: Eqn) -> Rewrite | None:
     order = tuple(sorted(kept).index(axis) for axis in kept)
     rewrite: Rewrite = [(eqn.prim, [inner.inputs[0]], {**eqn.params, "axes": reduced})]
     if order != tuple(range(len(order))):
-        rewrite.append((inner.prim, [None], {"permutation": order}))  # type: ignore[list-item]
+        rewrite.append((inner.prim, [0], {"permutation": order}))
     return rewrite
 
 
-def _dot(folder: _Folder, eqn: Eqn) -> Rewrite | None:
+def _dot(rewriter: Rewriter, eqn: Eqn) -> Rewrite | None:
     """Each operand as it was before a transpose that left the order of the axes that are not summed."""
-    (summed, batch), operands = eqn.params["dimension_numbers"], list(eqn.inputs)
+    operands: list[Atom | int] = list(eqn.inputs)
+    summed, batch = eqn.params["dimension_numbers"]
     summed, batch = list(summed), list(batch)
     for side in range(2):
-        inner, permutation = folder.untransposed(operands[side])
+        inner, permutation = rewriter.untransposed(eqn.inputs[side])
         free = [axis for i, axis in enumerate(permutation) if i not in (*summed[side], *batch[side])]
         if inner is not None and free == sorted(free):
             operands[side] = inner.inputs[0]
@@ -140,7 +147,7 @@ def _dot(folder: _Folder, eqn: Eqn) -> Rewrite | None:
     return [(eqn.prim, operands, {**eqn.params, "dimension_numbers": (tuple(summed), tuple(batch))})]
 
 
-_RULES: dict[str, Callable[[_Folder, Eqn], Rewrite | None]] = {
+_RULES: dict[str, Callable[[Rewriter, Eqn], Rewrite | None]] = {
     "transpose": _transpose,
     "broadcast_in_dim": _broadcast,
     "dot_general": _dot,

@@ -1,11 +1,13 @@
 """Sums of exponentials, without overflow."""
 
+from functools import partial
 from typing import Any
 
 import nrx.numpy as jnp
 from nrx import lax
 from nrx.core.array import Array
 from nrx.numpy.promotion import as_inexact
+from nrx.transforms import custom_jvp
 
 
 def logsumexp(
@@ -66,9 +68,24 @@ def softmax(x: Any, /, *, axis: int | tuple[int, ...] | None = None, where: Any 
     >>> nrx.scipy.special.softmax(jnp.array([0.0, 0.0, 1000.0, 1000.0]))
     Array([0. , 0. , 0.5, 0.5], dtype=float32)
     """
-    powers = jnp.exp(_below_zero("softmax", x, axis, where))
-    shares = powers / jnp.sum(powers, axis, keepdims=True)
-    return shares if where is None else jnp.where(where, shares, 0)
+    x = as_inexact("softmax", x)
+    if where is None:
+        return _softmax(x, axis)
+    return jnp.where(where, _softmax(jnp.where(where, x, -jnp.inf), axis), 0)
+
+
+@partial(custom_jvp, nondiff_argnums=(1,))
+def _softmax(x: Array, axis: int | tuple[int, ...] | None) -> Array:
+    powers = jnp.exp(_below_zero(x, axis))
+    return powers / jnp.sum(powers, axis, keepdims=True)
+
+
+@_softmax.defjvp
+def _softmax_jvp(axis: int | tuple[int, ...] | None, primals: tuple, tangents: tuple) -> tuple:
+    """The derivative from the result alone: nothing else need be kept."""
+    (x,), (dx,) = primals, tangents
+    y = _softmax(x, axis)
+    return y, y * (dx - jnp.sum(y * dx, axis, keepdims=True))
 
 
 def log_softmax(x: Any, /, *, axis: int | tuple[int, ...] | None = None, where: Any = None) -> Array:
@@ -85,14 +102,12 @@ def log_softmax(x: Any, /, *, axis: int | tuple[int, ...] | None = None, where: 
     >>> nrx.scipy.special.log_softmax(jnp.array([0.0, 1000.0]))
     Array([-1000.,     0.], dtype=float32)
     """
-    shifted = _below_zero("log_softmax", x, axis, where)
+    x = as_inexact("log_softmax", x)
+    shifted = _below_zero(x if where is None else jnp.where(where, x, -jnp.inf), axis)
     logs = shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True))
     return logs if where is None else jnp.where(where, logs, -jnp.inf)
 
 
-def _below_zero(name: str, x: Any, axis: Any, where: Any) -> Array:
+def _below_zero(x: Array, axis: int | tuple[int, ...] | None) -> Array:
     """x less its maximum along the axes, which changes neither softmax nor its derivatives."""
-    x = as_inexact(name, x)
-    if where is not None:
-        x = jnp.where(where, x, -jnp.inf)
     return x - lax.stop_gradient(jnp.max(x, axis, keepdims=True, initial=-jnp.inf))

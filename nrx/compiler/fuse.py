@@ -11,10 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 from nrx.compiler.accesses import Access, Accesses, Space, essential, is_view, space_of
+from nrx.compiler.storing import choose
 from nrx.core import loops
 from nrx.core.dims import capacity, identity
 from nrx.core.errors import CompilerError
-from nrx.core.loops import Native, Pointwise, Reduction
+from nrx.core.loops import Elementwise, Native, Pointwise, Reduction
 from nrx.core.program import Eqn, Program, Var, has_effect
 from nrx.core.shapes import size
 
@@ -351,10 +352,42 @@ class _Fuser:
             else:
                 kept.append(group)
         for group in kept:
-            group.outs = [v for e in group.eqns for v in e.outs if v in self.group_of and (v in needed or v in readers)]
+            group.outs = self._stored(group, needed, readers)
         for eqn in self.opaque:
             self._finish(eqn, kept, needed, readers)
         return self._ordered(kept[::-1])
+
+    def _stored(self, group: Group, needed: set[Var], readers: dict[Var, set[Group]]) -> list[Var]:
+        """What a group stores: what others need, or less, of which they compute the rest."""
+        eqns = {v: eqn for eqn in group.eqns for v in eqn.outs if v in self.group_of}
+        outs = {v for v in eqns if v in needed or v in readers}
+        asked = {v: self._times_read(group, readers[v]) for v in outs - needed if v in group.full}
+        reading = set().union(*(readers[v] for v in asked))
+
+        def at_hand(var: Var) -> bool:
+            return var in needed if var in group.full else all(var in reader.reads for reader in reading)
+
+        def cost_of(eqn: Eqn) -> float | None:
+            rule = self.rule_of(eqn)
+            return rule.cost if isinstance(rule, Elementwise) else None
+
+        full = {v: eqn for v, eqn in eqns.items() if v in group.full}
+        point = essential(self.accesses.symbols.index(group.space.shape))
+        if not asked:
+            return [v for v in eqns if v in outs]
+        choice = choose(full, asked, at_hand, cost_of, lambda eqn: self.accesses_of[eqn], point)
+        outs = (outs - choice.repeated) | (choice.stored & set(eqns))
+        for var in reversed(full):
+            if var in choice.repeated:
+                for read in self.accesses_of[full[var]]:
+                    readers.setdefault(read.var, set()).update(readers[var])
+                    outs.update({read.var} & group.rows)
+        return [v for v in eqns if v in outs]
+
+    def _times_read(self, group: Group, readers: set[Group]) -> float:
+        """How often an element of a group is read by others, about."""
+        reads = sum(capacity(size(reader.space.shape)) * self._reads_of(reader) for reader in readers)
+        return reads / max(1, capacity(size(group.space.shape)))
 
     def _finish(self, eqn: Eqn, kept: list[Group], needed: set[Var], readers: dict[Var, set[Group]]) -> None:
         """Find a group that can take the elements of a result one after another, and anything else it reads before."""
@@ -387,7 +420,7 @@ class _Fuser:
             return False
         full = essential(self.accesses.symbols.index(group.space.shape))
         reads = [read for eqn in group.eqns for read in self.accesses_of[eqn] if read.var is var]
-        return all(essential(read.at) == full for read in reads)
+        return bool(reads) and all(essential(read.at) == full for read in reads)
 
     def _repeats(self, group: Group, needed: set[Var], readers: dict[Var, set[Group]]) -> bool:
         """Whether it is cheaper that the readers compute the group's values than that it stores them."""

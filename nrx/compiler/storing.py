@@ -1,0 +1,111 @@
+"""What a group stores for others, who may compute again from less what can be computed element by element.
+
+Of all values that the others could begin with, those are stored that take least time to write, to read and to compute
+what follows them again: a minimal cut between what lies in memory and what is asked for (A. Chen et al. do the same for
+PyTorch, "PyTorch 2", ASPLOS 2024, section 5.2; L. Ford and D. Fulkerson, "Maximal flow through a network", 1956).
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from nrx.compiler.accesses import Access, essential
+from nrx.core.dims import capacity
+from nrx.core.program import Eqn, Var
+from nrx.core.shapes import size
+
+_LARGE = 1 << 20
+"""Bytes that are not in the nearest caches any more when they are read."""
+_LARGE_COST, _SMALL_COST = 24.0, 4.0
+"""Of writing and reading four bytes, in elementary operations: at 50 GB/s and in a vector of 16 numbers."""
+_ROW = 16
+"""A value with so many times fewer elements costs nothing."""
+_SOURCE, _SINK = "source", "sink"
+
+
+class Choice(NamedTuple):
+    """What is decided: the variables to store, and those that readers compute again, in no order."""
+
+    stored: set[Var]
+    repeated: set[Var]
+
+
+def choose(
+    eqns: Mapping[Var, Eqn],
+    asked: Mapping[Var, float],
+    at_hand: Callable[[Var], bool],
+    cost_of: Callable[[Eqn], float | None],
+    reads_of: Callable[[Eqn], Sequence[Access]],
+    point: tuple,
+) -> Choice:
+    """Choose what to store in place of the values that are asked for.
+
+    Args:
+        eqns: those of the group that have a value for each of its points, by variable.
+        asked: the values that others read, and how often, all of one shape.
+        at_hand: whether a variable can be read at no cost, as it is read anyway where others are asked for.
+        cost_of: of an equation that is computed element by element; None: it is not.
+        reads_of: what an equation reads.
+        point: where it is read if it is read element by element, as `essential` gives it.
+    """
+    graph: dict[Any, dict[Any, float]] = {}
+
+    def edge(start: Any, end: Any, capacity: float) -> None:
+        graph.setdefault(start, {})[end] = graph.get(start, {}).get(end, 0.0) + capacity
+        graph.setdefault(end, {}).setdefault(start, 0.0)
+
+    times, count = max(asked.values()), _elements(next(iter(asked)))
+    seen: set[Var] = set()
+    waiting = list(asked)
+    for var in asked:
+        edge((var, "out"), _SINK, math.inf)
+    while waiting:
+        var = waiting.pop()
+        if var in seen:
+            continue
+        seen.add(var)
+        edge((var, "in"), (var, "out"), 0.0 if at_hand(var) else storing_cost(var))
+        cost = cost_of(eqns[var]) if var in eqns else None
+        reads = [] if cost is None else [r for r in reads_of(eqns[var]) if _elements(r.var) * _ROW > count]
+        if cost is None or any(essential(read.at) != point for read in reads):
+            edge(_SOURCE, (var, "in"), math.inf)
+            continue
+        edge(_SOURCE, (var, "in"), cost * times)
+        for read in reads:
+            edge((read.var, "out"), (var, "in"), math.inf)
+            waiting.append(read.var)
+    near = _nearer(graph)
+    needed = {var for var in seen if (var, "out") not in near}
+    return Choice({var for var in needed if (var, "in") in near}, {var for var in needed if (var, "in") not in near})
+
+
+def storing_cost(var: Var) -> float:
+    """Of writing and reading an element, in elementary operations."""
+    nbytes = var.aval.dtype.itemsize
+    return (_LARGE_COST if _elements(var) * nbytes >= _LARGE else _SMALL_COST) * nbytes / 4
+
+
+def _elements(var: Var) -> int:
+    return capacity(size(var.aval.shape))
+
+
+def _nearer(graph: dict[Any, dict[Any, float]]) -> set[Any]:
+    """The nodes on the side of the source of a minimal cut; `graph` has the capacity of each edge, and is used up."""
+    while True:
+        before: dict[Any, Any] = {_SOURCE: None}
+        queue = [_SOURCE]
+        for node in queue:
+            for other, left in graph.get(node, {}).items():
+                if left > 0 and other not in before:
+                    before[other] = node
+                    queue.append(other)
+        if _SINK not in before:
+            return set(before)
+        path, node = [], _SINK
+        while before[node] is not None:
+            path.append((before[node], node))
+            node = before[node]
+        flow = min(graph[start][end] for start, end in path)
+        for start, end in path:
+            graph[start][end] -= flow
+            graph[end][start] += flow

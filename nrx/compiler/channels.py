@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nrx.compiler.transposes import Permutation, Rewrite, Rewriter
+from nrx.core.dims import capacity
 from nrx.core.loops import Elementwise
 from nrx.core.primitive import registry
 from nrx.core.program import Atom, Eqn, Program
 from nrx.core.shapes import inverse_permutation
 
 _CONVOLUTION = "conv_general_dilated"
+_MANY_INPUTS = 256
+"""Of a kernel that is large enough for it to matter how quickly it is transposed."""
 
 
 def channels_last(program: Program, rule_of: Callable[[Eqn], Any]) -> Program:
@@ -44,15 +47,19 @@ def _is_channels_first(eqn: Eqn) -> bool:
 def _convolution(rewriter: Rewriter, eqn: Eqn) -> Rewrite | None:
     """The convolution of operands with channels last, whose result is transposed.
 
-    Those of images are ordered (batch, space, channels), those of a kernel (space, inputs, outputs). In the gradient by
-    the kernel, the result is a kernel, and the second operand an image.
+    Those of images are ordered (batch, space, channels), those of a kernel (space, inputs, outputs), or, with many inputs,
+    (inputs, space, outputs), which is quicker to make and slower to use. In the gradient by the kernel, the result is a
+    kernel, and the second operand an image.
     """
     if not _is_channels_first(eqn):
         return None
     numbers = eqn.params["dimension_numbers"]
     is_gradient = numbers.lhs_spec[0] > numbers.lhs_spec[1]
     specs = {"lhs_spec": False, "rhs_spec": not is_gradient, "out_spec": is_gradient}
-    orders = {name: _order(getattr(numbers, name), is_kernel) for name, is_kernel in specs.items()}
+    shapes = {"lhs_spec": eqn.inputs[0], "rhs_spec": eqn.inputs[1], "out_spec": eqn.outs[0]}
+    orders = {
+        name: _order(getattr(numbers, name), is_kernel, shapes[name].aval.shape) for name, is_kernel in specs.items()
+    }
     moved = numbers._replace(
         **{name: tuple(map(order.index, getattr(numbers, name))) for name, order in orders.items()}
     )
@@ -65,12 +72,14 @@ def _convolution(rewriter: Rewriter, eqn: Eqn) -> Rewrite | None:
     ]
 
 
-def _order(spec: Sequence[int], is_kernel: bool) -> Permutation:
+def _order(spec: Sequence[int], is_kernel: bool, shape: tuple) -> Permutation:
     """In which the axes of an operand or result are to lie in memory."""
     if len(spec) - 1 not in spec[2:]:
         return tuple(range(len(spec)))
     (first, second), space = sorted(spec[:2]), sorted(spec[2:])
-    return (*space, second, first) if is_kernel else (first, *space, second)
+    if not is_kernel:
+        return (first, *space, second)
+    return (second, *space, first) if capacity(shape[second]) >= _MANY_INPUTS else (*space, second, first)
 
 
 def _to_first(ndim: int) -> Permutation:

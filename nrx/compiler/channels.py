@@ -47,9 +47,9 @@ def _is_channels_first(eqn: Eqn) -> bool:
 def _convolution(rewriter: Rewriter, eqn: Eqn) -> Rewrite | None:
     """The convolution of operands with channels last, whose result is transposed.
 
-    Those of images are ordered (batch, space, channels), those of a kernel (space, inputs, outputs), or, with many inputs,
-    (inputs, space, outputs), which is quicker to make and slower to use. In the gradient by the kernel, the result is a
-    kernel, and the second operand an image.
+    Those of images are ordered (batch, space, channels), those of a kernel (space, inputs, outputs), or, with many
+    inputs, (inputs, space, outputs), which is quicker to make and slower to use. In the gradient by the kernel, the
+    result is a kernel, and the second operand an image.
     """
     if not _is_channels_first(eqn):
         return None

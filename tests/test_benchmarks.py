@@ -193,7 +193,7 @@ def run():
     held.append(np.ones(1 << 22))
     np.ones(1 << 23)
 
-print(memory_of(Task(run), resident("VmRSS")))
+print(memory_of(Task(run), resident("RssAnon")))
 """
     root = Path(__file__).parent.parent
     found = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True).stdout

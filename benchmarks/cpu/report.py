@@ -30,7 +30,7 @@ results, each once, as if they came from memory; what stays in a cache may have 
 
 MEMORY = """\
 What the process of a library has in memory during a training step at most, in MiB, beyond what it had after the import:
-parameters, moments, data, code and all that the step computes with.
+parameters, moments, data, generated code and all that the step computes with, but not the files of libraries.
 """
 
 

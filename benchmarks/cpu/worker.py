@@ -72,13 +72,19 @@ class Timed:
 
 
 def resident(field: str) -> int | None:
-    """Bytes that this process has in memory ("VmRSS"), or had at most ("VmHWM"); None where the system is silent."""
+    """Bytes that this process has in memory, or had at most ("VmHWM"), of its own ("RssAnon") or of files ("RssFile").
+
+    None where the system is silent.
+    """
     lines = [line for line in read("/proc/self/status").splitlines() if line.startswith(field)]
     return int(lines[0].split()[1]) * 1024 if lines else None
 
 
 def memory_of(task: Task, before: int | None) -> int | None:
-    """Bytes beyond `before` that one more call has at most; None where the system does not tell."""
+    """Bytes beyond `before` that one more call has at most; None where the system does not tell.
+
+    Pages of files, which are those of libraries, do not count: processes share them. A call hardly needs new ones.
+    """
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)  # what was free all along is not the call's
@@ -88,14 +94,14 @@ def memory_of(task: Task, before: int | None) -> int | None:
     task.reset()
     task.run()
     task.finish()
-    most = resident("VmHWM")
-    return None if most is None or before is None else most - before
+    most, files = resident("VmHWM"), resident("RssFile")
+    return None if most is None or files is None or before is None else most - files - before
 
 
 def prepared(case: Case, peer: str, seed: int) -> tuple[Timed, int | None]:
     """The task, if its result is right, and the memory that a call has, if that is asked for."""
     importlib.import_module(PEERS[peer].package)
-    before = resident("VmRSS")
+    before = resident("RssAnon")
     data = case.inputs(np.random.default_rng(seed))
     task = case.tasks[peer](*data)
     start = time.perf_counter()

@@ -353,6 +353,7 @@ class _Fuser:
                 kept.append(group)
         for group in kept:
             group.outs = self._stored(group, needed, readers)
+        kept = [group for group in kept if group.outs]
         for eqn in self.opaque:
             self._finish(eqn, kept, needed, readers)
         return self._ordered(kept[::-1])
@@ -364,8 +365,12 @@ class _Fuser:
         asked = {v: self._times_read(group, readers[v]) for v in outs - needed if v in group.full}
         reading = set().union(*(readers[v] for v in asked))
 
-        def at_hand(var: Var) -> bool:
-            return var in needed if var in group.full else all(var in reader.reads for reader in reading)
+        def is_stored(var: Var) -> bool:
+            is_made_here = var in eqns
+            return var in needed or (not is_made_here and bool(var not in self.group_of or readers[var] - {group}))
+
+        def is_read(var: Var) -> bool:
+            return all(var in reader.reads for reader in reading)
 
         def cost_of(eqn: Eqn) -> float | None:
             rule = self.rule_of(eqn)
@@ -375,7 +380,7 @@ class _Fuser:
         point = essential(self.accesses.symbols.index(group.space.shape))
         if not asked:
             return [v for v in eqns if v in outs]
-        choice = choose(full, asked, at_hand, cost_of, lambda eqn: self.accesses_of[eqn], point)
+        choice = choose(full, asked, is_stored, is_read, cost_of, lambda eqn: self.accesses_of[eqn], point)
         outs = (outs - choice.repeated) | (choice.stored & set(eqns))
         for var in reversed(full):
             if var in choice.repeated:

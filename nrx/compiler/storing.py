@@ -16,8 +16,8 @@ from nrx.core.shapes import size
 
 _LARGE = 1 << 20
 """Bytes that are not in the nearest caches any more when they are read."""
-_LARGE_COST, _SMALL_COST = 24.0, 4.0
-"""Of writing and reading four bytes, in elementary operations: at 50 GB/s and in a vector of 16 numbers."""
+_COSTS, _SMALL_COSTS = (24.0, 12.0), (2.0, 2.0)
+"""Of writing and of reading four bytes, in elementary operations: at 35 GB/s and in vectors of 16 numbers."""
 _ROW = 16
 """A value with so many times fewer elements costs nothing."""
 _SOURCE, _SINK = "source", "sink"
@@ -33,7 +33,8 @@ class Choice(NamedTuple):
 def choose(
     eqns: Mapping[Var, Eqn],
     asked: Mapping[Var, float],
-    at_hand: Callable[[Var], bool],
+    is_stored: Callable[[Var], bool],
+    is_read: Callable[[Var], bool],
     cost_of: Callable[[Eqn], float | None],
     reads_of: Callable[[Eqn], Sequence[Access]],
     point: tuple,
@@ -43,7 +44,8 @@ def choose(
     Args:
         eqns: those of the group that have a value for each of its points, by variable.
         asked: the values that others read, and how often, all of one shape.
-        at_hand: whether a variable can be read at no cost, as it is read anyway where others are asked for.
+        is_stored: whether a variable lies in memory anyway.
+        is_read: whether it is read anyway where others are asked for.
         cost_of: of an equation that is computed element by element; None: it is not.
         reads_of: what an equation reads.
         point: where it is read if it is read element by element, as `essential` gives it.
@@ -64,14 +66,16 @@ def choose(
         if var in seen:
             continue
         seen.add(var)
-        edge((var, "in"), (var, "out"), 0.0 if at_hand(var) else storing_cost(var))
-        cost = cost_of(eqns[var]) if var in eqns else None
-        reads = [] if cost is None else [r for r in reads_of(eqns[var]) if _elements(r.var) * _ROW > count]
-        if cost is None or any(essential(read.at) != point for read in reads):
+        writing, reading = costs(var)
+        reads = asked[var] if var in asked else 0 if is_read(var) else times
+        edge((var, "in"), (var, "out"), (0 if is_stored(var) else writing) + reading * reads)
+        cost = cost_of(eqns[var]) if var in eqns and not is_stored(var) else None
+        inputs = [] if cost is None else [r for r in reads_of(eqns[var]) if _elements(r.var) * _ROW > count]
+        if cost is None or any(essential(read.at) != point for read in inputs):
             edge(_SOURCE, (var, "in"), math.inf)
             continue
         edge(_SOURCE, (var, "in"), cost * times)
-        for read in reads:
+        for read in inputs:
             edge((read.var, "out"), (var, "in"), math.inf)
             waiting.append(read.var)
     near = _nearer(graph)
@@ -79,10 +83,11 @@ def choose(
     return Choice({var for var in needed if (var, "in") in near}, {var for var in needed if (var, "in") not in near})
 
 
-def storing_cost(var: Var) -> float:
-    """Of writing and reading an element, in elementary operations."""
+def costs(var: Var) -> tuple[float, float]:
+    """Of writing an element and of reading it, in elementary operations."""
     nbytes = var.aval.dtype.itemsize
-    return (_LARGE_COST if _elements(var) * nbytes >= _LARGE else _SMALL_COST) * nbytes / 4
+    writing, reading = _COSTS if _elements(var) * nbytes >= _LARGE else _SMALL_COSTS
+    return writing * nbytes / 4, reading * nbytes / 4
 
 
 def _elements(var: Var) -> int:

@@ -145,6 +145,8 @@ class Packed:
             vectors = 2
         self.panel = vectors * self.lanes
         most = max(1, (b.registers.number - vectors - 1) // vectors)
+        if vectors > 1:  # enough to keep the processor busy, and few enough for a table of places
+            most = min(most, _MOST_PLACES)
         self.height = min(most, room(extent))
         if not isinstance(extent, Dim):  # as few rows as possible are left over
             self.height = -(-extent // -(-extent // most))

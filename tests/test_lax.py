@@ -23,6 +23,23 @@ def test_associative_scan(length, reverse):
     np.testing.assert_allclose(got, flip(np.cumsum(flip(x), 1)), atol=1e-12)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.uint64])
+@pytest.mark.parametrize("shape", [(16, 128), (17, 129), (40, 200), (3, 7, 191), (15, 128), (50, 127)], ids=str)
+def test_cumulative_along_rows(shape, dtype, reverse):
+    """Bit for bit as NumPy, which goes along each row, whether rows are cut into tiles or not."""
+    x = (np.random.default_rng(1).normal(size=shape) * 10).astype(dtype)
+    flip = (lambda v: v[..., ::-1]) if reverse else (lambda v: v)
+    expected = {
+        lax.cumsum: np.cumsum(flip(x), -1, dtype=dtype),
+        lax.cumprod: np.cumprod(flip(x), -1, dtype=dtype),
+        lax.cummax: np.maximum.accumulate(flip(x), -1),
+    }
+    for function, rows in expected.items():
+        got = nrx.jit(lambda v, f=function: f(v, axis=v.ndim - 1, reverse=reverse))(jnp.asarray(x))
+        np.testing.assert_array_equal(got, flip(rows))
+
+
 def test_associative_scan_of_matrices_and_trees():
     matrices = RNG.normal(size=(6, 2, 2))
     expected = [matrices[0]]

@@ -13,6 +13,7 @@ import numpy as np
 from nrx.core import loops
 from nrx.core.array import Array
 from nrx.core.aval import Aval, Linear
+from nrx.core.dims import Dim
 from nrx.core.loops import Builder, Expr, Native, Operand
 from nrx.core.primitive import Primitive
 from nrx.core.shapes import canonical_axis, size
@@ -225,6 +226,9 @@ def _batch(prim: Primitive) -> Callable:
 _COLUMNS = 256
 _FEWEST_COLUMNS = 8
 _ROWS = 8
+_TILE_ROWS, _TILE_COLUMNS = 16, 64
+"""Of what is transposed, so that a row is in every lane."""
+_FEWEST_TILED = 128
 
 
 def _lower(function: Callable, cost: float = 1) -> Callable:
@@ -234,6 +238,9 @@ def _lower(function: Callable, cost: float = 1) -> Callable:
         (x,), (out,), shape = operands, results, operands[0].aval.shape
         outer, length, inner = size(shape[:dimension]), shape[dimension], size(shape[dimension + 1 :])
         if not x.aval.size:
+            return
+        if inner == 1 and _is_tiled(x, outer, length):
+            _Tiles(b, x, out, function, reverse).build(cost)
             return
         first, step = ((length - 1) * inner, -inner) if reverse else (0, inner)
 
@@ -272,6 +279,55 @@ def _lower(function: Callable, cost: float = 1) -> Callable:
 
     rule = Native(build)
     return lambda x, **params: rule
+
+
+def _is_tiled(x: Operand, outer: Any, length: Any) -> bool:
+    """Whether rows that lie in memory one after the other are cut into tiles."""
+    is_open = isinstance(outer, Dim) or isinstance(length, Dim)
+    return not is_open and outer >= _TILE_ROWS and length >= _FEWEST_TILED and loops.BITS.get(x.type, 0) >= 32
+
+
+class _Tiles:
+    """Cumulates along rows: a task takes tiles of some of them, transposed, so that a row is in every lane."""
+
+    def __init__(self, b: Builder, x: Operand, out: Operand, function: Callable, reverse: bool):
+        self.b, self.x, self.out, self.function, self.reverse = b, x, out, function, reverse
+        *_, self.length = x.aval.shape
+        self.rows = x.aval.size // self.length
+        self.tile, self.known = (
+            Operand(b, b.scratch(x.type, size), x.aval) for size in (_TILE_ROWS * _TILE_COLUMNS, _TILE_ROWS)
+        )
+
+    def build(self, cost: float) -> None:
+        b, length = self.b, self.length
+        task = b.parallel(-(-self.rows // _TILE_ROWS))
+        start = loops.apply("min", task * _TILE_ROWS, self.rows - _TILE_ROWS) * length
+        b.loop(-(-length // _TILE_COLUMNS), [], lambda number: self.one_tile(start, number))
+        b.kernel.cost = cost * length * _TILE_ROWS
+
+    def one_tile(self, start: Expr, number: Expr) -> None:
+        b, length, first = self.b, self.length, number * _TILE_COLUMNS
+        width = loops.apply("min", length - first, _TILE_COLUMNS)
+        place = start + (length - first - width if self.reverse else first)
+        b.transpose(self.tile.buffer, 0, _TILE_ROWS, self.x.buffer, place, length, _TILE_ROWS, width)
+
+        def row(lane: Expr) -> None:
+            def at(i: Any) -> Expr:
+                return (width - 1 - i if self.reverse else i) * _TILE_ROWS + lane
+
+            new = self.tile.at(at(0))
+            known = loops.select(loops.eq(number, 0), new, self.function(self.known.at(lane), new))
+            self.tile.put(at(0), known)
+
+            def body(i: Expr, known: Expr) -> list[Expr]:
+                value = self.function(known, self.tile.at(at(i + 1)))
+                self.tile.put(at(i + 1), value)
+                return [value]
+
+            self.known.put(lane, *b.loop(width - 1, [known], body))
+
+        b.lanes(_TILE_ROWS, row)
+        b.transpose(self.out.buffer, place, length, self.tile.buffer, 0, _TILE_ROWS, width, _TILE_ROWS)
 
 
 def _logaddexp(x: Expr, y: Expr) -> Expr:

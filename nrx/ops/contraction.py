@@ -38,8 +38,8 @@ from nrx.ops.product_axes import (
     shifted,
 )
 
-_ROWS = 8
-"""Rows that are computed together: as many vectors of sums stay in registers."""
+_ROWS, _MOST_ROWS = 8, 12
+"""Rows that are computed together, and if there are no more: as many vectors of sums stay in registers."""
 _HEIGHT, _WIDTH = 128, 64
 """Of the tile that a task computes."""
 _SHORT = 16
@@ -164,9 +164,10 @@ class _Tiled:
     def __init__(self, b: Builder, x: Operand, y: Operand, out: Operand, way: Contraction):
         self.b, self.x, self.y, self.out, self.way = b, x, y, out, way
         self.rows, self.columns = count_of(way.rows), count_of(way.columns)
-        self.block = min(capacity(self.rows), _ROWS)
+        rows = capacity(self.rows)
+        self.block = rows if rows * len(types_of(way.dtype)) <= _MOST_ROWS else min(rows, _ROWS)
         self.width = min(room(self.columns), _WIDTH)
-        self.height = min(_HEIGHT // _ROWS * self.block, room(self.rows))
+        self.height = min(_HEIGHT // self.block * self.block, room(self.rows))
         self.tall = -(-self.rows // self.height)
         *self.outer, self.inner = way.depth or [NO_AXIS]
         self.extents = [self.tall, *(axis.extent for axis in way.around), -(-self.columns // self.width)]

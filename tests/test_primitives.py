@@ -43,6 +43,7 @@ TESTED_ELSEWHERE = {
     **dict.fromkeys(("pure_callback", "io_callback", "debug_callback"), "test_callbacks.py"),
     "check": "test_checkify.py",
     "fft_step": "test_fft.py",
+    "split_products": "test_products.py",
     "custom_vmap": "test_custom_batching.py",
     "name": "test_checkpoint_policies.py",
     "random_gamma_grad_a": "test_incomplete.py",

@@ -21,7 +21,7 @@ from test_convolution import Problem, convolve
 from test_levels import LEVELS, compiled_results, eager_to_share  # noqa: F401
 
 import nrx
-from nrx.compiler.compile import _registers
+from nrx.compiler.compile import _registers, simplified
 from nrx.compiler.emit import emit_kernel
 from nrx.compiler.targets import describe
 from nrx.core import dtypes
@@ -133,6 +133,31 @@ def test_dot_general(problem: tuple, kind: tuple, level: str) -> None:
 @given(products(), KINDS, st.sampled_from(LEVELS))
 def test_many_dot_general(problem: tuple, kind: tuple, level: str) -> None:
     check_dot(problem, kind, level)
+
+
+DEEP = {
+    "matrices": ("ka", "kb", "ab", {"k": 4096, "a": 16, "b": 48}),
+    "transposed": ("ak", "bk", "ab", {"k": 4104, "a": 33, "b": 17}),
+    "a vector and a matrix": ("k", "kb", "b", {"k": 1 << 16, "b": 40}),
+    "batches": ("ika", "ikb", "iab", {"i": 3, "k": 2000, "a": 20, "b": 24}),
+    "two axes": ("kla", "klb", "ab", {"k": 8, "l": 700, "a": 20, "b": 24}),
+    "a depth of a prime": ("ka", "kb", "ab", {"k": 4099, "a": 20, "b": 30}),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int32", "complex64"])
+@pytest.mark.parametrize("problem", DEEP)
+def test_few_sums_of_many_products(problem: str, dtype: str, level: str) -> None:
+    check_dot(DEEP[problem], (dtype, None), level)
+
+
+@pytest.mark.parametrize("problem", DEEP)
+def test_few_sums_are_cut_along_the_depth(problem: str) -> None:
+    x, y, out, lengths = DEEP[problem]
+    arrays = [Aval(tuple(lengths[a] for a in axes), np.dtype(np.float32)) for axes in (x, y)]
+    names = [eqn.prim.name for eqn in simplified(stage(lambda a, b: (dot_of(x, y, out)(a, b),), arrays, "deep")).eqns]
+    assert ("split_products" in names) == (problem != "a depth of a prime")
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -167,7 +167,7 @@ class _Tiled:
         rows = capacity(self.rows)
         self.block = rows if rows * len(types_of(way.dtype)) <= _MOST_ROWS else min(rows, _ROWS)
         self.width = min(room(self.columns), _WIDTH)
-        self.height = min(_HEIGHT // self.block * self.block, room(self.rows))
+        self.height = min(max(1, _HEIGHT // self.block) * self.block, room(self.rows))
         self.tall = -(-self.rows // self.height)
         *self.outer, self.inner = way.depth or [NO_AXIS]
         self.extents = [self.tall, *(axis.extent for axis in way.around), -(-self.columns // self.width)]

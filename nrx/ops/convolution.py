@@ -20,7 +20,7 @@ from nrx.core.program import Literal, Program, Var
 from nrx.core.shapes import Shape, inverse_permutation, show, size, without
 from nrx.ops import accumulation
 from nrx.ops.common import NOT_YET_LOWERED, as_arrays, equation, scalar_array
-from nrx.ops.contraction import contraction, contractions
+from nrx.ops.contraction import contractions
 from nrx.ops.convolution_eager import convolved
 from nrx.ops.convolution_geometry import ConvDimensionNumbers, ConvParams, conv_dimension_numbers
 from nrx.ops.dot import (
@@ -35,6 +35,7 @@ from nrx.ops.moves import row_major_strides
 from nrx.ops.product_axes import Axis
 from nrx.ops.slicing import pad_p
 from nrx.ops.sliding import canonical_padding, canonical_steps, dilated, input_padding
+from nrx.ops.split_products import sums_of_products
 from nrx.ops.structural import full, move_axis, reshape, rev, transpose_p
 from nrx.ops.vector_convolution import VectorConvolution
 
@@ -391,7 +392,7 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
     if _is_better_with_inputs_last(kernel, out, p):
         return _of_inputs_last(x, kernel, p)
     axes = _product_axes(x.shape, kernel.shape, out.shape, p)
-    return contraction(axes, dtype)
+    return sums_of_products(x, kernel, out.shape, axes, dtype)
 
 
 def _of_padded(x: Aval, kernel: Aval, p: ConvParams) -> Program:

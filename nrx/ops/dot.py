@@ -24,6 +24,7 @@ from nrx.ops.contraction import contraction, is_packed
 from nrx.ops.moves import row_major_strides
 from nrx.ops.product_axes import COLUMN, ROW, Axis, computed
 from nrx.ops.rules import elementwise_jvp
+from nrx.ops.split_products import sums_of_products
 from nrx.ops.structural import convert_element_type_p, transpose
 
 dot_general_p = Primitive("dot_general")
@@ -389,7 +390,9 @@ def _dot_general_lower(
         is_mixed = not out == x.dtype == y.dtype == dtype
         if is_mixed and count * results > _MANY_PRODUCTS and not is_packed(axes, dtype):
             return converted_first(dot_general_p, x, y, dtype, out, dimension_numbers=(contract, batch), precision=None)
-        return contraction(axes, dtype)
+        if is_mixed:
+            return contraction(axes, dtype)
+        return sums_of_products(x, y, tuple(axis.extent for axis in axes if axis.out), axes, dtype)
     together = accumulation.by(operator.add, 0, dtype)
     products = _products_along(contract, batch, dtype)
     return (together.over if is_reduction else together.inside)(depth, products)

@@ -103,11 +103,14 @@ class _Kernels:
     def __init__(self, target: Target, dump: Dump):
         self.target, self.dump = target, dump
         self.names: dict[str, str] = {}
+        self._text_of: dict[Kernel, str] = {}
 
     def name_of(self, kernel: Kernel) -> str:
-        if config.debug_checks:
-            check_kernel(kernel)
-        text = emit_kernel(kernel, "kernel", self.target)
+        text = self._text_of.get(kernel)
+        if text is None:
+            if config.debug_checks:
+                check_kernel(kernel)
+            text = self._text_of[kernel] = emit_kernel(kernel, "kernel", self.target)
         if text not in self.names:
             self.names[text] = f"kernel{len(self.names)}"
             self.dump.write_kernel(self.names[text], kernel)

@@ -21,6 +21,8 @@ _UNKNOWN = 64  # iterations of a loop of any length, when the block of one aroun
 
 def watch(kernel: Kernel) -> bool:
     """Make a kernel one that can be interrupted if its tasks are long; whether it is."""
+    if kernel.watch is not None:
+        return True
     is_bounded = math.isfinite(kernel.cost)
     iterations = _iterations(kernel.body, math.inf, is_bounded)
     operations = kernel.cost if math.isinf(iterations) else max(iterations, kernel.cost)

@@ -17,6 +17,7 @@ from nrx.compiler.finish import finished
 from nrx.compiler.fuse import Alias, Finished, Fused, Group, Step, fuse
 from nrx.compiler.inline import inline
 from nrx.compiler.interrupts import watch
+from nrx.compiler.reuse import Kernels
 from nrx.compiler.schedule import Launch, schedule
 from nrx.compiler.simplify import simplify
 from nrx.compiler.strips import in_strips
@@ -141,6 +142,7 @@ class Shared:
         self._constant_of: dict[Any, int] = {}
         self._rules: dict[Eqn, Any] = {}
         self._simplified: dict[int, tuple[Program, Program]] = {}
+        self.kernels = Kernels()
 
     def rule_of(self, eqn: Eqn) -> Any:
         """The lowering descriptor of an equation; None: it runs on the host."""
@@ -285,6 +287,11 @@ class _Planner:
     # Who needs what, and when
 
     def _launches(self, step: Step) -> list[Launch]:
+        if isinstance(step, Alias) or self.shared.symbols is not None:
+            return self._made(step)
+        return self.shared.kernels.launches(step, self.fused, lambda: self._made(step))
+
+    def _made(self, step: Step) -> list[Launch]:
         if isinstance(step, Group):
             return schedule(step, self.fused)
         if isinstance(step, Alias):

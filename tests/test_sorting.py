@@ -9,17 +9,21 @@ import loop_interpreter
 import loop_machine
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loop_interpreter import lowered
+from loop_machine import fenced
+from test_levels import LEVELS, compiled_results
 
+from nrx.compiler.compile import simplified
 from nrx.core import dtypes
 from nrx.core.array import asarray
 from nrx.core.aval import Aval
 from nrx.core.primitive import Primitive
-from nrx.ops import sorting
+from nrx.ops import radix_sort, sorting
 from nrx.ops.sorting import sort_p, top_k_p
 from nrx.transforms import jit
+from nrx.transforms.staging import stage
 
 RUNS = [
     pytest.param(loop_interpreter.run, id="interpreted"),
@@ -39,7 +43,8 @@ def compared(x: Any, y: Any) -> int:
 
 def order_of(keys: Sequence[np.ndarray], descending: bool = False) -> list[int]:
     """The places of a row's elements in order; equal elements as they come."""
-    rows = [key.astype(np.float64).tolist() if key.dtype.kind in "Vf" else key.tolist() for key in keys]
+    with np.errstate(invalid="ignore"):  # NaNs that are to be signalled
+        rows = [key.astype(np.float64).tolist() if key.dtype.kind in "Vf" else key.tolist() for key in keys]
 
     def rank(i: int, j: int) -> int:
         found = next((c for row in rows if (c := compared(row[i], row[j]))), 0)
@@ -115,8 +120,61 @@ def test_compiled(shape: tuple[int, ...], dimension: int) -> None:
     assert bits(np.asarray(alone)) == bits(np.asarray(got)) == bits(np.take_along_axis(x, expected, dimension))
 
 
+DIGITS = [
+    "float32", "float64", "bfloat16", "float16", "complex64", "int8", "uint16", "int32", "uint64", "int64", "bool",
+]  # fmt: skip
+
+
+@pytest.fixture
+def in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short rows are sorted by their digits, and several tasks share one."""
+    monkeypatch.setattr(sorting, "_BY_DIGITS", 2)
+    monkeypatch.setattr(sorting, "_LONG", 2)
+    monkeypatch.setattr(radix_sort, "_CHUNK", 16)
+
+
+def check_digits(arrays: Sequence[np.ndarray], num_keys: int, dimension: int, level: str) -> None:
+    """Compare what is compiled, for some numbers of threads, with Python's sort of each row."""
+    program = stage(lambda *xs: sorting.sort(xs, dimension, True, num_keys), [asarray(x).aval for x in arrays], "sort")
+    assert any(eqn.prim.name == "place_by_digit" for eqn in simplified(program).eqns)
+    rows = [np.moveaxis(x, dimension, -1).reshape(-1, x.shape[dimension]) for x in arrays]
+    orders = [order_of([x[number] for x in rows[:num_keys]]) for number in range(len(rows[0]))]
+    for got, x in zip(compiled_results(program, [*map(fenced, arrays)], level), rows, strict=True):
+        found = np.moveaxis(got, dimension, -1).reshape(x.shape)
+        assert bits(found) == bits(np.stack([line[order] for line, order in zip(x, orders, strict=True)]))
+
+
+@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.parametrize("level", LEVELS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 999), st.integers(2, 150), st.sampled_from(DIGITS), st.integers(1, 3))
+def test_by_digits(level: str, seed: int, length: int, dtype: str, num_keys: int) -> None:
+    arrays = [row(seed + 10 * i, length, d) for i, d in enumerate((dtype, "float32", dtype))]
+    check_digits([*arrays, np.arange(length)], num_keys, 0, level)
+
+
+@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.parametrize("dtype", DIGITS)
+@pytest.mark.parametrize(("shape", "dimension"), [((3, 40), 1), ((40, 3), 0), ((2, 35, 3), 1), ((20, 17), 1)], ids=str)
+def test_rows_by_digits(shape: tuple, dimension: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    kind = dtypes.canonical_dtype(dtype)
+    drawn = rng.integers(0, 256, (*shape, kind.itemsize), np.uint8)  # every pattern of bits, so NaN of many kinds
+    x = drawn.view(kind)[..., 0] if dtype != "bool" else drawn[..., 0] < 99
+    check_digits([x, np.arange(x.size).reshape(shape)], 1, dimension, LEVELS[-1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_a_long_row(dtype: str) -> None:
+    """Beside NumPy's stable sort: what tasks share by default."""
+    x = (np.random.default_rng(0).normal(size=300_000) * 1000).astype(dtype)
+    order = np.argsort(x, kind="stable")
+    got = jit(lambda x, i: (*sorting.sort((x, i)), sorting.sort(x)))(asarray(x), asarray(np.arange(x.size)))
+    for found, expected in zip(got, (x[order], order, x[order]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_scratch_memory_is_bounded() -> None:
     long = Aval((2, 1 << 15), dtypes.float32)
-    assert sort_p.lower(long, long, dimension=1, is_stable=True, num_keys=1) is None
     assert top_k_p.lower(long, k=200, dimension=1) is None
     assert top_k_p.lower(long, k=100, dimension=1) is not None

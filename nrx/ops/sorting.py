@@ -15,12 +15,14 @@ from nrx.core.aval import Aval, Zero
 from nrx.core.errors import ArgumentError, ShapeError
 from nrx.core.loops import Buffer, Builder, Expr, Native, Operand
 from nrx.core.primitive import Primitive
+from nrx.core.program import Program
 from nrx.core.shapes import Shape, canonical_axis, inserted, show, size, without
 from nrx.core.threads import in_parts
 from nrx.ops.accumulation import Parts, greater, parts_of, position
 from nrx.ops.common import ANY, NOT_YET_LOWERED, REAL, as_arrays, check_dtype, check_same_shape, filled, widened
 from nrx.ops.dimension_numbers import GatherDimensionNumbers
 from nrx.ops.gather import gather
+from nrx.ops.radix_sort import radix_sort_program
 from nrx.ops.rules import nonlinear
 from nrx.ops.structural import broadcasted_iota, expand_dims, spread
 
@@ -260,6 +262,7 @@ def _top_k_batch(axis: Any, args: Any, dims: Any, *, k: int, dimension: int) -> 
 _RUN = 128
 _SHORT, _LONGEST = 64, 1 << 14
 _FEW_ELEMENTS = 256
+_BY_DIGITS, _LONG, _FEW_ROWS = 512, 1 << 13, 8
 _FEW, _MOST_KEPT = 16, 128
 
 Key = Callable[[Expr], Parts]
@@ -268,10 +271,14 @@ Before = Callable[[Parts, Parts], Expr]
 """Whether the element with one key goes before that with another; both orders are false of equal ones."""
 
 
-def _sort_lower(*xs: Aval, dimension: int, is_stable: bool, num_keys: int) -> Native | None:
+def _sort_lower(*xs: Aval, dimension: int, is_stable: bool, num_keys: int) -> Native | Program | None:
+    length, is_alone = xs[0].shape[dimension], len(xs) == 1 and not dtypes.is_complex(xs[0].dtype)
+    rows = xs[0].size // max(1, length)
+    if (_BY_DIGITS if not is_alone else _LONG if rows < _FEW_ROWS else 1 << 31) <= length < 1 << 31:
+        return radix_sort_program(xs, dimension, num_keys)
     # NumPy sorts one array faster than anything written in scalar loops; of several, scratch memory holds the places.
-    is_alone = len(xs) == 1 and not dtypes.is_complex(xs[0].dtype) and xs[0].size > _FEW_ELEMENTS
-    return Native(_sort_build) if xs[0].shape[dimension] <= (_SHORT if is_alone else _LONGEST) else None
+    is_alone = is_alone and xs[0].size > _FEW_ELEMENTS
+    return Native(_sort_build) if length <= (_SHORT if is_alone else _LONGEST) else None
 
 
 def _sort_build(
@@ -425,6 +432,6 @@ def _first(b: Builder, length: int, key: Key, before: Before, count: int) -> Cal
 
 sort_p.define(impl=_sort_impl, abstract=_sort_abstract, batch=_sort_batch, lower=_sort_lower)
 top_k_p.define(impl=_top_k_impl, abstract=_top_k_abstract, batch=_top_k_batch, lower=_top_k_lower)
-top_k_p.compiled_from = (0, 1 << 17)
+sort_p.compiled_from = top_k_p.compiled_from = (0, 1 << 17)
 for _prim, _jvp in ((sort_p, _sort_jvp), (top_k_p, _top_k_jvp)):
     nonlinear(_prim, _jvp).refuse(onnx=NOT_YET_LOWERED)

@@ -123,6 +123,12 @@ def test_results_beside_aliases_of_what_they_overwrite() -> None:
     check_program(RandomProgram(tuple(Step(*step) for step in names), ((3, 1), ()), 0), LEVELS[-1:])
 
 
+def test_what_costs_nothing_is_not_computed_again_for_nobody() -> None:
+    """Found by the soak: a stop_gradient was to be repeated by the readers of a value that was stored."""
+    steps = (Step("abs", 0, 0, 0), Step("stop_gradient", 0, 1, 0), Step("sort", 1, 0, 0))
+    check_program(RandomProgram(steps, ((), (3,)), 0), LEVELS[-1:])
+
+
 def test_padding_is_no_alias_of_what_is_padded() -> None:
     """Found by the soak: a slice of one element, which is padding, was taken for the only element of the operand."""
     steps = (Step("reverse_and_pad", 0, 0, 1), Step("abs", 0, 0, 0), Step("slices", 1, 0, 1))

@@ -75,7 +75,7 @@ def graphs(draw: Any) -> Graph:
     count = draw(st.integers(1, 7))
     numbers = range(count)
     inputs = [draw(st.sets(st.integers(0, i - 1), max_size=3)) if i else set() for i in numbers]
-    equations = [draw(st.sampled_from([None, 1, 3, 12, 20, 40])) if inputs[i] else None for i in numbers]
+    equations = [draw(st.sampled_from([None, 0, 1, 3, 12, 20, 40])) if inputs[i] else None for i in numbers]
     asked = draw(st.dictionaries(st.integers(0, count - 1), st.sampled_from([1, 2]), min_size=1))
     some = st.sets(st.integers(0, count - 1), max_size=2)
     return Graph(equations, inputs, asked, draw(some), draw(some))
@@ -90,6 +90,8 @@ def test_no_other_choice_is_cheaper(graph: Graph) -> None:
     assert graph.cost(repeated) == min(graph.cost(set(subset)) for subset in subsets)
     assert not stored & repeated
     assert set(graph.asked) <= stored | repeated
+    made_of_repeated = set().union(*(graph.inputs[i] for i in repeated))
+    assert stored | repeated == set(graph.asked) | made_of_repeated
 
 
 def stored_of(function: Any, *args: Any) -> list[list[tuple]]:

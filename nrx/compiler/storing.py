@@ -57,6 +57,7 @@ def choose(
         graph.setdefault(end, {}).setdefault(start, 0.0)
 
     times, count = max(asked.values()), _elements(next(iter(asked)))
+    made_of: dict[Var, list[Var]] = {}
     seen: set[Var] = set()
     waiting = list(asked)
     for var in asked:
@@ -75,12 +76,20 @@ def choose(
             edge(_SOURCE, (var, "in"), math.inf)
             continue
         edge(_SOURCE, (var, "in"), cost * times)
-        for read in inputs:
-            edge((read.var, "out"), (var, "in"), math.inf)
-            waiting.append(read.var)
+        made_of[var] = [read.var for read in inputs]
+        for other in made_of[var]:
+            edge((other, "out"), (var, "in"), math.inf)
+        waiting += made_of[var]
     near = _nearer(graph)
-    needed = {var for var in seen if (var, "out") not in near}
-    return Choice({var for var in needed if (var, "in") in near}, {var for var in needed if (var, "in") not in near})
+    choice, needed = Choice(set(), set()), list(asked)
+    while needed:
+        var = needed.pop()
+        if (var, "in") in near:
+            choice.stored.add(var)
+        elif var not in choice.repeated:
+            choice.repeated.add(var)
+            needed += made_of[var]
+    return choice
 
 
 def costs(var: Var) -> tuple[float, float]:

@@ -160,6 +160,15 @@ def test_few_sums_are_cut_along_the_depth(problem: str) -> None:
     assert ("split_products" in names) == (problem != "a depth of a prime")
 
 
+def test_a_transpose_goes_into_a_product_in_parts() -> None:
+    """It lay in memory, as large as the operand; and the products were not counted."""
+    x = np.ones((9000, 17), np.float32)
+    lowered = nrx.jit(lambda x, y: x.T @ y).lower(x, x)
+    compiled = lowered.compile()
+    assert compiled.memory_analysis().temporary_bytes < x.nbytes / 10
+    assert 1 <= compiled.cost_analysis()["flops"] / lowered.cost_analysis()["flops"] < 1.01
+
+
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_product_with_exchanged_operands_is_lowered_anew(level: str) -> None:
     """Its transpose was folded into it: where its rows are the columns, it converts its operands first."""

@@ -159,8 +159,9 @@ class Shared:
         found = self._simplified.get(id(program))
         if found is None:
             calls = self._checked("inline", inline(program, lowers=False))
-            flat = self._checked("channels last", inline(channels_last(calls, self.rule_of)))
-            # A product with its operands exchanged may be lowered to a Program.
+            last = self._checked("channels last", channels_last(calls, self.rule_of))
+            # Before products become Programs, which are not looked into, and after: some may with operands exchanged.
+            flat = inline(fold_transposes(last))
             folded = self._checked("fold transposes", inline(fold_transposes(flat)))
             simple = self._checked("simplify", simplify(folded))
             found = self._simplified[id(program)] = (program, self._checked("strips", in_strips(simple, self.rule_of)))

@@ -102,7 +102,12 @@ def _each_operand(eqn: Eqn, operands: Sequence[Aval], results: Sequence[Aval]) -
 
 _THREEFRY_OPERATIONS = 120  # of 32 bits: 20 rounds of an addition, a rotation (3) and an exclusive or, and the keys
 
+
 #: name -> flops, where they are not one for each element of the result.
+def _split_products(eqn: Eqn, operands: Sequence[Aval], results: Sequence[Aval]) -> float:
+    return 2 * math.prod(axis.extent for axis in eqn.params["axes"])
+
+
 _COUNTS: dict[str, _Count] = {
     **dict.fromkeys(
         ["reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_xor"], _reduction
@@ -112,7 +117,9 @@ _COUNTS: dict[str, _Count] = {
     **dict.fromkeys(["cumsum", "cumprod", "cummax", "cummin", "psum", "pmax", "pmin"], _each_operand),
     **dict.fromkeys(["scatter_add", "scatter_mul", "scatter_min", "scatter_max"], _updates),
     **dict.fromkeys(("sort", "top_k"), _sort),
+    **dict.fromkeys(("digit_counts", "place_by_digit"), lambda eqn, operands, results: operands[0].size),
     "dot_general": _product,
+    "split_products": _split_products,
     "conv_general_dilated": _convolution,
     "threefry2x32": lambda eqn, operands, results: _THREEFRY_OPERATIONS * results[0].size,
 }

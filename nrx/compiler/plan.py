@@ -364,7 +364,7 @@ class _Planner:
         for launch in self.launches[number]:
             for var in launch.arguments:
                 if var in launch.writes and var not in self.places:
-                    in_place = None if var is launch.early else launch.in_place
+                    in_place = [] if var is launch.early else [v for v in launch.arguments if v in launch.in_place]
                     self.places[var] = self._place_of(number, var, in_place)
             self.block.actions.append(self._run(launch))
         if isinstance(step, Eqn) and not self.launches[number]:
@@ -381,7 +381,7 @@ class _Planner:
     def _take_over(self, number: int, eqn: Eqn, position: int) -> None:
         """The result starts as one of the operands: in its memory, unless another one shares it, or as a copy."""
         var, operand, own = eqn.outs[0], eqn.inputs[position], self._own_operand(eqn)
-        self.places[var] = self._place_of(number, var, {own} if own is not None else None)
+        self.places[var] = self._place_of(number, var, [own] if own is not None else [])
         if self.places[var] != self.place(operand):
             self.block.actions.append(Move(self.places[var], self.place(operand), nbytes(operand)))
 
@@ -393,9 +393,9 @@ class _Planner:
         found = self.places[root] if nbytes(root) else Place("temporary", 0)
         return found._replace(offset=found.offset + offset)
 
-    def _place_of(self, number: int, var: Var, in_place: set[Var] | None = None) -> Place:
-        """Where to compute a variable."""
-        for other in sorted(in_place or (), key=lambda v: self.last_use.get(v, -1)):
+    def _place_of(self, number: int, var: Var, in_place: Sequence[Var] = ()) -> Place:
+        """Where to compute a variable: in the memory of one of those in place, the first to be free, or elsewhere."""
+        for other in sorted(in_place, key=lambda v: self.last_use.get(v, -1)):
             found = self._overtaken(number, var, other)
             if found is not None:
                 return found

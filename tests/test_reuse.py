@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from test_levels import COMMON, PROGRAMS, RandomProgram, programs_of
+from hypothesis import example, given, settings
+from test_levels import COMMON, PROGRAMS, RandomProgram, Step, programs_of
 
 import nrx
 import nrx.numpy as jnp
@@ -50,13 +50,25 @@ def made(program: Program, is_anew: bool = False) -> tuple[str, int]:
         return compile_program(closed, TARGET)[0], count
 
 
+CUMULATIVE = Step("cumulative", 2, 0, 3)
+SLICES = Step("dynamic_slices", 0, 0, 0)
+
+
 @settings(max_examples=60, **COMMON)
 @given(PROGRAMS)
+@example(RandomProgram((Step("abs", 0, 0, 0), SLICES, SLICES), ((), (3,)), 0))
 def test_random_programs(program: RandomProgram) -> None:
     for staged, _ in programs_of(program):
         (shared, few), (anew, many) = made(twice(staged)), made(twice(staged), is_anew=True)
         assert shared == anew
         assert few <= many
+
+
+def test_the_text_is_the_same_each_time() -> None:
+    """Whatever the order of sets, which is by address."""
+    steps = (Step("transpose", 1, 0, 1), CUMULATIVE, Step("abs", 0, 0, 0), CUMULATIVE)
+    for staged, _ in programs_of(RandomProgram(steps, ((3, 1), (3, 1)), 0)):
+        assert len({made(twice(staged), is_anew)[0] for is_anew in [False, True] * 5}) == 1
 
 
 def layers(x: Any, weights: list) -> Any:

@@ -7,7 +7,7 @@ them whole.
 """
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 from nrx.compiler.accesses import Access, Accesses, Space, essential, is_view, space_of
@@ -32,6 +32,7 @@ class Group:
     """Equations computed in one sweep over `space`.
 
     Fields:
+        number: in the order in which the groups were begun.
         eqns: in order; their results have the shape of the space (`full`) or of its kept axes (`rows`).
         space: its reduced axes are empty until a reduction joins.
         late: the variables that depend on a reduction of this group.
@@ -144,6 +145,7 @@ class _Fuser:
         self.made_by = {var: eqn for eqn in program.eqns for var in eqn.outs}
         self.group_of: dict[Var, Group] = {}
         self.groups: list[Group] = []
+        self.numbers = count()
         self.aliases: dict[Var, Alias] = {}
         self.opaque: list[Eqn] = []
         #: Those of `opaque` whose results groups take.
@@ -181,7 +183,7 @@ class _Fuser:
     def _close(self, eqn: Eqn) -> None:
         """A step of its own; as a closed group it takes part in the question who waits for whom."""
         self.opaque.append(eqn)
-        group = Group(-1, Space(()), is_open=False)
+        group = Group(next(self.numbers), Space(()), is_open=False)
         symbols = self.accesses.symbols
         reads = self.accesses.through((atom, symbols.index(atom.aval.shape)) for atom in eqn.inputs)
         group.needs = {self.group_of[read.var] for read in reads if read.var in self.group_of}
@@ -218,10 +220,10 @@ class _Fuser:
                 group = candidate
                 break
         if group is None:
-            group, place = Group(len(self.groups), space), "full"
+            group, place = Group(next(self.numbers), space), "full"
             self.groups.append(group)
         elif place == "full":
-            for other in needs - {group}:
+            for other in sorted(needs - {group}, key=lambda g: g.number):
                 if not any(self._reaches(other, third) for third in needs - {group, other}):
                     self._absorb(group, other, eqn, space, reads)
         self._add(group, eqn, space, reads, place, outs)
@@ -362,7 +364,7 @@ class _Fuser:
         """What a group stores: what others need, or less, of which they compute the rest."""
         eqns = {v: eqn for eqn in group.eqns for v in eqn.outs if v in self.group_of}
         outs = {v for v in eqns if v in needed or v in readers}
-        asked = {v: self._times_read(group, readers[v]) for v in outs - needed if v in group.full}
+        asked = {v: self._times_read(group, readers[v]) for v in eqns if v in outs - needed and v in group.full}
         reading = set().union(*(readers[v] for v in asked))
 
         def is_stored(var: Var) -> bool:
@@ -432,10 +434,10 @@ class _Fuser:
         if group.rows or len(group.eqns) > _MOST_REPEATED or not needed.isdisjoint(group.full):
             return False
         cost = sum(self.rule_of(eqn).cost for eqn in group.eqns)
-        count = capacity(size(group.space.shape))
+        points = capacity(size(group.space.shape))
         using = set().union(*(readers.get(var, set()) for var in group.full))
         repeated = sum(cost * capacity(size(reader.space.shape)) * self._reads_of(reader) for reader in using)
-        return repeated <= cost * count + _MEMORY_COST * count + _LAUNCH_COST
+        return repeated <= cost * points + _MEMORY_COST * points + _LAUNCH_COST
 
     def _reads_of(self, group: Group) -> int:
         """How many elements of an operand a group may read at each of its points."""

@@ -6,7 +6,7 @@ soon as its value is dead. Results are computed where they belong; a kernel that
 one overwrites a dying operand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nrx.compiler import scalar
@@ -198,9 +198,13 @@ class Shared:
         """Take a Program as simplified already."""
         self._simplified[id(program)] = (program, program)
 
-    def constant(self, value: Any) -> int:
-        """The number of a constant array."""
-        key = id(value)
+    def literal(self, atom: Literal) -> int:
+        """The number of a constant scalar; those that are alike are one."""
+        return self.constant(atom.array, (atom.aval.dtype, atom.value.tobytes()))
+
+    def constant(self, value: Any, key: Hashable = None) -> int:
+        """The number of a constant array, known by `key` or itself."""
+        key = id(value) if key is None else key
         if key not in self._constant_of:
             self._constant_of[key] = len(self.constants)
             self.constants.append(value)
@@ -388,7 +392,7 @@ class _Planner:
     def place(self, atom: Atom) -> Place:
         """Where an atom lies; literals become constants."""
         if isinstance(atom, Literal):
-            return Place("constant", self.shared.constant(atom.array))
+            return Place("constant", self.shared.literal(atom))
         root, offset = self.root(atom)
         found = self.places[root] if nbytes(root) else Place("temporary", 0)
         return found._replace(offset=found.offset + offset)

@@ -44,7 +44,7 @@ def forgetting(function: Callable[[], Any]) -> Callable[[], Any]:
 
 def main() -> None:
     program, target = training_step(), host()
-    text, _ = compile_program(program, target)
+    text = compile_program(program, target).text
     data = llvm.assemble(text, target)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NRX_CACHE_DIR"] = folder

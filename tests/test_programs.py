@@ -269,8 +269,10 @@ def test_layouts_are_read_as_they_were_written() -> None:
     weak = wrap(np.float32(2.5), weak_type=True)
     constants = (wrap(np.arange(3, dtype=np.int8)), wrap(np.array([1, 2], ml_dtypes.bfloat16)))
     outputs = (Stored(1, 64), Passed(3), Donated(0), Constant(weak))
-    layout = Layout((128, 0), outputs, 4096, constants, (), (7, 1 << 40), float("inf"))
+    prepared = (("float32", (3, 4)), ("bfloat16", ()))
+    layout = Layout((128, 0), outputs, 4096, constants, (), (7, 1 << 40), float("inf"), prepared)
     found = Layout.unpack(layout.pack())
+    assert found.prepared == prepared
     assert (found.out_blocks, found.arena_bytes, found.symbols, found.cost) == ((128, 0), 4096, (7, 1 << 40), np.inf)
     assert (found.outputs[:3], found.host_calls) == (outputs[:3], ())
     (array,) = found.outputs[3]

@@ -47,7 +47,7 @@ def made(program: Program, is_anew: bool = False) -> tuple[str, int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reuse.Kernels, "launches", counted)
         closed, _ = program.closed()
-        return compile_program(closed, TARGET)[0], count
+        return compile_program(closed, TARGET).text, count
 
 
 CUMULATIVE = Step("cumulative", 2, 0, 3)

@@ -27,7 +27,7 @@ def compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         native.install(monkeypatch)
     else:
         cpu = backend.get_backend("cpu")
-        monkeypatch.setattr(cpu, "compile", lambda p, d, donated=(): compile_op_by_op(p, d), raising=False)
+        monkeypatch.setattr(cpu, "compile", lambda p, d, *more: compile_op_by_op(p, d), raising=False)
     return request.param
 
 

@@ -72,7 +72,9 @@ class CupyBackend:
     def interpret(self, program: Program, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
         return interpret(program, device)
 
-    def compile(self, program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
+    def compile(
+        self, program: Program, device: Device, donated: tuple[bool, ...] = (), constants: int = 0
+    ) -> Executable:
         return compile_op_by_op(program, device)
 
 

@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -10,13 +11,15 @@ from nrx.backends.numpy import NumpyBackend
 from nrx.backends.op_by_op import compile_op_by_op
 from nrx.compiler import llvm, runtime
 from nrx.compiler.layout import Layout
+from nrx.compiler.loader import Loaded
 from nrx.compiler.programs import CompiledProgram
 from nrx.compiler.targets import host
 from nrx.core.array import view_of
+from nrx.core.aval import Aval
 from nrx.core.backend import Device, Donated, Executable, MemoryAnalysis, NativeEntry, Passed, Raw, Stored
 from nrx.core.blocks import allocate
 from nrx.core.cost import program_cost
-from nrx.core.dtypes import storage
+from nrx.core.dtypes import from_short_name, storage
 from nrx.core.errors import BackendMissingError
 from nrx.core.program import Eqn, Program
 
@@ -24,68 +27,65 @@ _BRIEF_COST = 20_000.0
 _WORD = ctypes.c_uint64
 
 
-def compile_native(program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
+def compile_native(program: Program, device: Device, donated: tuple[bool, ...] = (), constants: int = 0) -> Executable:
     """The Program as native code, or op by op where there is no compiler: llvmlite is missing, the CPU unknown."""
     if not llvm.is_available():
         return compile_op_by_op(program, device)
     closed, consts = program.closed()
     try:
-        return NativeExecutable(closed, [const.numpy() for const in consts], donated)
+        return NativeExecutable(closed, [const.numpy() for const in consts], donated, constants)
     except BackendMissingError:
         return compile_op_by_op(program, device)
 
 
+class _Prepared:
+    """What follows from constants, and what its key is made of."""
+
+    def __init__(self, values: list[Raw], keep: tuple):
+        self.values, self.keep = values, keep
+
+
+#: By the code and the constants: one for all batch sizes of a function.
+_prepared: WeakValueDictionary[tuple, _Prepared] = WeakValueDictionary()
+
+
 class NativeExecutable:
-    """A Program as native code."""
+    """A Program as native code.
 
-    def __init__(self, program: Program, consts: Sequence[np.ndarray], donated: tuple[bool, ...]):
-        self._consts = list(consts)
+    Args:
+        program: the Program.
+        consts: its first arguments; () if they are passed in each call.
+        donated, constants: see `Backend.compile`.
+    """
+
+    def __init__(self, program: Program, consts: Sequence[np.ndarray], donated: tuple[bool, ...], constants: int):
         self._program, self._target = program, host()
-        self._compiled = CompiledProgram(program, self._target, donated if not consts else ())
-        self._table = _table(self._compiled.layout)
-        self._function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self._compiled.code.address("entry"))
-        self.native = None if consts else self._entry()
-
-    def _entry(self) -> NativeEntry:
-        layout, code = self._compiled.layout, self._compiled.code
-        return NativeEntry(
-            address=code.address("entry"),
-            runtime_address=self._table.address,
-            out_blocks=layout.out_blocks,
-            arena_bytes=layout.arena_bytes,
-            outputs=layout.outputs,
-            raise_pending=runtime.raise_pending,
-            keep_alive=(code, self._table),
-            brief=layout.cost < _BRIEF_COST and not layout.host_calls,
-        )
+        self._constants = len(consts) or constants
+        self._compiled = CompiledProgram(program, self._target, donated if not consts else (), self._constants)
+        self._code = _Code(self._compiled.layout, self._compiled.code)
+        self._preparation = None if self._compiled.preparation is None else _Code(*self._compiled.preparation)
+        self._latest: _Prepared | None = None
+        self._consts = [*consts, *self.prepared(consts)] if consts else []
+        self.native = None if consts else self._code.entry()
 
     def __call__(self, raws: Sequence[Raw]) -> list[Raw]:
-        inputs = [np.require(raw, requirements=("C", "A")) for raw in (*self._consts, *raws)]
-        layout = self._compiled.layout
-        results: dict[int, np.ndarray] = {}
-        for output in layout.outputs:  # donated memory is not this caller's to give: the results get their own
-            if isinstance(output, Donated):
-                results[output.input] = inputs[output.input] = inputs[output.input].copy()
-        blocks = [allocate(size) if size else None for size in layout.out_blocks]
-        arena = allocate(layout.arena_bytes) if layout.arena_bytes else None
-        addresses = [block.address if block is not None else 0 for block in blocks] or [0]
-        words = [
-            self._table.address, addresses[0], arena.address if arena is not None else 0,
-            *(x.__array_interface__["data"][0] for x in inputs), *addresses[1:],
-        ]  # fmt: skip
-        if self._function((_WORD * len(words))(*words)):
-            runtime.raise_pending()
-        outs = []
-        for output, atom in zip(layout.outputs, self._program.outs, strict=True):
-            if isinstance(output, Stored):
-                block = blocks[output.block]
-                address = 0 if block is None else block.address
-                outs.append(view_of((address + output.offset, block), atom.aval))
-            elif isinstance(output, Passed | Donated):
-                outs.append(inputs[output.input])
-            else:
-                outs.append(output.array.numpy())
-        return outs
+        given = raws[: self._constants]
+        first = self._consts or [*given, *self.prepared(given)]
+        rest = raws if self._consts else raws[self._constants :]
+        return self._code([*first, *rest], self._program.out_avals)
+
+    def prepared(self, constants: Sequence[Raw]) -> list[Raw]:
+        """What the native code takes after its constants, which follows from them."""
+        if self._preparation is None:
+            return []
+        code = self._preparation.code
+        key = id(code), tuple(map(id, constants))
+        found = _prepared.get(key)
+        if found is None:
+            avals = [Aval(shape, from_short_name(name)) for name, shape in self._compiled.layout.prepared]
+            found = _prepared[key] = _Prepared(self._preparation(constants, avals), (code, list(constants)))
+        self._latest = found
+        return found.values
 
     def as_text(self) -> str:
         """The assembly language of the native code."""
@@ -107,6 +107,55 @@ class NativeExecutable:
             alias_bytes=sum(n for n, is_donated in zip(sizes, donated, strict=True) if is_donated),
             code_bytes=self._compiled.code.size,
         )
+
+
+class _Code:
+    """Machine code, to be called with arrays."""
+
+    def __init__(self, layout: Layout, code: Loaded):
+        self._layout, self.code = layout, code
+        self._table = _table(layout)
+        self._function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(code.address("entry"))
+
+    def entry(self) -> NativeEntry:
+        layout, code = self._layout, self.code
+        return NativeEntry(
+            address=code.address("entry"),
+            runtime_address=self._table.address,
+            out_blocks=layout.out_blocks,
+            arena_bytes=layout.arena_bytes,
+            outputs=layout.outputs,
+            raise_pending=runtime.raise_pending,
+            keep_alive=(code, self._table),
+            brief=layout.cost < _BRIEF_COST and not layout.host_calls,
+        )
+
+    def __call__(self, raws: Sequence[Raw], avals: Sequence[Aval]) -> list[Raw]:
+        inputs = [np.require(raw, requirements=("C", "A")) for raw in raws]
+        layout = self._layout
+        for output in layout.outputs:  # donated memory is not this caller's to give: the results get their own
+            if isinstance(output, Donated):
+                inputs[output.input] = inputs[output.input].copy()
+        blocks = [allocate(size) if size else None for size in layout.out_blocks]
+        arena = allocate(layout.arena_bytes) if layout.arena_bytes else None
+        addresses = [block.address if block is not None else 0 for block in blocks] or [0]
+        words = [
+            self._table.address, addresses[0], arena.address if arena is not None else 0,
+            *(x.__array_interface__["data"][0] for x in inputs), *addresses[1:],
+        ]  # fmt: skip
+        if self._function((_WORD * len(words))(*words)):
+            runtime.raise_pending()
+        outs = []
+        for output, aval in zip(layout.outputs, avals, strict=True):
+            if isinstance(output, Stored):
+                block = blocks[output.block]
+                address = 0 if block is None else block.address
+                outs.append(view_of((address + output.offset, block), aval))
+            elif isinstance(output, Passed | Donated):
+                outs.append(inputs[output.input])
+            else:
+                outs.append(output.array.numpy())
+        return outs
 
 
 def _table(layout: Layout) -> runtime.RuntimeTable:

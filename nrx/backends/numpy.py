@@ -164,9 +164,11 @@ class NumpyBackend:
     def interpret(self, program: Program, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
         return interpret(program, device)
 
-    def compile(self, program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
+    def compile(
+        self, program: Program, device: Device, donated: tuple[bool, ...] = (), constants: int = 0
+    ) -> Executable:
         # Imported when the first Program is compiled: the compiler would make up half of the time of `import nrx`.
-        return importlib.import_module("nrx.backends.llvm_cpu").compile_native(program, device, donated)
+        return importlib.import_module("nrx.backends.llvm_cpu").compile_native(program, device, donated, constants)
 
 
 register_backend("cpu", NumpyBackend)

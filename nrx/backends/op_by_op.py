@@ -23,6 +23,10 @@ class OpByOp:
     def __call__(self, raws: Sequence[Raw]) -> list[Raw]:
         return self._run(raws)
 
+    def prepared(self, constants: Sequence[Raw]) -> list[Raw]:
+        """Nothing: there is no native code."""
+        return []
+
     def as_text(self) -> str:
         """The Program: that is what is run."""
         return str(self._program)

@@ -1,10 +1,11 @@
 """Compiling a Program: all passes in a row."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from nrx.compiler import llvm
 from nrx.compiler.check_loops import check_kernel
+from nrx.compiler.constants import split_off
 from nrx.compiler.driver import DECLARATIONS, emit_entry
 from nrx.compiler.dump import Dump
 from nrx.compiler.emit import emit_kernel
@@ -14,6 +15,7 @@ from nrx.compiler.targets import Target
 from nrx.core.backend import Constant, Donated, Passed, place_outputs
 from nrx.core.config import config
 from nrx.core.dims import Symbols
+from nrx.core.dtypes import short_name
 from nrx.core.loops import Kernel, Registers, Repeat
 from nrx.core.program import Literal, Program, Var
 
@@ -23,20 +25,43 @@ def _registers(target: Target) -> Registers:
     return Registers(target.vector_bits, target.registers - (not target.has_fma), target.has_bf16_pairs)
 
 
+class Compilation(NamedTuple):
+    """A Program compiled.
+
+    Fields:
+        text: LLVM IR, all kernels and the entry.
+        layout: what running it takes besides.
+        preparation: the Program that gives `layout.prepared`, if there are such.
+    """
+
+    text: str
+    layout: Layout
+    preparation: Program | None
+
+
 def compile_program(
-    program: Program, target: Target, donated: Sequence[bool] = (), symbols: Symbols | None = None
-) -> tuple[str, Layout]:
-    """LLVM IR for a Program, the text of all kernels and the entry; and what running it takes besides.
+    program: Program,
+    target: Target,
+    donated: Sequence[bool] = (),
+    symbols: Symbols | None = None,
+    constants: int = 0,
+) -> Compilation:
+    """LLVM IR for a Program, and what running it takes besides.
 
     Args:
         program: a Program whose constants are arguments, as `generalized` gives it.
         target: the processor.
         donated: for each argument, whether a result may take over its memory; () for none.
         symbols: those of the Program's Dims.
+        constants: how many of the arguments, the first ones, are the same in every call.
     """
     dump = Dump(program.name)
     shared = Shared(dump, symbols, _registers(target))
-    simple = shared.simplified(program)
+    simple, preparation = shared.simplified(program), None
+    if (split := split_off(simple, constants)) is not None:
+        preparation, simple = split
+        unchanged = [False] * (len(preparation.outs) * bool(donated))
+        donated = [*donated[:constants], *unchanged, *donated[constants:]]
     outputs: list[Output | None] = [_without_computing(simple, out, donated) for out in simple.outs]
     computed = [out for out, known in zip(simple.outs, outputs, strict=True) if known is None]
     core = Program(simple.invars, simple.eqns, computed, simple.constvars, simple.consts, simple.name)
@@ -53,7 +78,8 @@ def compile_program(
         if known is None:
             number, place = next(stored)
             outputs[k] = Donated(block.overwrites[number]) if number in block.overwrites else place
-    return text, Layout(
+    layout = Layout(
+        prepared=() if preparation is None else tuple([(short_name(a.dtype), a.shape) for a in preparation.out_avals]),
         out_blocks=out_blocks,
         outputs=tuple(output for output in outputs if output is not None),
         arena_bytes=block.temporary_bytes,
@@ -62,6 +88,7 @@ def compile_program(
         symbols=shared.symbol_words(),
         cost=_cost(block),
     )
+    return Compilation(text, layout, preparation)
 
 
 def simplified(program: Program) -> Program:

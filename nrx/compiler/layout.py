@@ -26,6 +26,8 @@ class Layout:
         host_calls: equations that run on the host, whose numbers follow in the runtime table.
         symbols: the values of the symbols, which follow these.
         cost: of everything, in elementary operations; infinite where a loop's length is not known.
+        prepared: short names of the dtypes, and shapes, of what is computed of the constants once, and follows them as
+            further inputs.
     """
 
     out_blocks: tuple[int, ...]
@@ -35,6 +37,7 @@ class Layout:
     host_calls: tuple[Eqn, ...]
     symbols: tuple[int, ...]
     cost: float
+    prepared: tuple[tuple[str, tuple[int, ...]], ...]
 
     def pack(self) -> bytes:
         """As bytes, for layouts without host calls."""
@@ -46,13 +49,18 @@ class Layout:
                 arrays.append(_packed(output.array))
             else:
                 outputs.append((type(output).__name__, *output))
-        fields = self.out_blocks, outputs, self.arena_bytes, len(self.constants), arrays, self.symbols, self.cost
-        return msgpack.packb(fields)
+        return msgpack.packb(
+            (
+                self.out_blocks, outputs, self.arena_bytes, len(self.constants), arrays, self.symbols, self.cost,
+                self.prepared,
+            )
+        )  # fmt: skip
 
     @classmethod
     def unpack(cls, data: bytes) -> "Layout":
         """The layout that `pack` made these bytes of."""
-        out_blocks, outputs, arena_bytes, count, packed, symbols, cost = msgpack.unpackb(data, use_list=False)
+        fields = msgpack.unpackb(data, use_list=False)
+        out_blocks, outputs, arena_bytes, count, packed, symbols, cost, prepared = fields
         arrays = list(map(_unpacked, packed))
         return cls(
             out_blocks=out_blocks,
@@ -62,6 +70,7 @@ class Layout:
             host_calls=(),
             symbols=symbols,
             cost=cost,
+            prepared=prepared,
         )
 
 

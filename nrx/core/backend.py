@@ -84,8 +84,15 @@ class Backend(Protocol):
     def interpret(self, program: Any, device: Device) -> Callable[[Sequence[Raw]], list[Raw]]:
         """A function from raw inputs to raw outputs that is at once at hand, to be called inside `active(device)`."""
 
-    def compile(self, program: Any, device: Device, donated: tuple[bool, ...] = ()) -> "Executable":
-        """`program` made ready to run; `donated` says whose memory may be reused: of each input, () for none."""
+    def compile(self, program: Any, device: Device, donated: tuple[bool, ...] = (), constants: int = 0) -> "Executable":
+        """`program` made ready to run.
+
+        Args:
+            program: what to run.
+            device: where.
+            donated: whose memory may be reused: of each input, () for none.
+            constants: how many of the inputs, the first ones, are the same whenever the native code is called.
+        """
 
 
 class Executable(Protocol):
@@ -97,6 +104,9 @@ class Executable(Protocol):
 
     def __call__(self, raws: Sequence[Raw]) -> list[Raw]:
         """The raw outputs; to be called inside `active(device)`. No input is ever written to, donated or not."""
+
+    def prepared(self, constants: Sequence[Raw]) -> Sequence[Raw]:
+        """What the native code takes after its constants, which follows from them."""
 
     def as_text(self) -> str:
         """What will run, for people to read."""
@@ -215,14 +225,14 @@ class Runner:
         self.device = device
         self.xp = device.backend.xp
 
-    def executable(self, program: Any, donated: tuple[bool, ...] = ()) -> Executable:
+    def executable(self, program: Any, donated: tuple[bool, ...] = (), constants: int = 0) -> Executable:
         """A Program compiled for the device, on first use."""
-        key = ("executable", self.device, donated)
-        return program.remember(key, self._compile, program, donated)
+        key = ("executable", self.device, donated, constants)
+        return program.remember(key, self._compile, program, donated, constants)
 
-    def _compile(self, program: Any, donated: tuple[bool, ...]) -> Executable:
+    def _compile(self, program: Any, donated: tuple[bool, ...], constants: int) -> Executable:
         start = time.perf_counter()
-        made = self.device.backend.compile(program, self.device, donated)
+        made = self.device.backend.compile(program, self.device, donated, constants)
         if rare and config.log_compiles:
             took = 1e3 * (time.perf_counter() - start)
             log(f"compiled {program.name} for {self.device} in {took:.1f} ms")
@@ -233,9 +243,9 @@ class Runner:
         device = self.device
         return program.remember(("interpreter", device), lambda: device.backend.interpret(program, device))(raws)
 
-    def run(self, program: Any, raws: Sequence[Raw], donated: tuple[bool, ...] = ()) -> list[Raw]:
+    def run(self, program: Any, raws: Sequence[Raw], donated: tuple[bool, ...] = (), constants: int = 0) -> list[Raw]:
         """The raw outputs of a Program."""
-        return self.executable(program, donated)(raws)
+        return self.executable(program, donated, constants)(raws)
 
 
 _loaders: dict[str, Callable[[], Backend]] = {}

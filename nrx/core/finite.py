@@ -47,7 +47,9 @@ class _Finder(Runner):
 
     __slots__ = ()
 
-    def run(self, program: Program, raws: Sequence[Raw], donated: tuple[bool, ...] = ()) -> list[Raw]:
+    def run(
+        self, program: Program, raws: Sequence[Raw], donated: tuple[bool, ...] = (), constants: int = 0
+    ) -> list[Raw]:
         backend, device = self.device.backend, self.device
         env: dict[Var, Raw] = dict(zip(program.invars, raws, strict=True))
         for var, value in zip(program.constvars, program.consts, strict=True):

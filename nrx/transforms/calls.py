@@ -41,8 +41,15 @@ def call_primitive(name: str) -> Primitive:
     prim = Primitive(name, multiple_results=True, higher_order=True)
     prim.call_program = "program"
 
-    def impl(runner: Runner, *raws: Raw, program: Program, donated: tuple[bool, ...] = (), **params: Any) -> list[Raw]:
-        return runner.run(program, raws, donated)
+    def impl(
+        runner: Runner,
+        *raws: Raw,
+        program: Program,
+        donated: tuple[bool, ...] = (),
+        constants: int = 0,
+        **params: Any,
+    ) -> list[Raw]:
+        return runner.run(program, raws, donated, constants)
 
     def abstract(*avals: Aval, program: Program, **params: Any) -> tuple[Aval, ...]:
         return program.out_avals

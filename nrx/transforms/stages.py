@@ -5,7 +5,7 @@ from typing import Any
 
 from nrx.core.array import Array, ConcreteArray
 from nrx.core.aval import Aval
-from nrx.core.backend import Device, Executable, MemoryAnalysis, default_device, find_device
+from nrx.core.backend import Device, Executable, MemoryAnalysis, Raw, default_device, find_device
 from nrx.core.cost import program_cost
 from nrx.core.errors import ArgumentTypeError, TreeError
 from nrx.core.finite import is_checking
@@ -96,11 +96,14 @@ class Traced:
 
     def executable(self, device: Device, donating: bool = True) -> Executable:
         """The compiled Program."""
-        return device.runner.executable(self.program, self._given_away if donating else ())
+        return device.runner.executable(self.program, self._given_away if donating else (), len(self.consts))
 
     def __call__(self, leaves: Sequence[Array]) -> Any:
-        donating = bool(self.donated) and is_evaluating()
-        params = {"donated": self._given_away} if donating else {}
+        params: dict[str, Any] = {}
+        if is_evaluating() and self.consts:
+            params["constants"] = len(self.consts)
+        if donating := bool(self.donated) and is_evaluating():
+            params["donated"] = self._given_away
         arrays = (*self.consts, *leaves)
         outs = jit_p.bind(*arrays, program=self.program, **params)
         if donating and self.executable(common_device(arrays)[0]).native is not None:
@@ -135,15 +138,17 @@ class Traced:
 
     def _generate(self, given: Sequence[Any], arrays: Sequence[Array]) -> Quick | None:
         device, committed = common_device((*self.consts, *arrays))
-        entry = self.executable(device).native
-        if entry is None:
+        executable = self.executable(device)
+        entry = executable.native
+        if entry is None or any(const._device is not device for const in self.consts):
             return None
+        prepared = executable.prepared([const._data for const in self.consts])
         site = Site(
             entry=entry,
             out_avals=self.program.out_avals,
             device=device,
             committed=committed,
-            consts=self.consts,
+            consts=(*self.consts, *[_array(raw, device) for raw in prepared]),
             in_tree=self.in_tree,
             out_tree=self.out_tree,
             donated=self.donated,
@@ -152,6 +157,10 @@ class Traced:
             statics=self.statics,
         )
         return generate(site, given, self.name)
+
+
+def _array(raw: Raw, device: Device) -> ConcreteArray:
+    return ConcreteArray(raw, Aval(raw.shape, raw.dtype), device, committed=False)
 
 
 class Caller:

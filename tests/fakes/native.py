@@ -119,7 +119,9 @@ def install(monkeypatch: Any, brief: bool = False) -> list[Executable]:
     """Compile with the stand-in for the length of a test; the list grows by what is compiled."""
     made: list[Executable] = []
 
-    def compile_natively(program: Program, device: Device, donated: tuple[bool, ...] = ()) -> Executable:
+    def compile_natively(
+        program: Program, device: Device, donated: tuple[bool, ...] = (), constants: int = 0
+    ) -> Executable:
         made.append(Executable(program, device, donated, brief))
         return made[-1]
 

@@ -44,6 +44,7 @@ TESTED_ELSEWHERE = {
     "check": "test_checkify.py",
     "fft_step": "test_fft.py",
     "split_products": "test_products.py",
+    "tiles": "test_winograd.py",
     **dict.fromkeys(("digit_counts", "place_by_digit", "take_in_row"), "test_sorting.py"),
     "custom_vmap": "test_custom_batching.py",
     "name": "test_checkpoint_policies.py",

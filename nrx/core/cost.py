@@ -103,11 +103,18 @@ def _each_operand(eqn: Eqn, operands: Sequence[Aval], results: Sequence[Aval]) -
 _THREEFRY_OPERATIONS = 120  # of 32 bits: 20 rounds of an addition, a rotation (3) and an exclusive or, and the keys
 
 
-#: name -> flops, where they are not one for each element of the result.
 def _split_products(eqn: Eqn, operands: Sequence[Aval], results: Sequence[Aval]) -> float:
     return 2 * math.prod(axis.extent for axis in eqn.params["axes"])
 
 
+def _tiles(eqn: Eqn, operands: Sequence[Aval], results: Sequence[Aval]) -> float:
+    """Additions along one axis of the tiles, then along the other."""
+    matrix, (outer, (down, across), lanes) = eqn.params["matrix"], eqn.params["counts"]
+    additions = sum(sum(weight != 0 for weight in weights) - 1 for weights in matrix)
+    return outer * down * across * lanes * additions * (len(matrix) + len(matrix[0]))
+
+
+#: name -> flops, where they are not one for each element of the result.
 _COUNTS: dict[str, _Count] = {
     **dict.fromkeys(
         ["reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_xor"], _reduction
@@ -120,6 +127,7 @@ _COUNTS: dict[str, _Count] = {
     **dict.fromkeys(("digit_counts", "place_by_digit"), lambda eqn, operands, results: operands[0].size),
     "dot_general": _product,
     "split_products": _split_products,
+    "tiles": _tiles,
     "conv_general_dilated": _convolution,
     "threefry2x32": lambda eqn, operands, results: _THREEFRY_OPERATIONS * results[0].size,
 }

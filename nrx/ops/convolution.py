@@ -38,6 +38,7 @@ from nrx.ops.sliding import canonical_padding, canonical_steps, dilated, input_p
 from nrx.ops.split_products import sums_of_products
 from nrx.ops.structural import full, move_axis, reshape, rev, transpose_p
 from nrx.ops.vector_convolution import VectorConvolution
+from nrx.ops.winograd import winograd
 
 conv_general_dilated_p = Primitive("conv_general_dilated")
 
@@ -69,7 +70,8 @@ def conv_general_dilated(
             NC…, OI…, NC….
         feature_group_count, batch_group_count: how many convolutions stand side by side, which share out the features
             or the batch; one of the two is 1.
-        precision: makes no difference.
+        precision: "high" and "highest" keep compiled code from computing float32 kernels of 3 × 3 by fewer products,
+            whose rounding errors are of the same size relative to the largest numbers near by.
         preferred_element_type: the dtype of the result.
 
     Raises:
@@ -385,6 +387,8 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
         return Native(
             VectorConvolution([groups, batch], features, place, tap, x.shape[2], p.padding[0][0], dtype).build
         )
+    if (fewer := winograd(x, kernel, out, p)) is not None:
+        return fewer
     if p.is_spread:
         return _in_parts(x, kernel, out, p)
     if p.is_padded:

@@ -34,7 +34,7 @@ Pairs = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Precision(enum.Enum):
-    """How exactly an accelerator multiplies float32; the CPU is exact always."""
+    """How exactly float32 is multiplied; on the CPU it makes a difference to convolutions only."""
 
     DEFAULT = 0
     HIGH = 1

@@ -138,15 +138,19 @@ def value(x: Any, env: dict[Expr, int], symbols: Symbols) -> int:
 def test_positions_divide_by_open_lengths(data: st.DataObject, sizes: list[int], other: int) -> None:
     symbols = Symbols(sizes)
     n, m = symbols.dim(0), symbols.dim(1)
-    shape = data.draw(st.permutations([n, m, other, n * 2]))
+    lengths = [n, m, other, n * 2, n + 3, 14 - m, n * 2 - 1]
+    shape = data.draw(st.lists(st.sampled_from(lengths), min_size=4, max_size=4))
     env = {Expr("var", "i64", (), loops.Var("loop", extent)): data.draw(st.integers(0, extent - 1)) for extent in shape}
     position = loops.row_major(list(env), shape)
     strides = [math.prod(map(int, shape[k + 1 :])) for k in range(4)]
     at = sum(i * stride for i, stride in zip(env.values(), strides, strict=True))
     assert value(position, env, symbols) == at
-    for target in (shape, [n * 2, other, m, n], [n * m, n * 2 * other]):
+    a, b, c, d = data.draw(st.permutations(shape))
+    for target in (shape, [a, b, c, d], [a * b, c * d], [a * b * c, d]):
         want = np.unravel_index(at, tuple(map(int, target)))
-        assert [value(i, env, symbols) for i in loops.unravel(position, target)] == list(want)
+        index = loops.unravel(position, target)
+        assert [value(i, env, symbols) for i in index] == list(want)
+        assert value(loops.row_major(index, target), env, symbols) == at
 
 
 def test_an_index_is_found_again_without_dividing() -> None:

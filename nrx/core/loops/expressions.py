@@ -517,18 +517,29 @@ def _quotient_and_rest(x: Any, divisor: int) -> tuple[Any, Any]:
 def _divided_by_open(x: Expr, divisor: Dim) -> tuple[Any, Any]:
     """As `_quotient_and_rest`, where only the running code knows the divisor."""
     factor = const(divisor, "i64")
-    (atom, scale), *others = _terms(divisor)[1].items()
-    multiples = {
-        a: c for a, c in _terms(x)[1].items() if a.op == "mul" and a.args[1] is atom and c % scale == 0 and not others
-    }
-    whole = linear(0, {})
-    for a, c in multiples.items():
-        whole = whole + a.args[0] * (c // scale)
-    rest = x - linear(0, multiples)
+    whole, rest = linear(0, {}), x
+    if not divisor.terms.get(()) and len(divisor.terms) == 1:
+        ((atom, scale),) = _terms(divisor)[1].items()
+        found = {a: c for a, c in _terms(x)[1].items() if a.op == "mul" and a.args[1] is atom and c % scale == 0}
+        others = x - linear(0, found)
+        if _is_natural(others):
+            rest = others
+            for a, c in found.items():
+                whole = whole + a.args[0] * (c // scale)
     if rest.op == "var" and identity(rest.attr.extent) == identity(divisor):
         return whole, rest
     quotient = _shared("div", rest, factor)
     return whole + quotient, rest - quotient * divisor
+
+
+def _is_natural(x: Expr) -> bool:
+    """Whether a position is certain not to be negative."""
+    constant, terms = _terms(x)
+    return constant >= 0 and all(c > 0 and _is_natural_atom(atom) for atom, c in terms.items())
+
+
+def _is_natural_atom(atom: Expr) -> bool:
+    return all(map(_is_natural, atom.args)) if atom.op in ("mul", "div") else bounds(atom)[0] >= 0
 
 
 def _shared(op: str, x: Expr, y: Expr) -> Expr:

@@ -365,3 +365,24 @@ def test_infinities_of_half_precision(texts: set[str]) -> None:
     for n in (3, 4, 5):
         x = np.arange(n).astype(np.float16)
         np.testing.assert_array_equal(np.asarray(function(x)), x)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (lambda x, w: x @ w.T, lambda n: ((8, 16), (n, 16))),
+        (lambda x, w: jnp.tanh(nrx.jit(jnp.dot)(x, w.T)), lambda n: ((8, 16), (n, 16))),
+        (lambda x, w: nrx.lax.conv(x, w, (1, 1), "SAME"), lambda n: ((2, 4, 8, 8), (n, 4, 3, 3))),
+    ],
+)
+def test_lengths_of_parameters_stay_closed(function: Callable, shapes: Callable) -> None:
+    """Tiles of many columns would be slow for few."""
+    generalize.forget_references()
+    for n in (20, 3, 5):
+        program = nrx.jit(function).trace(*(jnp.ones(shape) for shape in shapes(n)))
+        assert generalize.generalized(program) == (program, None)
+    generalize.forget_references()
+    for n in (20, 3):
+        program = nrx.jit(lambda x, w: x @ w).trace(jnp.ones((n, 16)), jnp.ones((16, 8)))
+        _, symbols = generalize.generalized(program)
+    assert symbols is not None

@@ -11,7 +11,15 @@ import scipy.special
 
 import nrx
 from nrx import nn
-from nrx.core.errors import ArgumentError, AxisError, DTypeError, IndexingError, ShapeError
+from nrx.core.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    AxisError,
+    DTypeError,
+    IndexingError,
+    ShapeError,
+    TreeError,
+)
 from nrx.nn import initializers
 from nrx.testing import check_grads
 
@@ -479,3 +487,24 @@ def test_integers_become_what_jax_makes_of_them() -> None:
         ours, theirs = getattr(nn, name)(jnp.asarray(x)), getattr(jax.nn, name)(x)
         assert ours.dtype == theirs.dtype, name
         np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_sequential_takes_layers_and_their_parameters() -> None:
+    for wrong, name in ((nn.Dense, "Dense"), (nrx.numpy.tanh, "tanh"), (3, "int")):
+        with pytest.raises(ArgumentTypeError, match=f"layer 1 is {name}, a "):
+            nn.sequential(nn.Dense(3), wrong)
+    model = nn.sequential(nn.Dense(3), nn.Relu)
+    key, x = nrx.random.key(0), nrx.numpy.ones((2, 8))
+    for wrong in (nn.Dense(3).init(key, (1, 8)), model.init(key, (1, 8))[:1], 3):
+        with pytest.raises(TreeError, match="2 layers"):
+            model.apply(wrong, x)
+
+
+def test_convolution_errors_say_what_the_kernel_should_be() -> None:
+    with pytest.raises(ShapeError, match=r"here rhs should take 1\b"):
+        nrx.lax.conv_general_dilated(
+            nrx.numpy.ones((1, 8, 5, 5)), nrx.numpy.ones((8, 8, 3, 3)), (1, 1), "SAME", feature_group_count=8
+        )
+    with pytest.raises(ShapeError) as caught:
+        nrx.lax.conv_transpose(nrx.numpy.ones((1, 8, 8, 4)), nrx.numpy.ones((3, 3, 3, 5)), (2, 2), "SAME")
+    assert "dimension_numbers" not in str(caught.value)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nrx
-from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.testing import check_grads
 
 jax = pytest.importorskip("jax")
@@ -85,6 +85,17 @@ def test_attention_mistakes() -> None:
         nrx.nn.dot_product_attention(q, k[:, :, :3], v[:, :, :3])
     with pytest.raises(ArgumentError, match="implementation"):
         nrx.nn.dot_product_attention(q, k, v, implementation="cudnn")
+    for name, value in (
+        ("mask", np.where(np.tril(np.ones((5, 7))), 0, -1e9)), ("query_seq_lengths", np.array([1.0, 2])),
+    ):  # fmt: skip
+        with pytest.raises(DTypeError, match=name):
+            nrx.nn.dot_product_attention(q, k, v, **{name: value})
+    for name, value in (
+        ("mask", np.ones((2, 5, 7), bool)), ("mask", np.ones((3, 1, 5, 7), bool)), ("bias", np.ones((2, 5, 7))),
+        ("key_value_seq_lengths", np.array([1, 2, 3])), ("query_seq_lengths", np.array(1)),
+    ):  # fmt: skip
+        with pytest.raises(ShapeError, match=name):
+            nrx.nn.dot_product_attention(q, k, v, **{name: value})
     check_grads(lambda *xs: nrx.nn.dot_product_attention(*xs, is_causal=True), [x[0, :3, :1, :2] for x in (q, k, v)], 2)
 
 

@@ -11,7 +11,8 @@ METHOD = """\
 # The CPU, beside JAX and PyTorch
 
 Written by `make bench`; do not edit. `python -m benchmarks cpu --only rk4 --quick` measures a few workloads and prints
-them only.
+them only, `--list` lists their names. Both want the packages of the extra `bench` (`pip install -e '.[bench]'`; `make
+bench` has an environment of its own, with the peers); a peer that is missing is left out.
 
 Every workload runs the same mathematical program in each library, written as that library wants it
 (`benchmarks/cpu/workloads/`), in a process of its own, with the same number of threads and the same random data, fresh

@@ -15,7 +15,8 @@ import numpy as np
 
 from nrx.core.aval import Aval
 from nrx.core.dims import Dim, Monomial, Symbols
-from nrx.core.program import Atom, Eqn, Literal, Program, Var
+from nrx.core.program import Atom, Eqn, Literal, Program, Var, subprograms
+from nrx.core.shapes import without
 
 _MOST_SYMBOLS = 4
 _MOST_REFERENCES = 4
@@ -46,11 +47,27 @@ def generalized(program: Program) -> tuple[Program, Symbols | None]:
             _references[kind, known.index(None)] = program
     for comparison in sorted(comparisons, key=lambda comparison: -comparison.differences):
         try:
-            if comparison.differences:
-                return comparison.result(), comparison.symbols
+            if comparison.differences and not _has_open_features(found := comparison.result()):
+                return found, comparison.symbols
         except _DifferentError:
             pass
     return program, None
+
+
+def _has_open_features(program: Program) -> bool:
+    """Whether the length of a product's columns is open that a parameter has: for few, tiles of many are slow."""
+    for eqn in program.eqns:
+        if eqn.prim.name in ("dot_general", "conv_general_dilated"):
+            y, numbers = eqn.inputs[1], eqn.params["dimension_numbers"]
+            if eqn.prim.name == "conv_general_dilated":
+                axes = numbers.rhs_spec[:1]
+            else:
+                axes = without(range(y.aval.ndim), numbers[0][1] + numbers[1][1]) if y in program.invars else ()
+            if any(isinstance(y.aval.shape[axis], Dim) for axis in axes):
+                return True
+        if any(map(_has_open_features, subprograms(eqn.params))):
+            return True
+    return False
 
 
 class _Comparison:

@@ -29,6 +29,8 @@ def set_num_threads(count: int) -> None:
 
     Without a choice it is the environment's NRX_NUM_THREADS, or as many as the processors that this process may use:
     those of its affinity, or the quota of its control group. A job that is running is ended by its caller alone.
+    These are the threads of compiled code; those of NumPy, which computes decompositions and what runs op by op, follow
+    the environment's OPENBLAS_NUM_THREADS.
 
     Raises:
         ConfigError: `count` is not a number from 1 to 1024.

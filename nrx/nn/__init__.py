@@ -1,5 +1,8 @@
 """Neural networks from pure functions: activations, losses, and layers whose parameters are trees of arrays.
 
+The layers so far are `Dense`, `Conv`, `MaxPool`, `AvgPool`, `Flatten`, `Dropout` and the activations; attention is a
+function, `dot_product_attention`. Others are written with `nrx.numpy` and `nrx.lax`.
+
 >>> import nrx
 >>> model = nrx.nn.sequential(nrx.nn.Conv(8, 3), nrx.nn.Relu, nrx.nn.Flatten, nrx.nn.Dense(10))
 >>> params = model.init(nrx.random.PRNGKey(0), (1, 8, 8, 1))

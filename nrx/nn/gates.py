@@ -6,7 +6,7 @@ from typing import Any
 import nrx.numpy as jnp
 from nrx import lax
 from nrx.core.array import Array, asarray
-from nrx.core.errors import ArgumentError, ShapeError
+from nrx.core.errors import ArgumentError, DTypeError, ShapeError
 from nrx.core.shapes import canonical_axis, show
 from nrx.nn.activations import relu6, softmax, softplus
 from nrx.numpy.promotion import as_inexact
@@ -281,6 +281,7 @@ def dot_product_attention(
 
     Raises:
         ShapeError: the shapes do not fit.
+        DTypeError: a mask that is not boolean, lengths that are not integers.
         ArgumentError: another implementation.
 
     Vaswani et al., "Attention is all you need", NeurIPS 2017.
@@ -300,6 +301,11 @@ def dot_product_attention(
     k, v = (jnp.repeat(x, heads // groups, 2) if heads != groups else x for x in (k, v))
     scores = jnp.einsum("btnh,bsnh->bnts", q, k).astype(jnp.promote_types(q.dtype, jnp.float32))
     scores = scores * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    bias, mask = (_broadcasting(name, x, scores.shape) for name, x in (("bias", bias), ("mask", mask)))
+    query_seq_lengths, key_value_seq_lengths = (
+        _lengths(name, x, len(scores))
+        for name, x in (("query_seq_lengths", query_seq_lengths), ("key_value_seq_lengths", key_value_seq_lengths))
+    )
     if bias is not None:
         scores = scores + bias
     seen = _visible(scores.shape, mask, is_causal, local_window_size, query_seq_lengths, key_value_seq_lengths)
@@ -307,7 +313,7 @@ def dot_product_attention(
         scores = jnp.where(seen, scores, 0.7 * float(jnp.finfo(scores.dtype).min))
     out = jnp.einsum("bnts,bsnh->btnh", softmax(scores).astype(v.dtype), v)
     if query_seq_lengths is not None:
-        rows = jnp.arange(q.shape[1])[None, :] < jnp.asarray(query_seq_lengths)[:, None]
+        rows = jnp.arange(q.shape[1])[None, :] < query_seq_lengths[:, None]
         out = jnp.where(rows[:, :, None, None], out, 0)
     out = out.astype(q.dtype) if batched else out[0].astype(q.dtype)
     if not return_residual:
@@ -329,19 +335,58 @@ def _check_attention(q: Array, k: Array, v: Array) -> None:
         )
 
 
-def _visible(shape: tuple, mask: Any, causal: bool, window: Any, queries: Any, keys: Any) -> Array | None:
+def _broadcasting(name: str, value: Any, shape: tuple) -> Array | None:
+    """A bias or a mask, if there is one, which broadcasts to the shape of the scores."""
+    if value is None:
+        return None
+    array = asarray(value, f"dot_product_attention: {name}")
+    if name == "mask" and array.dtype != bool:
+        raise DTypeError(
+            f"dot_product_attention: mask must be boolean, True for what counts, got {array.dtype}",
+            fix="for numbers to be added to the scores, such as 0 and -inf, pass bias=; else mask=x != 0",
+        )
+    lengths = zip(array.shape[::-1], shape[::-1], strict=False)
+    if array.ndim > len(shape) or any(n not in (1, m) for n, m in lengths):
+        raise ShapeError(
+            f"dot_product_attention: {name} must broadcast to (batch, heads, T, S) = {show(shape)}, got "
+            f"{show(array.shape)}",
+            fix=f"for one {name} an example, the same for all heads, pass {name}[:, None]",
+        )
+    return array
+
+
+def _lengths(name: str, value: Any, batch: int) -> Array | None:
+    """Numbers of positions, if there are such: one an example."""
+    if value is None:
+        return None
+    array = asarray(value, f"dot_product_attention: {name}")
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise DTypeError(
+            f"dot_product_attention: {name} must be integers, got {array.dtype}", fix="convert it: x.astype('int32')"
+        )
+    if array.shape != (batch,):
+        raise ShapeError(
+            f"dot_product_attention: {name} must be of shape (batch,) = {show((batch,))}, got {show(array.shape)}",
+            fix="pass one number for each example",
+        )
+    return array
+
+
+def _visible(
+    shape: tuple, mask: Array | None, causal: bool, window: Any, queries: Array | None, keys: Array | None
+) -> Array | None:
     """Which scores count, broadcasting to (batch, heads, T, S); None if all do."""
     row, column = jnp.arange(shape[2])[:, None], jnp.arange(shape[3])[None, :]
-    parts = [] if mask is None else [asarray(mask, "dot_product_attention: mask")]
+    parts = [] if mask is None else [mask]
     if causal:
         parts.append(column <= row)
     if window is not None:
         before, after = (window, window) if isinstance(window, int) else window
         parts.append((column >= row - before) & (column <= row + after))
     if queries is not None:
-        parts.append(row < jnp.asarray(queries)[:, None, None, None])
+        parts.append(row < queries[:, None, None, None])
     if keys is not None:
-        parts.append(column < jnp.asarray(keys)[:, None, None, None])
+        parts.append(column < keys[:, None, None, None])
     seen = None
     for part in parts:
         seen = part if seen is None else seen & part

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from nrx.core import dtypes
 from nrx.core.array import Array
-from nrx.core.errors import ArgumentError
+from nrx.core.errors import ArgumentError, ArgumentTypeError, TreeError
+from nrx.core.trace import name_of
 from nrx.nn import activations, functional
 from nrx.nn.functional import Padding, Sizes
 from nrx.nn.initializers import Initializer, lecun_normal, zeros
@@ -49,6 +50,10 @@ def sequential(*layers: Layer) -> Layer:
     Returns:
         A `Layer` whose parameters are the tuple of theirs.
 
+    Raises:
+        ArgumentTypeError: one of them is no `Layer`.
+        TreeError: (when applied) the parameters are not those of as many layers.
+
     Shapes and dtypes are theirs: each layer takes what the one before gives.
 
     >>> import nrx
@@ -58,6 +63,14 @@ def sequential(*layers: Layer) -> Layer:
     ((), {'bias': (10,), 'kernel': (64, 10)})
     """
 
+    for number, layer in enumerate(layers):
+        if not (hasattr(layer, "init") and hasattr(layer, "apply")):
+            raise ArgumentTypeError(
+                f"sequential: layer {number} is {name_of(layer)}, a {type(layer).__name__}, not a Layer",
+                fix="call what makes it, as in nn.Dense(10); a function f without parameters is "
+                "nn.Layer(lambda key, input: (), lambda params, x, **options: f(x))",
+            )
+
     def init(key: Any, input: Any) -> tuple[Any, ...]:
         params = []
         for layer, layer_key in zip(layers, split(key, len(layers)), strict=True):
@@ -66,6 +79,12 @@ def sequential(*layers: Layer) -> Layer:
         return tuple(params)
 
     def apply(params: Any, x: Any, *, key: Any = None, train: bool = False) -> Array:
+        if not isinstance(params, tuple | list) or len(params) != len(layers):
+            found = f"{len(params)} entries" if isinstance(params, tuple | list) else f"a {type(params).__name__}"
+            raise TreeError(
+                f"sequential: {len(layers)} layers take a tuple of the parameters of each, got {found}",
+                fix="pass what the init of the same model gave",
+            )
         keys = [None] * len(layers) if key is None else split(key, len(layers))
         for layer, layer_params, layer_key in zip(layers, params, keys, strict=True):
             x = layer.apply(layer_params, x, key=layer_key, train=train)

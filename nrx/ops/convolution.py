@@ -258,7 +258,8 @@ def _check_groups(x: Aval, kernel: Aval, p: ConvParams) -> None:
     (lhs, rhs, _), feature_groups, batch_groups = p.dimension_numbers, p.feature_group_count, p.batch_group_count
     batch, features = x.shape[lhs[0]], x.shape[lhs[1]]
     outputs, inputs = kernel.shape[rhs[0]], kernel.shape[rhs[1]]
-    shapes = f"conv_general_dilated of lhs {show(x.shape)} and rhs {show(kernel.shape)}"
+    shapes = f"a convolution of lhs {show(x.shape)} and rhs {show(kernel.shape)}"
+    is_last = lhs[1] == x.ndim - 1
     groups = f"feature_group_count={feature_groups}, batch_group_count={batch_groups}"
     if feature_groups < 1 or batch_groups < 1 or (feature_groups > 1 and batch_groups > 1):
         raise ArgumentError(f"{shapes}: {groups}", fix="both must be positive, and one of them 1")
@@ -266,8 +267,13 @@ def _check_groups(x: Aval, kernel: Aval, p: ConvParams) -> None:
         raise ShapeError(
             f"{shapes}: lhs has {features} features (axis {lhs[1]}), but rhs takes {inputs} (axis {rhs[1]}) in each "
             f"of {feature_groups} groups",
-            fix="the features of lhs must be the input features of rhs times feature_group_count; "
-            'for channels last pass dimension_numbers=("NHWC", "HWIO", "NHWC")',
+            fix="the features of lhs must be the input features of rhs times feature_group_count: "
+            + (
+                f"here rhs should take {features // feature_groups}"
+                if not features % feature_groups
+                else f"{feature_groups} groups do not divide {features} features"
+            )
+            + ("" if is_last else '; for channels last pass dimension_numbers=("NHWC", "HWIO", "NHWC")'),
         )
     if outputs % (feature_groups * batch_groups) or batch % batch_groups:
         raise ShapeError(

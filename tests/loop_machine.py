@@ -19,6 +19,7 @@ from nrx.compiler.check_loops import check_kernel
 from nrx.compiler.emit import emit_kernel
 from nrx.compiler.loader import Loaded
 from nrx.core import dtypes, loops
+from nrx.core.blocks import ALIGNMENT
 from nrx.core.dtypes import from_short_name
 from nrx.core.loops import INT_TYPES, Builder, Expr, Kernel
 
@@ -68,6 +69,19 @@ def fenced(array: np.ndarray, before: bool = False) -> np.ndarray:
     copy = np.frombuffer(memory, np.uint8, array.nbytes, first).view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
+
+
+class FencedBlock(np.ndarray):
+    """Memory as `core.blocks.allocate` gives it, followed by memory that must not be touched."""
+
+    @property
+    def address(self) -> int:
+        return self.ctypes.data
+
+
+def fenced_block(nbytes: int) -> FencedBlock:
+    """As `core.blocks.allocate`."""
+    return fenced(np.full(-(-nbytes // ALIGNMENT) * ALIGNMENT, 0xA5, np.uint8)).view(FencedBlock)
 
 
 def bits(array: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from cases.base import Case
 from hypothesis import given, settings
 from known_differences import AMPLIFIED
-from loop_machine import fenced
+from loop_machine import fenced, fenced_block
 from oracles import assert_as_eager
 from test_primitives import draw, each_case, each_case_and_dtype, results
 from test_random_programs import COMMON, PROGRAMS, RandomProgram, Step
@@ -46,11 +46,12 @@ def compiled_results(program: Program, arrays: Sequence[np.ndarray], level: str)
     """The results on a level, which are the same for each number of threads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(llvm_cpu, "host", lambda: describe(level))
+        patch.setattr(llvm_cpu, "allocate", fenced_block)
         executable = llvm_cpu.compile_native(program, DEVICE)
-    answers = []
-    for count in THREADS:
-        nrx.set_num_threads(count)
-        answers.append([np.array(x) for x in executable(arrays)])
+        answers = []
+        for count in THREADS:
+            nrx.set_num_threads(count)
+            answers.append([np.array(x) for x in executable(arrays)])
     for other in answers[1:]:
         assert [x.tobytes() for x in other] == [x.tobytes() for x in answers[0]]
     return answers[0]

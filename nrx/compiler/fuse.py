@@ -16,6 +16,7 @@ from nrx.core import loops
 from nrx.core.dims import capacity, identity
 from nrx.core.errors import CompilerError
 from nrx.core.loops import Elementwise, Native, Pointwise, Reduction
+from nrx.core.pretty import namer
 from nrx.core.program import Eqn, Program, Var, has_effect
 from nrx.core.shapes import size
 
@@ -53,10 +54,6 @@ class Group:
         self.needs: set[Group] = set()
         self.outs: list[Var] = []
 
-    def __str__(self) -> str:
-        names = ", ".join(eqn.prim.name for eqn in self.eqns)
-        return f"group over {self.space.shape}, reduced {self.space.reduced}: {names} -> {len(self.outs)} in memory"
-
     @property
     def extents(self) -> tuple:
         return _extents(self.space)
@@ -82,18 +79,12 @@ class Alias:
     def __init__(self, eqn: Eqn, var: Var, source: Var, offset: int):
         self.eqn, self.var, self.source, self.offset = eqn, var, source, offset
 
-    def __str__(self) -> str:
-        return f"alias {self.eqn.prim.name}, {self.offset} elements from the start"
-
 
 class Finished:
     """An equation with a Native rule, and a group that takes each element of its result as soon as it is computed."""
 
     def __init__(self, eqn: Eqn, group: Group):
         self.eqn, self.group = eqn, group
-
-    def __str__(self) -> str:
-        return f"{self.eqn.prim.name}, finished by: {self.group}"
 
     @property
     def outs(self) -> list[Var]:
@@ -121,6 +112,22 @@ class Fused:
         stored = {var for step in steps if not isinstance(step, Alias) for var in step.outs}
         self.stored = stored | set(fuser.aliases)
         self._owner = {var: alias.source for var, alias in fuser.aliases.items()}
+
+    def __str__(self) -> str:
+        name, equation = namer(self.program)
+
+        def text(step: Step) -> str:
+            if isinstance(step, Eqn):
+                return equation(step)
+            if isinstance(step, Alias):
+                return f"{name(step.var)} is {name(step.source)} from element {step.offset} on"
+            if isinstance(step, Finished):
+                return f"{equation(step.eqn)}\n  finished by {text(step.group)}"
+            body = "".join(f"\n    {equation(eqn)}" for eqn in step.eqns)
+            stored = ", ".join(map(name, step.outs))
+            return f"group over {step.space.shape}, reduced {step.space.reduced}, stores {stored}:{body}"
+
+        return "\n".join(map(text, self.steps))
 
     def owner(self, var: Var) -> Var:
         """The variable in whose memory this one lies."""

@@ -213,7 +213,7 @@ class Shared:
     def block(self, program: Program, overwritable: Mapping[int, int] | None = None) -> Block:
         """The Block of a Program; the arguments in `overwritable` may become the results that it maps them to."""
         fused = fuse(self.simplified(program), self.rule_of)
-        self.dump.write("fuse", lambda: "\n".join(map(str, fused.steps)))
+        self.dump.write("fuse", lambda: str(fused))
         block = _Planner(self, fused, overwritable or {}).block
         self.dump.write("plan", lambda: "\n".join(map(str, block.actions)))
         return block

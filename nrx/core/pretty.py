@@ -1,7 +1,7 @@
 """Printing Programs: types, params, source lines, and colours in a terminal."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,13 @@ def show(program: Program, *, color: bool | None = None, source: bool = False) -
         source: end every equation with the user's line that caused it.
     """
     return "\n".join(_Printer(sys.stdout.isatty() if color is None else color, source).program(program))
+
+
+def namer(program: Program) -> tuple[Callable[[Var], str], Callable[[Eqn], str]]:
+    """Functions that write a variable and an equation of a Program with the names that `show` gives them."""
+    printer = _Printer(color=False, source=False)
+    list(printer.program(program))
+    return printer.name, lambda eqn: "\n".join(printer.equation(eqn))
 
 
 class _Printer:

@@ -22,6 +22,8 @@ from nrx.core.shapes import size
 
 _MOST_EQUATIONS = 100
 _MOST_REPEATED = 12
+_MOST_COPIED = 64  # equations of a group that its readers repeat, in all copies
+_MOST_VIEWS, _MOST_VIEW_READS = 20, 32  # on top of each other, and values that they read
 _LONGEST_ROW = 1 << 16
 _SERIAL_SIZE = 1 << 15
 _FEWEST_ROWS = 8
@@ -162,6 +164,10 @@ class _Fuser:
         self.readers: dict[Var, list[Group]] = {}
         self.accesses_of: dict[Eqn, list[Access]] = {}
         self.whole = self._needed_whole()
+        #: Of views that are looked through: how many are on top of each other, and how many values they read.
+        self.views: dict[Var, tuple[int, int]] = {}
+        #: Those that are too many; an alias would not do, since it is looked through.
+        self.stored_views: set[Var] = set()
         self.accesses = Accesses(self.made_by, rule_of, self._is_leaf)
 
     def _needed_whole(self) -> set[Var]:
@@ -184,8 +190,19 @@ class _Fuser:
             self._close(eqn)
         elif not is_view(rule):
             self._join(eqn, space_of(eqn, rule), self.accesses.of(eqn))
-        elif not self.whole.isdisjoint(eqn.outs):
-            self._place_view(eqn)
+        else:
+            self._limit_views(eqn)
+            if not self.whole.isdisjoint(eqn.outs):
+                self._place_view(eqn)
+
+    def _limit_views(self, eqn: Eqn) -> None:
+        """Have a view stored if there are many under it: whoever reads it would go through them all."""
+        below = [self.views.get(atom, (0, 1)) for atom in eqn.inputs if isinstance(atom, Var)]
+        depth, reads = 1 + max((d for d, _ in below), default=0), sum(r for _, r in below)
+        self.views.update(dict.fromkeys(eqn.outs, (depth, reads)))
+        if depth > _MOST_VIEWS or reads > _MOST_VIEW_READS:
+            self.whole.update(eqn.outs)
+            self.stored_views.update(eqn.outs)
 
     def _close(self, eqn: Eqn) -> None:
         """A step of its own; as a closed group it takes part in the question who waits for whom."""
@@ -207,8 +224,9 @@ class _Fuser:
             index = self.accesses.symbols.index(var.aval.shape)
             read = self.accesses.copied(var, index)
             offset = None if read is None else _offset(read, var, index)
-            if read is None or offset is None:
+            if read is None or offset is None or var in self.stored_views:
                 self._join(eqn, Space(var.aval.shape), self.accesses.through([(var, index)]), [var])
+                self.views[var] = (0, 1)
                 continue
             source = self.aliases.get(read.var)
             self.aliases[var] = Alias(
@@ -352,9 +370,10 @@ class _Fuser:
             for var in group.reads:
                 if self.group_of.get(var) is not group:
                     readers.setdefault(var, set()).add(group)
-        kept = []
+        kept: list[Group] = []
+        expansion = _Expansion(self, {var: set(groups) for var, groups in readers.items()})
         for group in reversed(self.groups):
-            if self._repeats(group, needed, readers):
+            if self._repeats(group, needed, expansion):
                 for var in group.reads:  # whoever repeats it reads what it reads
                     for made in group.full:
                         readers.setdefault(var, set()).update(readers.get(made, ()))
@@ -436,15 +455,18 @@ class _Fuser:
         reads = [read for eqn in group.eqns for read in self.accesses_of[eqn] if read.var is var]
         return bool(reads) and all(essential(read.at) == full for read in reads)
 
-    def _repeats(self, group: Group, needed: set[Var], readers: dict[Var, set[Group]]) -> bool:
+    def _repeats(self, group: Group, needed: set[Var], expansion: "_Expansion") -> bool:
         """Whether it is cheaper that the readers compute the group's values than that it stores them."""
         if group.rows or len(group.eqns) > _MOST_REPEATED or not needed.isdisjoint(group.full):
             return False
         cost = sum(self.rule_of(eqn).cost for eqn in group.eqns)
         points = capacity(size(group.space.shape))
-        using = set().union(*(readers.get(var, set()) for var in group.full))
-        repeated = sum(cost * capacity(size(reader.space.shape)) * self._reads_of(reader) for reader in using)
-        return repeated <= cost * points + _MEMORY_COST * points + _LAUNCH_COST
+        evaluations, copies = expansion.of(group)
+        is_cheaper = cost * evaluations <= cost * points + _MEMORY_COST * points + _LAUNCH_COST
+        if not is_cheaper or copies * len(group.eqns) > _MOST_COPIED:
+            return False
+        expansion.repeated[group] = evaluations, copies
+        return True
 
     def _reads_of(self, group: Group) -> int:
         """How many elements of an operand a group may read at each of its points."""
@@ -498,6 +520,31 @@ class _Fuser:
                 else:
                     found.append(read.var)
         return found
+
+
+class _Expansion:
+    """How often values that are computed again are, and how often they are written in the code of their readers.
+
+    Fields:
+        repeated: groups -> (evaluations of one of its equations, copies).
+    """
+
+    def __init__(self, fuser: _Fuser, readers: dict[Var, set[Group]]):
+        self._fuser, self._readers = fuser, readers
+        self.repeated: dict[Group, tuple[float, int]] = {}
+
+    def of(self, group: Group) -> tuple[float, int]:
+        """Of a group if it were computed by its readers."""
+        evaluations, copies = 0.0, 0
+        readers = dict.fromkeys(reader for var in group.full for reader in self._readers.get(var, ()))
+        for reader in sorted(readers, key=lambda g: g.number):
+            points = capacity(size(reader.space.shape))
+            times, written = self.repeated.get(reader, (points, 1))
+            accesses = (read for eqn in reader.eqns for read in self._fuser.accesses_of[eqn])
+            reads = len({tuple(map(loops.position_key, essential(r.at))) for r in accesses if r.var in group.full})
+            evaluations += times * max(reads, self._fuser._reads_of(reader))
+            copies += written * reads
+        return evaluations, copies
 
 
 def columns_of(shape: tuple, width: Any) -> int | None:

@@ -152,7 +152,9 @@ class Plan:
                 position = loops.row_major(read.at, read.var.aval.shape)
                 positions.append(position)
                 (same if loops.linear_terms(position) == own_position else other).add(read.var)
-        return positions, set() if self.space.reduced else same - other
+        elsewhere = set(map(self.fused.owner, other))
+        alone = {var for var in same if self.fused.owner(var) not in elsewhere}
+        return positions, set() if self.space.reduced else alone
 
     def _collapsed(self, axes: list[int]) -> list[tuple[int, ...]]:
         """Adjacent axes that every access walks as if they were one."""

@@ -417,3 +417,10 @@ def test_out_of_memory(function: Callable) -> None:
         with pytest.raises(MemoryError, match="no memory for"):
             compiled(x)
     assert nrx.jit(lambda x: x * 2, donate_argnums=0)(x).tolist() == (X[0] * 2).tolist()
+
+
+def test_complex_numbers_times_one_are_multiplied() -> None:
+    """As NumPy does it, which makes NaNs of infinities."""
+    x = np.array([complex(np.inf, 1), complex(-0.0, -0.0)], np.complex64)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(nrx.jit(lambda x: x * 1)(x), x * np.complex64(1))

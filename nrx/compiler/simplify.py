@@ -88,12 +88,15 @@ def scalar_value(atom: Atom, made_by: dict[Var, Eqn]) -> np.ndarray | None:
 
 
 def _is(value: float, *positions: int) -> Callable:
-    """A rule: the other operand, where the one at a position equals `value` (and is not a -0)."""
+    """A rule: the other operand, where the one at a position equals `value` (and is not a -0).
+
+    Complex products are left alone: infinities become NaNs there.
+    """
 
     def rule(eqn: Eqn, inputs: tuple[Atom, ...], made_by: dict[Var, Eqn]) -> Atom | None:
         for position in positions:
             found = scalar_value(inputs[position], made_by)
-            if found is not None and found == value and not np.signbit(found.real):
+            if found is not None and found.dtype.kind != "c" and found == value and not np.signbit(found):
                 return inputs[1 - position]
         return None
 

@@ -10,6 +10,7 @@ from cases.convolution import loop_gradients, loops, permuted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nrx
 import nrx.numpy as jnp
 from nrx.core.array import Array, asarray
 from nrx.core.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
@@ -411,3 +412,18 @@ def test_spread_operands(stride: int, taps: int, padding: tuple[int, int], lengt
         wide[:, i : i + count, j : j + wide.shape[2] - 1] @ w[i, j] for i in range(taps) for j in range(2)
     )  # fmt: skip
     np.testing.assert_allclose(jit(function)(x, w), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_many_zeros_between_elements(rank: int) -> None:
+    """The input gradient of patches, compiled: as many parts as residues would be code without end."""
+    step = {1: 240, 2: 16}[rank]
+    x = np.random.default_rng(0).normal(size=(2, 3, *[2 * step] * rank))
+    kernel = np.random.default_rng(1).normal(size=(4, 3, *[step] * rank))
+    out = nrx.jit(nrx.grad(lambda x: (nrx.lax.conv(x, kernel, (step,) * rank, "VALID") ** 2).sum()))(x)
+    patches = x.reshape(2, 3, *[2, step] * rank)
+    letters = "ijpq"[:rank], "uvst"[:rank]
+    axes = "".join(a + b for a, b in zip(*letters, strict=True))
+    values = np.einsum(f"nc{axes},kc{letters[1]}->nk{letters[0]}", patches, kernel)
+    expected = 2 * np.einsum(f"nk{letters[0]},kc{letters[1]}->nc{axes}", values, kernel)
+    np.testing.assert_allclose(out, expected.reshape(x.shape), rtol=1e-9, atol=1e-9)

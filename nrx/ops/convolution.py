@@ -42,6 +42,9 @@ from nrx.ops.winograd import winograd
 
 conv_general_dilated_p = Primitive("conv_general_dilated")
 
+_MOST_RESIDUES = 64
+"""Parts of a convolution between whose elements are zeros; with more, the zeros are multiplied."""
+
 # Public functions
 
 
@@ -395,7 +398,7 @@ def _conv_lower(x: Aval, kernel: Aval, **params: Any) -> Program | Native | Poin
         )
     if (fewer := winograd(x, kernel, out, p)) is not None:
         return fewer
-    if p.is_spread:
+    if p.is_spread and size(p.lhs_dilation) <= _MOST_RESIDUES:
         return _in_parts(x, kernel, out, p)
     if p.is_padded:
         return _of_padded(x, kernel, p)

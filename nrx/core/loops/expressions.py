@@ -128,9 +128,10 @@ class Expr:
         attr: const: the Python or NumPy number; var: its `Var`; load: the `Buffer`, with the position as operand;
             linear: (constant, coefficients of args); floordiv, mod: the divisor; result: (statement, number).
         divided: the divisions and products of positions that begin with this atom.
+        known_bounds: the least and the greatest value of this atom, once they are asked for.
     """
 
-    __slots__ = ("args", "attr", "divided", "op", "type")
+    __slots__ = ("args", "attr", "divided", "known_bounds", "op", "type")
 
     def __init__(self, op: str, type: str, args: tuple = (), attr: Any = None):
         self.op = op
@@ -138,6 +139,7 @@ class Expr:
         self.args = args
         self.attr = attr
         self.divided: dict[Any, Expr] | None = None
+        self.known_bounds: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
         detail = "" if self.attr is None else f"[{self.attr}]"
@@ -444,6 +446,12 @@ def _atom_bounds(atom: Expr) -> tuple[float, float]:
     if atom.op == "var":
         extent = atom.attr.extent
         return 0, bounds(extent)[1] - 1
+    if atom.known_bounds is None:  # what a search has found so far is in the bounds of each of its steps, twice
+        atom.known_bounds = _bounds_of_operation(atom)
+    return atom.known_bounds
+
+
+def _bounds_of_operation(atom: Expr) -> tuple[float, float]:
     if atom.op == "mod":
         return 0, min(atom.attr - 1, bounds(atom.args[0])[1])
     if atom.op == "floordiv":

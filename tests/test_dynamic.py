@@ -386,3 +386,12 @@ def test_lengths_of_parameters_stay_closed(function: Callable, shapes: Callable)
         program = nrx.jit(lambda x, w: x @ w).trace(jnp.ones((n, 16)), jnp.ones((16, 8)))
         _, symbols = generalize.generalized(program)
     assert symbols is not None
+
+
+def test_strips_have_the_size_that_they_need() -> None:
+    """Of scores of 128 MiB and more, though the batch is another one."""
+    generalize.forget_references()
+    for batch in (2, 3):
+        q = nrx.ShapeDtypeStruct((batch, 6000, 1, 16), "float32")
+        compiled = nrx.jit(lambda q: nrx.nn.dot_product_attention(q, q, q)).lower(q).compile()
+        assert compiled.memory_analysis().temporary_bytes < batch * 6000 * 6000 * 4 // 2

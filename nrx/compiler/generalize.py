@@ -16,7 +16,10 @@ import numpy as np
 from nrx.core.aval import Aval
 from nrx.core.dims import Dim, Monomial, Symbols
 from nrx.core.program import Atom, Eqn, Literal, Program, Var, subprograms
-from nrx.core.shapes import without
+from nrx.core.shapes import size, without
+
+LARGE = 128 << 20
+"""Bytes of values that are not kept in memory as a whole where strips of them will do."""
 
 _MOST_SYMBOLS = 4
 _MOST_REFERENCES = 4
@@ -47,16 +50,22 @@ def generalized(program: Program) -> tuple[Program, Symbols | None]:
             _references[kind, known.index(None)] = program
     for comparison in sorted(comparisons, key=lambda comparison: -comparison.differences):
         try:
-            if comparison.differences and not _has_open_features(found := comparison.result()):
+            if comparison.differences and not _is_better_closed(found := comparison.result()):
                 return found, comparison.symbols
         except _DifferentError:
             pass
     return program, None
 
 
-def _has_open_features(program: Program) -> bool:
-    """Whether the length of a product's columns is open that a parameter has: for few, tiles of many are slow."""
+def _is_better_closed(program: Program) -> bool:
+    """Whether code for one size is better: values that are computed in strips, columns of a parameter.
+
+    Strips have the size that they need. The columns of a parameter, if the length of its product's is open, might be
+    few, and tiles of many are slow.
+    """
     for eqn in program.eqns:
+        if any(_is_open(out.aval) and size(out.aval.shape) * out.aval.dtype.itemsize >= LARGE for out in eqn.outs):
+            return True
         if eqn.prim.name in ("dot_general", "conv_general_dilated"):
             y, numbers = eqn.inputs[1], eqn.params["dimension_numbers"]
             if eqn.prim.name == "conv_general_dilated":
@@ -65,9 +74,13 @@ def _has_open_features(program: Program) -> bool:
                 axes = without(range(y.aval.ndim), numbers[0][1] + numbers[1][1]) if y in program.invars else ()
             if any(isinstance(y.aval.shape[axis], Dim) for axis in axes):
                 return True
-        if any(map(_has_open_features, subprograms(eqn.params))):
+        if any(map(_is_better_closed, subprograms(eqn.params))):
             return True
     return False
+
+
+def _is_open(aval: Aval) -> bool:
+    return any(isinstance(length, Dim) for length in aval.shape)
 
 
 class _Comparison:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nrx.compiler.generalize import LARGE
 from nrx.compiler.simplify import literal
 from nrx.core import dtypes
 from nrx.core.aval import Aval
@@ -24,7 +25,7 @@ from nrx.core.primitive import registry
 from nrx.core.program import Atom, Eqn, Program, Var, has_effect, prune
 from nrx.core.shapes import size, without
 
-_LARGE = 128 << 20
+_LARGE = LARGE
 """Bytes of a value that is worth it."""
 _GAIN = 8
 """So many times the bytes of the factors that it is the product of."""
